@@ -1,0 +1,1 @@
+"""Floor above the engine: the command line."""

@@ -1,0 +1,39 @@
+"""What can go wrong in a way its user can mend: one sentence that names the thing and the way out."""
+
+__all__ = [
+    "ConfigError",
+    "DivergenceError",
+    "ImageError",
+    "MapError",
+    "OutputError",
+    "PstError",
+    "WeightsError",
+]
+
+
+class PstError(Exception):
+    """Base of every error that is shown to a person as one sentence, without a traceback."""
+
+
+class ConfigError(PstError):
+    """A setting has a value that cannot be used."""
+
+
+class ImageError(PstError):
+    """A photograph cannot be read, or is not one that can be restyled."""
+
+
+class MapError(PstError):
+    """A semantic map does not fit its photograph or the regions asked for."""
+
+
+class WeightsError(PstError):
+    """The encoder's weights cannot be had, or are not what they should be."""
+
+
+class DivergenceError(PstError):
+    """An optimisation kept producing values that are not numbers, or kept growing."""
+
+
+class OutputError(PstError):
+    """A result cannot be written where it was asked for."""
