@@ -1,0 +1,179 @@
+"""Files that appear whole or not at all, and survive a power cut once they have appeared."""
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from pst_core.errors import OutputError
+
+__all__ = ["check_writable", "write_bytes_atomically"]
+
+# What a file system answers that knows no hard links (FAT, many network and FUSE mounts), or forbids them.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+# What some network and FUSE mounts answer to fsync on a folder: they have no such operation to offer.
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.ENOSYS}
+
+_WAYS_OUT = {
+    errno.ENOSPC: "the disk is full; free some space or choose another folder",
+    errno.EDQUOT: "your disk quota is used up; free some space or choose another folder",
+    errno.EACCES: "you may not write there; change the permissions or choose another folder",
+    errno.EPERM: "you may not write there; change the permissions or choose another folder",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.ENOTDIR: "a file stands in the place of a folder; move that file or choose another folder",
+    errno.EEXIST: "a file stands in the place of a folder; move that file or choose another folder",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    errno.EISDIR: "a folder of that name is in the way; choose another name",
+    errno.EIO: "the disk reported an input/output error; check the disk or choose another folder",
+}
+
+
+def write_bytes_atomically(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False) -> None:
+    """Write a file so that other programs see all of it or none of it.
+
+    The bytes go to a temporary file in the same folder (its name starts with ``.`` and ends with ``.tmp``),
+    are forced to the disk, and only then get their name. Missing folders are created.
+
+    Parameters
+    ----------
+    path
+        The file to write. Where it is a symbolic link and `overwrite` is set, the link itself is replaced.
+    data
+        The whole content, in bytes.
+    overwrite
+        Replace an existing file. Without it an existing file is never touched, not even by a race.
+
+    Raises
+    ------
+    OutputError
+        The file exists and `overwrite` is not set, or it cannot be written. Nothing new is left behind.
+    """
+    target = Path(path)
+    with _failing_as_output_error(target):
+        if os.path.isdir(target):  # noqa: PTH112 - Path.is_dir swallows names that cannot exist
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not overwrite:
+            _refuse_existing(target)
+        _make_folder(target.parent)
+        temporary = target.parent / f".pst-{secrets.token_hex(8)}.tmp"
+        try:
+            _write_new(temporary, data)
+            _publish(temporary, target, overwrite=overwrite)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def check_writable(folder: str | os.PathLike[str]) -> None:
+    """Find out before long work starts whether results can be written into a folder.
+
+    The folder is created if it is missing, and a small temporary file is written and removed.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be created, or no file can be written in it.
+    """
+    place = Path(folder)
+    with _failing_as_output_error(place):
+        _make_folder(place)
+        temporary = place / f".pst-{secrets.token_hex(8)}.tmp"
+        try:
+            _write_new(temporary, b"a disk can take names and still have no room for bytes\n")
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+@contextlib.contextmanager
+def _failing_as_output_error(path: Path) -> Iterator[None]:
+    """Turn the system's errors into one sentence that names `path` and the way out."""
+    try:
+        yield
+    except OSError as error:
+        way_out = _WAYS_OUT.get(error.errno or 0, f"{error.strerror or error}; choose another place")
+        raise OutputError(f"{path} could not be written: {way_out}.") from error
+    except ValueError as error:  # a NUL, or a character the file system's encoding has no bytes for
+        raise OutputError(f"{str(path)!r} is not a name a file can have; choose another one.") from error
+
+
+def _refuse_existing(target: Path) -> None:
+    if os.path.lexists(target):
+        raise OutputError(f"{target} exists already; choose another name or allow it to be overwritten.")
+
+
+def _make_folder(folder: Path) -> None:
+    """Create `folder` and its missing parents, each one's name forced to the disk."""
+    if os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir swallows names that cannot exist
+        return
+    _make_folder(folder.parent)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if not folder.is_dir():  # else another process was quicker, which is fine
+            raise
+    _sync_folder(folder.parent)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    # O_EXCL: never follow a link somebody left under this name. 0o666: the umask decides, as for any file.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
+    """Give the finished temporary its name, and force the name to the disk."""
+    if overwrite:
+        os.replace(temporary, target)  # noqa: PTH105
+        _sync_folder(target.parent)
+        return
+    _name_without_replacing(temporary, target)
+    try:
+        _sync_folder(target.parent)
+    except OSError:
+        target.unlink(missing_ok=True)  # it is ours, and the caller is told that it was not written
+        raise
+
+
+def _name_without_replacing(temporary: Path, target: Path) -> None:
+    """Rename, but fail where the target exists: `os.rename` would silently replace it."""
+    try:
+        os.link(temporary, target)
+        return
+    except FileExistsError:
+        _refuse_existing(target)
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+    _reserve_and_replace(temporary, target)
+
+
+def _reserve_and_replace(temporary: Path, target: Path) -> None:
+    """Do without hard links: claim the name with an empty file, which fails if it exists, then replace it."""
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    except FileExistsError:
+        _refuse_existing(target)
+        raise
+    try:
+        os.replace(temporary, target)  # noqa: PTH105
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)

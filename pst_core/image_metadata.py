@@ -1,0 +1,191 @@
+"""EXIF: what a photograph says about itself, read with care and cleaned for a restyled copy.
+
+An EXIF block has the structure of a TIFF file: directories of tags, each tag a number of values at an
+offset. Nothing in that structure keeps every tag of a directory from pointing at the same megabytes, and
+Pillow copies what each tag points at. So directories are added up here before Pillow sees them.
+
+References
+----------
+TIFF revision 6.0, Adobe, 1992, section 2. Exif 3.0, CIPA DC-008-2023, section 4.6.
+"""
+
+import io
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+__all__ = ["MAX_EXIF_BYTES", "Directory", "check_directories", "clean_exif", "directories", "orientation"]
+
+MAX_EXIF_BYTES = 64 * 1024 - 3  # what fits into a JPEG segment, behind its length
+
+_EXIF_HEADER = b"Exif\0\0"
+_ORIENTATION, _EXIF, _GPS, _REDUCED = 274, 34665, 34853, 254
+_MAKER_NOTE, _COLOR_SPACE = 37500, 40961
+_MAX_DIRECTORIES = 64
+# Bytes of one value, by the type's number; unknown types count as the largest.
+_TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8}
+
+# What describes the photograph. Everything else in the first directory describes the old file's bytes
+# (strips, tiles, colour profile, orientation, thumbnail) and would be wrong in the new one.
+_KEPT = (
+    {270, 271, 272, 305, 306, 315, 316, 33432, _EXIF, _GPS}  # description, camera, software, date, people
+    | {282, 283, 296}  # resolution in print
+    | {18246, 18249, 40091, 40092, 40093, 40094, 40095}  # ratings and titles as Windows writes them
+)
+# In the EXIF directory: sizes in pixels of the old file, and the offset of a directory that is not copied.
+_DROPPED_EXIF = {40962, 40963, 40965}
+
+
+class Directory(NamedTuple):
+    """One directory of a TIFF structure: its tags' inline values, and the bytes all its tags point at."""
+
+    values: dict[int, int]
+    total_bytes: int
+    next_offset: int
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether this is a smaller copy of another picture in the file, such as a thumbnail."""
+        return bool(self.values.get(_REDUCED, 0) & 1)
+
+
+def directories(data: bytes) -> Iterator[Directory]:
+    """Walk over the chain of directories of a TIFF or BigTIFF structure, at most 64 of them.
+
+    Raises
+    ------
+    ValueError
+        The structure is broken, or its directories form a ring.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"\x2b\0", b"\0\x2b")
+    try:
+        (offset,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+        seen: set[int] = set()
+        while offset and len(seen) < _MAX_DIRECTORIES:
+            if offset in seen:
+                raise ValueError("the directories form a ring")
+            seen.add(offset)
+            directory = _directory(data, offset, order, big=big)
+            yield directory
+            offset = directory.next_offset
+    except struct.error as error:
+        raise ValueError("a truncated directory") from error
+
+
+def check_directories(data: bytes) -> None:
+    """Refuse a TIFF structure whose tags would unfold to far more bytes than it has.
+
+    Raises
+    ------
+    ValueError
+        They would, or the structure is broken.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"\x2b\0", b"\0\x2b")
+    total = 0
+    for directory in directories(data):
+        total += directory.total_bytes
+        for tag in (_EXIF, _GPS):
+            if offset := directory.values.get(tag):
+                try:
+                    total += _directory(data, offset, order, big=big).total_bytes
+                except struct.error:  # a lost sub-directory is common and costs nothing
+                    continue
+    if total > 2 * len(data) + 2**20:
+        raise ValueError("its tags overlap")
+
+
+def orientation(exif: bytes) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where it is missing or nonsense.
+
+    Parameters
+    ----------
+    exif
+        A TIFF structure: the EXIF block without its ``Exif`` header, or a whole TIFF file.
+    """
+    try:
+        value = next(directories(exif), Directory({}, 0, 0)).values.get(_ORIENTATION, 1)
+    except ValueError:
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def clean_exif(exif: bytes) -> bytes | None:
+    """Copy what describes the photograph, and leave what describes the old file's bytes.
+
+    Orientation, thumbnail and pixel sizes go, since the picture is upright and new; the colour space is sRGB.
+
+    Parameters
+    ----------
+    exif
+        A TIFF structure: the EXIF block without its ``Exif`` header, or a whole TIFF file.
+
+    Returns
+    -------
+    bytes or None
+        An EXIF block of at most `MAX_EXIF_BYTES` that begins with ``Exif``, or None if nothing is left.
+
+    Raises
+    ------
+    Exception
+        Whatever Pillow raises on broken EXIF; it is of many kinds.
+    """
+    old = Image.Exif()
+    old.load_from_fp(io.BytesIO(exif))
+    new = Image.Exif()
+    new.endian = "<"
+    for tag in sorted(_KEPT & set(old)):
+        value = _sub_directory(old, tag) if tag in (_EXIF, _GPS) else old[tag]
+        if value not in (None, {}):
+            new[tag] = value
+    if not new:
+        return None
+    block = new.tobytes()
+    if len(block) > MAX_EXIF_BYTES and isinstance(new.get(_EXIF), dict):
+        # The one large tag, private to the camera's maker, and broken by any move of the block anyway.
+        new[_EXIF] = {tag: value for tag, value in new[_EXIF].items() if tag != _MAKER_NOTE}
+        block = new.tobytes()
+    return block if len(block) <= MAX_EXIF_BYTES else None
+
+
+def _sub_directory(exif: Image.Exif, tag: int) -> dict[int, Any]:
+    found = {
+        key: value for key, value in exif.get_ifd(tag).items() if key not in _DROPPED_EXIF or tag == _GPS
+    }
+    if tag == _EXIF and _COLOR_SPACE in found:
+        found[_COLOR_SPACE] = 1  # sRGB
+    return found
+
+
+def _directory(data: bytes, offset: int, order: str, *, big: bool) -> Directory:
+    """Read one directory.
+
+    Raises
+    ------
+    struct.error
+        It does not lie within the data.
+    """
+    count_format, entry_format, entry_size = (
+        (order + "Q", order + "HHQ", 20) if big else (order + "H", order + "HHI", 12)
+    )
+    if offset > len(data):
+        raise struct.error("offset beyond the end")
+    (count,) = struct.unpack_from(count_format, data, offset)
+    position = offset + struct.calcsize(count_format)
+    inline = entry_size - struct.calcsize(entry_format)
+    values, total = {}, 0
+    for _ in range(count):
+        tag, kind, amount = struct.unpack_from(entry_format, data, position)
+        size = _TYPE_SIZES.get(kind, 8) * amount
+        if size > inline:
+            total += min(size, len(data))
+        elif kind in (3, 4, 13, 16) and amount == 1:
+            code = {3: "H", 4: "I", 13: "I", 16: "Q"}[kind]
+            (values[tag],) = struct.unpack_from(order + code, data, position + entry_size - inline)
+        position += entry_size
+    tail = data[position : position + (8 if big else 4)]
+    following = int.from_bytes(tail, "little" if order == "<" else "big")
+    return Directory(values, total, following)

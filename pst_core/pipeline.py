@@ -1,0 +1,339 @@
+"""A pair from start to finish: each step is a function of its own, and `stylize` walks them in order.
+
+read -> regions -> targets -> (global stage -> filter -> regional stage -> filter) x rounds
+-> closing colour match -> full size.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from pst_core.color import ColorStatistics, transfer_colors
+from pst_core.config import Config
+from pst_core.encoder import Encoder, deepest_layer, make_encoder, pick_device, pick_dtype
+from pst_core.errors import DivergenceError
+from pst_core.filters import apply_filter, upsample_through_guide
+from pst_core.finish import match_colors
+from pst_core.inputs import Inputs, Source, load_inputs, load_start
+from pst_core.machine import check_device, describe_device, peak_memory, reproducible
+from pst_core.regions import Regions, cluster_maps
+from pst_core.solver import Evaluation, minimise
+from pst_core.steps import Stage, plan_stages, working_sizes
+from pst_core.targets import Targets, compute_targets, global_losses, layers_of, regional_losses
+from pst_core.weights import Weights, load_weights
+from pst_core.working import WorkingPair, make_working_pair, resize
+
+__all__ = ["Progress", "Result", "StageTrace", "find_regions", "stylize"]
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One evaluation of one stage, with its place in the walk."""
+
+    stage: Stage
+    stages: int
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class StageTrace:
+    """Losses of one stage."""
+
+    stage: Stage
+    evaluations: tuple[Evaluation, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A restyled photograph with everything needed to explain it.
+
+    Attributes
+    ----------
+    image : ndarray of float32, shape (3, H, W)
+        On [0, 1], sRGB, at the content's full size.
+    trace : tuple of StageTrace
+        Losses of every evaluation, stage by stage.
+    regions : Regions
+    config : Config
+    inputs : Inputs
+    weights : Weights
+        Where the encoder's weights came from.
+    color_match : float
+        Strength of the closing colour match that was used.
+    seconds : dict
+        Time by step.
+    peak_memory : int
+        Largest memory of the process so far, in bytes.
+    device, dtype : str
+    """
+
+    image: Floats
+    trace: tuple[StageTrace, ...]
+    regions: Regions
+    config: Config
+    inputs: Inputs
+    weights: Weights
+    color_match: float
+    seconds: dict[str, float]
+    peak_memory: int
+    device: str
+    dtype: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Clock:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start
+
+
+def stylize(
+    content: Source,
+    style: Source,
+    content_map: Source | None = None,
+    style_map: Source | None = None,
+    config: Config | None = None,
+    *,
+    start: Source | None = None,
+    callback: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Give a content photograph the look of a style photograph, region by region.
+
+    Parameters
+    ----------
+    content, style : path, Photograph, or ndarray of uint8 of shape (H, W, 3)
+    content_map, style_map : path, SemanticMap, or ndarray of uint8 of shape (H, W, 3), optional
+        Equal colours mark what belongs together. Both or neither; without them regions are found.
+    config
+        Settings; the default preset if not given.
+    start
+        An image to start from in place of ``config.init``, of the content's shape.
+    callback
+        Called once per evaluation of a loss.
+
+    Raises
+    ------
+    PstError
+        With one sentence that names what is wrong and the way out.
+
+    References
+    ----------
+    R. R. Yang, "Multi-stage Optimization for Photorealistic Neural Style Transfer", CVPRW 2019.
+    """
+    config = config or Config()
+    clock = _Clock()
+    with clock("read"):
+        inputs = load_inputs(content, style, content_map, style_map)
+        given = load_start(start, inputs) if start is not None else None
+    device = check_device(config.device)
+    dtype = pick_dtype(config.precision, device)
+    with clock("encoder"), reproducible():
+        weights = load_weights(config.weights, deepest_layer(layers_of(config)), config.weights_convention)
+        encoder = make_encoder(weights, layers_of(config), dtype, device)
+    with clock("regions"):
+        regions = find_regions(inputs, encoder, config)
+    with reproducible():
+        image, pair, trace = optimise(inputs, regions, encoder, config, given, clock, callback)
+        with clock("finish"):
+            image, strength = match_colors(image, pair, config)
+            result = render(image, pair, inputs.content.pixels, config)
+    return Result(
+        result, tuple(trace), regions, config, inputs, weights, strength, clock.seconds,
+        peak_memory(), describe_device(device), str(dtype).removeprefix("torch."), _notes(inputs, regions, weights),
+    )  # fmt: skip
+
+
+def find_regions(inputs: Inputs, encoder: Encoder, config: Config) -> Regions:
+    """Regions of a pair: from its maps, or found in the photographs themselves."""
+    if inputs.content_map is not None and inputs.style_map is not None:
+        return cluster_maps(
+            inputs.content_map.colors,
+            inputs.style_map.colors,
+            regions=config.regions,
+            min_share=config.min_region_share,
+            names=(str(inputs.content_map.path), str(inputs.style_map.path)),
+        )
+    if config.segmentation == "deeplab":
+        from pst_core.deeplab import segment_pair
+
+        return segment_pair(inputs.content.pixels, inputs.style.pixels, pick_device(config.device))
+    from pst_core.automatic import cluster_photographs
+
+    return cluster_photographs(inputs.content.pixels, inputs.style.pixels, encoder, config)
+
+
+def optimise(
+    inputs: Inputs,
+    regions: Regions,
+    encoder: Encoder,
+    config: Config,
+    given: Floats | None,
+    clock: _Clock,
+    callback: Callable[[Progress], None] | None,
+) -> tuple[Tensor, WorkingPair, list[StageTrace]]:
+    """Walk the stages; the image, the pair at its last working size, and the losses."""
+    sizes = working_sizes(config, max(inputs.content.pixels.shape[1:]))
+    stages = plan_stages(config, max(inputs.content.pixels.shape[1:]))
+    traces: list[StageTrace] = []
+    image: Tensor | None = None
+    pair: WorkingPair | None = None
+    for size in sizes:
+        with clock("targets"):
+            finer = prepare(inputs, regions, size, config, encoder.mean.device)
+            targets = targets_of(finer, encoder, config) if stages else None
+            if image is None or pair is None:
+                image = start_image(finer, config, given)
+            else:
+                image = enlarge(image, pair, finer, config)
+            pair = finer
+        for stage in (stage for stage in stages if stage.size == size):
+            with clock(stage.name):
+                assert targets is not None
+                report = _reporter(stage, len(stages), callback)
+                image, trace = run_stage(image, stage, targets, encoder, config, report)
+                image = filter_stage(image, pair, config)
+                traces.append(StageTrace(stage, tuple(trace)))
+    assert image is not None and pair is not None
+    return image, pair, traces
+
+
+def prepare(inputs: Inputs, regions: Regions, size: int, config: Config, device: torch.device) -> WorkingPair:
+    """The pair at one working size."""
+    return make_working_pair(
+        inputs.content.pixels, inputs.style.pixels, regions, size, device, config.mask_softness
+    )
+
+
+def targets_of(pair: WorkingPair, encoder: Encoder, config: Config) -> Targets:
+    """Targets of a pair at its working size."""
+    return compute_targets(
+        encoder, pair.content, pair.style, pair.content_masks, pair.style_masks, config
+    )
+
+
+def start_image(pair: WorkingPair, config: Config, given: Floats | None = None) -> Tensor:
+    """First image of the optimisation, on [0, 1]: given, or what ``config.init`` names."""
+    size = (pair.content.shape[1], pair.content.shape[2])
+    if given is not None:
+        return resize(torch.from_numpy(given).to(pair.content.device), size).clamp(0, 1)
+    if config.init == "content":
+        return pair.content
+    if config.init == "random":
+        # Drawn on the CPU, so that every device starts from the same pixels.
+        generator = torch.Generator().manual_seed(config.seed)
+        return torch.rand(3, *size, generator=generator).to(pair.content.device)
+    source, target = pair.colors_of(pair.content), wanted_colors(pair, pair.content, config)
+    return transfer_colors(pair.content, source, target, pair.soft_masks).clamp(0, 1)
+
+
+def wanted_colors(pair: WorkingPair, image: Tensor, config: Config) -> ColorStatistics:
+    """Colours each region should take; its own where the style lacks it and it is to be left."""
+    target = pair.style_colors()
+    if config.unmatched == "style":
+        return target
+    own = pair.colors_of(image)
+    return ColorStatistics(
+        torch.where(pair.matched[:, None], target.mean, own.mean),
+        torch.where(pair.matched[:, None, None], target.covariance, own.covariance),
+    )
+
+
+def enlarge(image: Tensor, pair: WorkingPair, finer: WorkingPair, config: Config) -> Tensor:
+    """Carry the image to the next size through the content's structure."""
+    return upsample_through_guide(
+        image, pair.content, finer.content, config.filter_radius, config.filter_epsilon
+    ).clamp(0, 1)
+
+
+def run_stage(
+    image: Tensor,
+    stage: Stage,
+    targets: Targets,
+    encoder: Encoder,
+    config: Config,
+    callback: Callable[[Evaluation], None] | None = None,
+) -> tuple[Tensor, list[Evaluation]]:
+    """Optimise one stage; its result is not yet filtered.
+
+    Raises
+    ------
+    DivergenceError
+        If no step length kept the loss from growing or from being no number.
+    """
+    losses = global_losses if stage.kind == "global" else regional_losses
+    try:
+        return minimise(
+            image,
+            losses(encoder, targets, config),
+            iterations=stage.iterations,
+            optimizer=config.optimizer,
+            step=config.step,
+            history=config.history,
+            callback=callback,
+        )
+    except DivergenceError as error:
+        raise DivergenceError(f"In {stage.name}: {error}") from error
+
+
+def filter_stage(image: Tensor, pair: WorkingPair, config: Config) -> Tensor:
+    """Filter a stage's result; regions that are to be left get their content back."""
+    image = apply_filter(image, pair.content, config)
+    return restore_left(image, pair.content, pair.soft_masks, pair.matched, config)
+
+
+def restore_left(image: Tensor, content: Tensor, masks: Tensor, matched: Tensor, config: Config) -> Tensor:
+    """Blend the content back into unmatched regions where ``unmatched`` is ``leave``."""
+    if config.unmatched == "style":
+        return image
+    left = (masks * ~matched[:, None, None]).sum(dim=0)
+    return image * (1 - left) + content * left
+
+
+def render(image: Tensor, pair: WorkingPair, content: Floats, config: Config) -> Floats:
+    """Bring the working image to the content's full size.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+        On [0, 1].
+    """
+    guide = torch.from_numpy(content).to(image.device)
+    if tuple(image.shape) == tuple(guide.shape):
+        full = image
+    elif config.upsampling == "bicubic":
+        size = (guide.shape[1], guide.shape[2])
+        full = functional.interpolate(image[None], size, mode="bicubic", align_corners=False)[0]
+    else:
+        full = upsample_through_guide(
+            image, pair.content, guide, config.upsampling_radius, config.upsampling_epsilon
+        )
+    return full.clamp(0, 1).cpu().numpy()
+
+
+def _reporter(
+    stage: Stage, stages: int, callback: Callable[[Progress], None] | None
+) -> Callable[[Evaluation], None] | None:
+    if callback is None:
+        return None
+    return lambda evaluation: callback(Progress(stage, stages, evaluation))
+
+
+def _notes(inputs: Inputs, regions: Regions, weights: Weights) -> tuple[str, ...]:
+    notes = [*inputs.notes, *regions.notes]
+    if not weights.trained:
+        notes.append("Made with the untrained network: colours and filters carry the style, not learned features.")
+    return tuple(notes)
