@@ -97,6 +97,8 @@ class Config(BaseModel):
     # --- finish
     color_match: float | Literal["auto"] = "auto"
     """Strength in [0, 1] of the closing colour match per region; `auto` keeps structure."""
+    detail: float = Field(default=0.6, ge=0, le=1)
+    """Share of the content's fine detail (not its edges) that is given back where the style damped it."""
     upsampling: Literal["guided", "bicubic"] = "guided"
     """How the working image becomes full size: through the content's structure, or plainly."""
     upsampling_radius: int = Field(default=4, ge=1, le=512)
@@ -153,6 +155,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "gram": "paper", "layer_scale": "none", "style_weight": 1.0, "size": None, "init": "random",
         "rounds": 5, "global_iterations": 100, "regional_iterations": 100, "filter_radius": 2,
-        "filter_epsilon": 0.01, "color_match": 0.0, "precision": "float32",
+        "filter_epsilon": 0.01, "color_match": 0.0, "detail": 0.0, "precision": "float32",
     },
 }  # fmt: skip

@@ -3,6 +3,8 @@
 Images have shape (C, H, W), on [0, 1], float32; everything stays on the image's device.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,6 +20,7 @@ __all__ = [
     "highpass",
     "total_variation",
     "upsample_through_guide",
+    "upsampled_strips",
 ]
 
 STRIP_PIXELS = 1 << 20  # full-size work goes in strips of about this many pixels, which bounds memory
@@ -123,9 +126,28 @@ def upsample_through_guide(
     Tensor, shape (C, H, W)
     """
     slopes, offsets = guided_coefficients(image, small_guide, radius, epsilon)
+    result = torch.empty(image.shape[0], *guide.shape[1:], device=image.device)
+    for rows, strip in upsampled_strips(slopes, offsets, guide):
+        result[:, rows] = strip
+    return result
+
+
+def upsampled_strips(slopes: Tensor, offsets: Tensor, guide: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Apply small affine models to a large guide, strip by strip, which bounds memory.
+
+    Parameters
+    ----------
+    slopes, offsets : Tensor, shape (C, 3, h, w) and (C, h, w)
+        Enlarged bilinearly.
+    guide : Tensor, shape (3, H, W)
+
+    Yields
+    ------
+    rows : slice
+    strip : Tensor, shape (C, rows, W)
+    """
     maps = torch.cat([slopes.flatten(0, 1), offsets])
-    channels, (_, height, width) = image.shape[0], guide.shape
-    result = torch.empty(channels, height, width, device=image.device)
+    channels, (_, height, width) = len(offsets), guide.shape
     columns = functional.interpolate(  # bilinear is separable: columns once, rows strip by strip
         maps[None], size=(maps.shape[1], width), mode="bilinear", align_corners=False
     )[0]
@@ -134,8 +156,7 @@ def upsample_through_guide(
         bottom = min(top + step, height)
         strip = _rows(columns, top, bottom, height)
         local = strip[: 3 * channels].view(channels, 3, bottom - top, width)
-        result[:, top:bottom] = (local * guide[None, :, top:bottom]).sum(dim=1) + strip[3 * channels :]
-    return result
+        yield slice(top, bottom), (local * guide[None, :, top:bottom]).sum(dim=1) + strip[3 * channels :]
 
 
 def _rows(maps: Tensor, top: int, bottom: int, height: int) -> Tensor:

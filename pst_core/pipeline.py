@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from pst_core.color import ColorStatistics, transfer_colors
+from pst_core.color import transfer_colors
 from pst_core.config import Config
 from pst_core.encoder import Encoder, deepest_layer, make_encoder, pick_device, pick_dtype
 from pst_core.errors import DivergenceError
 from pst_core.filters import apply_filter, upsample_through_guide
-from pst_core.finish import match_colors
+from pst_core.finish import match_colors, render
 from pst_core.inputs import Inputs, Source, load_inputs, load_start
 from pst_core.machine import check_device, describe_device, peak_memory, reproducible
 from pst_core.regions import Regions, cluster_maps
@@ -236,20 +235,8 @@ def start_image(pair: WorkingPair, config: Config, given: Floats | None = None) 
         # Drawn on the CPU, so that every device starts from the same pixels.
         generator = torch.Generator().manual_seed(config.seed)
         return torch.rand(3, *size, generator=generator).to(pair.content.device)
-    source, target = pair.colors_of(pair.content), wanted_colors(pair, pair.content, config)
+    source, target = pair.colors_of(pair.content), pair.wanted_colors(pair.content, config.unmatched)
     return transfer_colors(pair.content, source, target, pair.soft_masks).clamp(0, 1)
-
-
-def wanted_colors(pair: WorkingPair, image: Tensor, config: Config) -> ColorStatistics:
-    """Colours each region should take; its own where the style lacks it and it is to be left."""
-    target = pair.style_colors()
-    if config.unmatched == "style":
-        return target
-    own = pair.colors_of(image)
-    return ColorStatistics(
-        torch.where(pair.matched[:, None], target.mean, own.mean),
-        torch.where(pair.matched[:, None, None], target.covariance, own.covariance),
-    )
 
 
 def enlarge(image: Tensor, pair: WorkingPair, finer: WorkingPair, config: Config) -> Tensor:
@@ -292,36 +279,7 @@ def run_stage(
 def filter_stage(image: Tensor, pair: WorkingPair, config: Config) -> Tensor:
     """Filter a stage's result; regions that are to be left get their content back."""
     image = apply_filter(image, pair.content, config)
-    return restore_left(image, pair.content, pair.soft_masks, pair.matched, config)
-
-
-def restore_left(image: Tensor, content: Tensor, masks: Tensor, matched: Tensor, config: Config) -> Tensor:
-    """Blend the content back into unmatched regions where ``unmatched`` is ``leave``."""
-    if config.unmatched == "style":
-        return image
-    left = (masks * ~matched[:, None, None]).sum(dim=0)
-    return image * (1 - left) + content * left
-
-
-def render(image: Tensor, pair: WorkingPair, content: Floats, config: Config) -> Floats:
-    """Bring the working image to the content's full size.
-
-    Returns
-    -------
-    ndarray of float32, shape (3, H, W)
-        On [0, 1].
-    """
-    guide = torch.from_numpy(content).to(image.device)
-    if tuple(image.shape) == tuple(guide.shape):
-        full = image
-    elif config.upsampling == "bicubic":
-        size = (guide.shape[1], guide.shape[2])
-        full = functional.interpolate(image[None], size, mode="bicubic", align_corners=False)[0]
-    else:
-        full = upsample_through_guide(
-            image, pair.content, guide, config.upsampling_radius, config.upsampling_epsilon
-        )
-    return full.clamp(0, 1).cpu().numpy()
+    return pair.restore_left(image, config.unmatched)
 
 
 def _reporter(

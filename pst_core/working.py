@@ -47,6 +47,24 @@ class WorkingPair:
         """Colours that each region of an image has; the whole image's where the style lacks the region."""
         return self._or_whole(image, self.content_masks)
 
+    def wanted_colors(self, image: Tensor, unmatched: str) -> ColorStatistics:
+        """Colours that an image's regions should take; their own where they are to be left."""
+        wanted = self.style_colors()
+        if unmatched == "style":
+            return wanted
+        own = self.colors_of(image)
+        return ColorStatistics(
+            torch.where(self.matched[:, None], wanted.mean, own.mean),
+            torch.where(self.matched[:, None, None], wanted.covariance, own.covariance),
+        )
+
+    def restore_left(self, image: Tensor, unmatched: str) -> Tensor:
+        """Blend the content back into regions that the style lacks, if they are to be left."""
+        if unmatched == "style":
+            return image
+        left = (self.soft_masks * ~self.matched[:, None, None]).sum(dim=0)
+        return image * (1 - left) + self.content * left
+
     def _or_whole(self, image: Tensor, masks: Tensor) -> ColorStatistics:
         regional, whole = color_statistics(image, masks), color_statistics(image, torch.ones_like(image[:1]))
         return ColorStatistics(
