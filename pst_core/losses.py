@@ -3,10 +3,82 @@
 Features F have shape (N, D): N filters, D positions. Masks M have shape (R, D), on [0, 1].
 """
 
+from typing import Any, NamedTuple
+
 import torch
 from torch import Tensor
 
-__all__ = ["content_loss", "gram", "regional_content_loss", "regional_gram", "style_loss"]
+__all__ = [
+    "Support",
+    "content_loss",
+    "gram",
+    "mask_supports",
+    "regional_content_loss",
+    "regional_gram",
+    "style_loss",
+    "supported_gram",
+]
+
+
+class Support(NamedTuple):
+    """Where a region's mask is above zero, so that a Gram reads the region's positions and no others.
+
+    Attributes
+    ----------
+    positions : Tensor of int64, shape (K,), or slice
+    weights : Tensor, shape (K,) or (1,)
+        What each position's product counts.
+    """
+
+    positions: Tensor | slice
+    weights: Tensor
+
+
+def mask_supports(masks: Tensor, *, normalized: bool = True) -> list[Support]:
+    """Supports of the masks of all regions, for `supported_gram`.
+
+    Parameters
+    ----------
+    masks : Tensor, shape (R, D)
+    normalized
+        As in `regional_gram`.
+    """
+    supports = []
+    for mask in masks:
+        positions = mask.nonzero()[:, 0]
+        inside = mask[positions]
+        # A region that the mask has lost altogether has a zero Gram, not one that is undefined.
+        weights = inside / inside.sum().clamp_min(1e-6) if normalized else inside.square()
+        supports.append(Support(positions, weights))
+    return supports
+
+
+class _SupportedGram(torch.autograd.Function):
+    """Grams over supports; the gradient is written out, for it is symmetric and needs one product a region."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, supports: list[Support]) -> Tensor:  # noqa: ANN401
+        rows = features.T
+        ctx.supports = supports
+        ctx.save_for_backward(features)
+        parts = [rows[positions] for positions, _ in supports]
+        return torch.stack([(part * w[:, None]).T @ part for part, (_, w) in zip(parts, supports, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        (features,) = ctx.saved_tensors
+        rows = features.T
+        result = torch.zeros_like(rows)
+        for gradient, (positions, weights) in zip(gradients[0], ctx.supports, strict=True):
+            moved = (rows[positions] * weights[:, None]) @ (gradient + gradient.T)
+            result[positions] += moved  # positions of one region are distinct: no sum depends on an order
+        return result.T, None
+
+
+def supported_gram(features: Tensor, supports: list[Support]) -> Tensor:
+    """Gram matrices of regions given by their supports, shape (R, N, N); see `regional_gram`."""
+    grams: Tensor = _SupportedGram.apply(features, supports)
+    return grams
 
 
 def gram(features: Tensor, *, normalized: bool = True) -> Tensor:
@@ -23,8 +95,8 @@ def gram(features: Tensor, *, normalized: bool = True) -> Tensor:
     -------
     Tensor, shape (N, N)
     """
-    product = features @ features.T
-    return product / features.shape[1] if normalized else product
+    weight = 1 / features.shape[1] if normalized else 1.0
+    return supported_gram(features, [Support(slice(None), features.new_full((1,), weight))])[0]
 
 
 def regional_gram(features: Tensor, masks: Tensor, *, normalized: bool = True) -> Tensor:
@@ -42,12 +114,7 @@ def regional_gram(features: Tensor, masks: Tensor, *, normalized: bool = True) -
     -------
     Tensor, shape (R, N, N)
     """
-    weights = masks if normalized else masks.square()
-    grams = torch.stack([(features * weight) @ features.T for weight in weights])
-    if not normalized:
-        return grams
-    # A region that the mask has lost altogether has a zero Gram, not one that is undefined.
-    return grams / masks.sum(dim=1).clamp_min(1e-6)[:, None, None]
+    return supported_gram(features, mask_supports(masks, normalized=normalized))
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:

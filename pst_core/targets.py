@@ -13,7 +13,14 @@ from pst_core.config import Config
 from pst_core.encoder import Encoder
 from pst_core.errors import PstError
 from pst_core.files import write_bytes_atomically
-from pst_core.losses import content_loss, gram, regional_gram, style_loss
+from pst_core.losses import (
+    content_loss,
+    gram,
+    mask_supports,
+    regional_gram,
+    style_loss,
+    supported_gram,
+)
 from pst_core.solver import Losses
 
 __all__ = ["Targets", "compute_targets", "global_losses", "read_targets", "regional_losses", "write_targets"]
@@ -144,14 +151,14 @@ def global_losses(encoder: Encoder, targets: Targets, config: Config) -> Callabl
 
 def regional_losses(encoder: Encoder, targets: Targets, config: Config) -> Callable[[Tensor], Losses]:
     """Equation (2) as a function of the image; its content term is equation (1)'s (masks partition)."""
+    normalized = config.gram == "normalized"
+    supports = {layer: mask_supports(mask, normalized=normalized) for layer, mask in targets.masks.items()}
 
     def losses(image: Tensor) -> Losses:
         features = _scaled_features(encoder, targets, image)
         terms = []
         for layer, weight in config.style_layers.items():
-            grams = regional_gram(
-                features[layer], targets.masks[layer], normalized=config.gram == "normalized"
-            )
+            grams = supported_gram(features[layer], supports[layer])
             loss = style_loss(grams, targets.regional_grams[layer], targets.region_weights[layer])
             terms.append(weight * loss)
         return _total(_content_term(features, targets, config), torch.stack(terms).sum(), config)

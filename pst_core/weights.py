@@ -217,7 +217,7 @@ def _untrained(deepest: str) -> Weights:
     for layer, (_, channels_in, channels_out) in CONVOLUTIONS.items():
         kernel = torch.empty(channels_out, channels_in, 3, 3)
         torch.nn.init.orthogonal_(kernel, gain=2**0.5, generator=generator)
-        state[f"{layer}.weight"] = kernel * (channels_in * 9 / min(channels_out, channels_in * 9)) ** 0.5
+        state[f"{layer}.weight"] = kernel * max(1, channels_out / (channels_in * 9)) ** 0.5
         state[f"{layer}.bias"] = torch.zeros(channels_out)
         digest.update(state[f"{layer}.weight"].numpy().tobytes())
         if layer == deepest:

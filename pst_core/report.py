@@ -1,0 +1,231 @@
+"""What a result says about itself: the recipe it is made again from, and the report that lies beside it.
+
+The recipe holds what decides the pixels and nothing else, neither times nor absolute paths, so that equal
+runs give equal files. The report is the recipe with what a person asks about one run: losses, times, notes.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pst_core.config import Config
+
+if TYPE_CHECKING:
+    from pst_core.pipeline import Result, StageTrace
+    from pst_core.solver import Evaluation
+
+__all__ = [
+    "FORMAT", "PROGRAM", "ROLES", "Order", "build_recipe", "build_report", "losses_path", "losses_table", "package_version",
+    "report_path",
+]  # fmt: skip
+
+PROGRAM = "photoreal-style"
+FORMAT = 1
+ROLES = ("content", "style", "content_map", "style_map", "start")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for, as far as a `Result` does not know it.
+
+    Attributes
+    ----------
+    output : Path
+        Where the picture goes; relative places in the recipe are seen from its folder.
+    preset : str
+    paths : mapping
+        Role (``content``, ``style``, ``content_map``, ``style_map``, ``start``) -> path as it was given.
+    hashes : mapping
+        Role -> sha256, for roles that the result's inputs do not have (``start``).
+    """
+
+    output: Path
+    preset: str
+    paths: Mapping[str, Path]
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+
+def report_path(output: Path) -> Path:
+    """Where the report of a picture goes: ``result.png`` -> ``result.json``."""
+    return output.with_name(f"{output.stem}.json")
+
+
+def losses_path(output: Path) -> Path:
+    """Where the losses of a picture go: ``result.png`` -> ``result.losses.parquet``."""
+    return output.with_name(f"{output.stem}.losses.parquet")
+
+
+def package_version() -> str:
+    """Version of this package; ``0+unknown`` where it runs without being installed."""
+    try:
+        return version(PROGRAM)
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def build_recipe(result: "Result", order: Order) -> dict[str, Any]:
+    """Everything that decides a result's pixels; equal runs have equal recipes.
+
+    Parameters
+    ----------
+    result
+        What `pst_core.stylize` returned.
+    order
+        What it was asked for.
+
+    Returns
+    -------
+    dict
+        JSON-serialisable, without times, absolute paths or environment variables.
+    """
+    from pst_core.machine import versions
+
+    return {
+        "program": PROGRAM,
+        "format": FORMAT,
+        "version": package_version(),
+        "inputs": _inputs(result, order),
+        "preset": order.preset,
+        "settings": _portable_settings(result.config),
+        "weights": _weights(result, order),
+        "regions": _regions(result),
+        "color_match_strength": float(result.color_match),
+        "device": result.device,
+        "dtype": result.dtype,
+        "versions": versions(),
+    }
+
+
+def build_report(
+    result: "Result", order: Order, *, seconds: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """The recipe, and with it where the files were, losses, times, memory and notes.
+
+    Parameters
+    ----------
+    result
+        What `pst_core.stylize` returned.
+    order
+        What it was asked for.
+    seconds
+        Time by step; the result's own if not given.
+
+    Returns
+    -------
+    dict
+        JSON-serialisable. Losses are those of each stage's first and last evaluation; `losses_table` has all.
+    """
+    report = build_recipe(result, order)
+    for role, entry in report["inputs"].items():
+        entry["given"] = str(order.paths[role])
+    if result.config.weights not in (None, "untrained"):
+        report["weights"]["given"] = result.config.weights
+    times = result.seconds if seconds is None else seconds
+    return report | {
+        "output": order.output.name,
+        "losses": [_stage_summary(stage) for stage in result.trace],
+        "seconds": {step: round(value, 3) for step, value in times.items()},
+        "peak_memory_bytes": result.peak_memory,
+        "notes": list(result.notes),
+    }
+
+
+def losses_table(result: "Result") -> bytes:
+    """Losses of every evaluation, as the bytes of a Parquet file.
+
+    Columns: ``stage`` (its place in the walk), ``round``, ``kind``, ``size`` (long side in pixels),
+    ``iteration``, ``total``, ``content``, ``style``.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = [
+        {
+            "stage": part.stage.index, "round": part.stage.round, "kind": part.stage.kind, "size": part.stage.size,
+            "iteration": evaluation.iteration, "total": evaluation.total,
+            "content": evaluation.content, "style": evaluation.style,
+        }
+        for part in result.trace
+        for evaluation in part.evaluations
+    ]  # fmt: skip
+    integers = [(name, pa.int32()) for name in ("stage", "round", "size", "iteration")]
+    numbers = [(name, pa.float64()) for name in ("total", "content", "style")]
+    schema = pa.schema([*integers[:2], ("kind", pa.string()), *integers[2:], *numbers])
+    buffer = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
+    return bytes(buffer.getvalue())
+
+
+def _inputs(result: "Result", order: Order) -> dict[str, dict[str, str]]:
+    hashes = {**result.inputs.hashes, **order.hashes}
+    return {
+        role: {
+            "name": order.paths[role].name,
+            "sha256": hashes[role],
+            **_places(order.paths[role], order.output),
+        }
+        for role in ROLES
+        if role in order.paths
+    }
+
+
+def _places(path: Path, output: Path) -> dict[str, str]:
+    """Where a file was, in terms that mean something on another machine too."""
+    places = {} if path.is_absolute() else {"path": path.as_posix()}
+    here, folder = os.path.realpath(path), os.path.realpath(output.parent)
+    # Two places that share nothing but the root are related by an absolute path in disguise.
+    if os.path.splitdrive(here)[0] == os.path.splitdrive(folder)[0]:
+        common = os.path.commonpath([here, folder])
+        if os.path.dirname(common) != common:  # noqa: PTH120 - a string from end to end
+            places["beside"] = Path(os.path.relpath(here, folder)).as_posix()
+    return places
+
+
+def _portable_settings(config: Config) -> dict[str, Any]:
+    """All settings; of a weights file given by its absolute path only the name."""
+    settings = config.model_dump(mode="json")
+    if settings["weights"] is not None and Path(settings["weights"]).expanduser().is_absolute():
+        settings["weights"] = Path(settings["weights"]).name
+    return settings
+
+
+def _weights(result: "Result", order: Order) -> dict[str, Any]:
+    weights, chosen = result.weights, result.config.weights
+    entry = {
+        "name": weights.name,
+        "sha256": weights.sha256,
+        "convention": weights.convention,
+        "trained": weights.trained,
+    }
+    if chosen in (None, "untrained"):
+        return entry
+    return entry | _places(Path(chosen).expanduser(), order.output)
+
+
+def _regions(result: "Result") -> dict[str, Any]:
+    regions = result.regions
+    return {
+        "source": regions.source,
+        "count": regions.count,
+        "colors": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in regions.colors.tolist()],
+        "content_shares": [round(share, 6) for share in regions.content_shares.tolist()],
+        "style_shares": [round(share, 6) for share in regions.style_shares.tolist()],
+        "matched": regions.matched.tolist(),
+    }
+
+
+def _stage_summary(part: "StageTrace") -> dict[str, Any]:
+    ends = {"first": part.evaluations[0], "last": part.evaluations[-1]} if part.evaluations else {}
+    return {
+        "stage": part.stage.name,
+        "size": part.stage.size,
+        "evaluations": len(part.evaluations),
+        **{name: _losses(evaluation) for name, evaluation in ends.items()},
+    }
+
+
+def _losses(evaluation: "Evaluation") -> dict[str, float]:
+    return {"total": evaluation.total, "content": evaluation.content, "style": evaluation.style}

@@ -1,0 +1,80 @@
+"""What several test modules share: small pictures, a small network, and material that may be absent."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pst_core.encoder import Encoder
+from pst_core.weights import load_weights
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _no_weights_from_outside(monkeypatch):
+    """A weights file named in the environment must not decide what a test sees."""
+    monkeypatch.delenv("PST_VGG19_WEIGHTS", raising=False)
+    monkeypatch.delenv("PST_DEEPLAB_WEIGHTS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def hybrid_weights():
+    """The stand-in for VGG-19's weights, which is no part of the project."""
+    path = SHARED / "weights" / "vgg19-hybrid.fp16.safetensors"
+    if not path.is_file():
+        pytest.skip("needs ../shared/weights/vgg19-hybrid.fp16.safetensors beside the project")
+    return path
+
+
+@pytest.fixture(scope="session")
+def luan60():
+    """The folder of evaluation pairs, which is no part of the project."""
+    path = SHARED / "luan60"
+    if not path.is_dir():
+        pytest.skip("needs the pairs in ../shared/luan60 beside the project")
+    return path
+
+
+@pytest.fixture(scope="session")
+def untrained():
+    """The seeded untrained network's weights, down to conv5_1."""
+    return load_weights("untrained")
+
+
+@pytest.fixture(scope="session")
+def small_encoder(untrained):
+    """The first two blocks of the untrained network: enough layers for a loss, quick to run."""
+    return Encoder(untrained, ("conv1_1", "conv2_1", "conv2_2"), torch.float32, torch.device("cpu"))
+
+
+@pytest.fixture
+def random_image():
+    """Return a function that makes a seeded float image of shape (3, H, W) with values all over [0, 1]."""
+
+    def make(height, width, seed=0, dtype=torch.float32):
+        generator = torch.Generator().manual_seed(seed)
+        return torch.rand(3, height, width, generator=generator, dtype=dtype)
+
+    return make
+
+
+@pytest.fixture
+def landscape():
+    """Return a function that makes a photograph of sky over ground, and its map, as uint8 arrays."""
+
+    def make(height, width, sky, ground, horizon=0.5, seed=0):
+        rng = np.random.default_rng(seed)
+        border = round(height * horizon)
+        rows = np.linspace(0, 1, height)[:, None, None]
+        image = np.empty((height, width, 3))
+        image[:border] = np.array(sky) + 25 * rows[:border]
+        image[border:] = np.array(ground) + 25 * rows[border:]
+        image += rng.normal(0, 2, image.shape)
+        image[border:] += rng.normal(0, 18, (height - border, width, 1))  # ground is rough, sky is smooth
+        semantic = np.zeros((height, width, 3), np.uint8)
+        semantic[:border], semantic[border:] = (0, 0, 255), (0, 255, 0)
+        return np.clip(image, 0, 255).round().astype(np.uint8), semantic
+
+    return make
