@@ -39,12 +39,15 @@ class Recipe:
         return Choice(str(self.data["preset"]), settings, Config.make(**settings))
 
     def expected(self) -> Expected:
-        """What its result was made with."""
+        """Return what its result was made with."""
         inputs, weights = self.data["inputs"], self.data["weights"]
         return Expected(
             {role: str(entry["sha256"]) for role, entry in inputs.items()},
-            str(weights["sha256"]), str(self.data["dtype"]), str(self.data["device"]), dict(self.data["versions"]),
-        )  # fmt: skip
+            str(weights["sha256"]),
+            str(self.data["dtype"]),
+            str(self.data["device"]),
+            dict(self.data["versions"]),
+        )
 
     def paths(self, given: Mapping[str, Path]) -> dict[str, Path]:
         """Role -> file: where it was said to be, or else wherever it is found with the right bytes.
@@ -111,7 +114,7 @@ def load_recipe(source: Path) -> Recipe:
 
 
 def free_name(source: Path) -> Path:
-    """A name beside the result that nothing has yet: ``result-again.png``, ``result-again-2.png``."""
+    """Find a name beside the result that nothing has yet: ``result-again.png``, ``result-again-2.png``."""
     suffix = ".png" if source.suffix.lower() == ".json" else source.suffix
     number = 1
     while True:
@@ -134,7 +137,7 @@ def _read_json(path: Path) -> object:
 
 
 def _report_of(path: Path, recipe: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The report beside a picture, if it tells of the same run: it knows where the files were."""
+    """Read the report beside a picture, if it tells of the same run: it knows where the files were."""
     try:
         report = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -149,7 +152,7 @@ def _report_of(path: Path, recipe: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _checked(source: Path, found: object) -> Mapping[str, Any]:
-    """A recipe that has every part that is relied on; what a stranger wrote is not trusted to."""
+    """Refuse a recipe that lacks a part that is relied on: it may come from anywhere."""
     parts = {"inputs": dict, "settings": dict, "weights": dict, "versions": dict, "dtype": str, "device": str}
     if not isinstance(found, dict) or found.get("program") != PROGRAM:
         raise ConfigError(f"{source} holds no recipe of this program: name a result or its report.")

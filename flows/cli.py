@@ -14,7 +14,7 @@ from cyclopts import App, Group, Parameter
 from flows.display import emit
 from flows.failures import Stopped, explain_failure, stopping
 from flows.job import Job, Outcome, run_job
-from flows.options import SettingOptions, preset_differences, resolve
+from flows.options import NO_OPTIONS, SETTINGS_GROUP, SettingOptions, preset_differences, resolve
 from pst_core.config import PRESETS, PresetName
 from pst_core.errors import ConfigError, ImageError, WeightsError
 
@@ -25,7 +25,8 @@ DEBUG = "PST_DEBUG"
 
 EPILOGUE = (
     "Settings come from the command line, else from environment variables (PST_SIZE and so on, PST_PRESET), "
-    "else from the --settings file, else from the preset. PST_VGG19_WEIGHTS names the file of VGG-19's weights. "
+    "else from the --settings file, else from the preset. "
+    "PST_VGG19_WEIGHTS names the file of VGG-19's weights. "
     "Exit status: 0 done, 1 not done, 130 interrupted, 143 ended by SIGTERM."
 )
 
@@ -50,7 +51,9 @@ app.register_install_completion_command(help="Install tab completion for your sh
 _FILES = Group("Files", sort_key=0)
 _OUTPUT = Group("Output", sort_key=2)
 _File = Annotated[Path | None, Parameter(group=_FILES)]
-_Switch = Annotated[bool, Parameter(group=_OUTPUT, negative=())]
+_Switch = Annotated[bool, Parameter(group=_OUTPUT, negative=(), show_default=False)]
+_Json = Annotated[bool, Parameter(name="--json", group=_OUTPUT, negative=(), show_default=False)]
+_Preset = Annotated[PresetName | None, Parameter(group=SETTINGS_GROUP)]
 
 
 @app.command
@@ -65,13 +68,13 @@ def stylize(
     start: _File = None,
     result: Annotated[Path | None, Parameter(name="--from", group=_FILES)] = None,
     settings: _File = None,
-    preset: PresetName | None = None,
+    preset: _Preset = None,
     overwrite: _Switch = False,
     quiet: _Switch = False,
-    as_json: Annotated[bool, Parameter(name="--json", group=_OUTPUT, negative=())] = False,
+    as_json: _Json = False,
     no_recipe: _Switch = False,
     no_report: _Switch = False,
-    options: SettingOptions = None,
+    options: SettingOptions = NO_OPTIONS,
 ) -> None:
     """Give the photograph CONTENT the look of the photograph STYLE.
 
@@ -82,7 +85,7 @@ def stylize(
     style
         Photograph whose look it gets.
     output
-        Where the result goes: .png, .jpg, .webp or .tif. With --from a free name beside the result if not given.
+        Where the result goes: .png, .jpg, .webp or .tif. With --from, unless given, a free name beside it.
     content_map
         Semantic map of CONTENT: a picture in which equal colours mark what belongs together.
     style_map
@@ -100,7 +103,7 @@ def stylize(
     quiet
         Print nothing but errors.
     as_json
-        One JSON object per line on stdout: event start, progress (an evaluation), report (the last line), error.
+        One JSON object per line on stdout: event start, progress (an evaluation), report (the last), error.
     no_recipe
         Leave the recipe out of the picture.
     no_report
@@ -117,9 +120,10 @@ def stylize(
     if result is None:
         job = Job(_both(paths), _named(output), resolve(options, preset, settings))
     else:
-        job = _again(result, paths, output, options, preset, settings)
+        job = _again(result, paths, output, options=options, preset=preset, settings=settings)
     job = replace(
-        job, overwrite=overwrite, quiet=quiet, as_json=as_json, with_recipe=not no_recipe, with_report=not no_report,
+        job, overwrite=overwrite, quiet=quiet, as_json=as_json,
+        with_recipe=not no_recipe, with_report=not no_report,
         protected=(*job.protected, *([settings] if settings else [])),
     )  # fmt: skip
     _tell(run_job(job), quiet=quiet, as_json=as_json)
@@ -130,9 +134,9 @@ def demo(
     *,
     output: Annotated[Path, Parameter(name=("--output", "-o"), group=_FILES)] = Path("results/demo"),
     settings: _File = None,
-    preset: PresetName | None = None,
+    preset: _Preset = None,
     quiet: _Switch = False,
-    options: SettingOptions = None,
+    options: SettingOptions = NO_OPTIONS,
 ) -> None:
     """Restyle the sample photograph and say where the result is.
 
@@ -163,7 +167,7 @@ def demo(
 
 
 @app.command
-def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> int:
+def doctor(*, as_json: _Json = False) -> int:
     """Say what this machine has for the work, what is missing, and the way out.
 
     Parameters
@@ -246,11 +250,12 @@ def _again(
     source: Path,
     paths: dict[str, Path],
     output: Path | None,
+    *,
     options: object,
     preset: str | None,
     settings: Path | None,
 ) -> Job:
-    """A job from a result's recipe; what is given here goes before what it says."""
+    """Turn a result's recipe into a job; what is given here goes before what it says."""
     from flows.again import free_name, load_recipe
 
     recipe = load_recipe(source)

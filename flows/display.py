@@ -139,7 +139,7 @@ class LiveBar:
 
 
 def choose_display(stages: Sequence[Stage], *, quiet: bool, as_json: bool) -> Display:
-    """The display that suits who is looking."""
+    """Choose the display that suits who is looking."""
     if as_json:
         return JsonLines(stages)
     if quiet:

@@ -92,7 +92,7 @@ def _sentence(error: BaseException) -> str:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}; free the way and run it again."
     kind = type(error).__name__
-    return f"Something unforeseen went wrong ({kind}: {error}): run it again with PST_DEBUG=1 and report what it prints."
+    return f"Unforeseen trouble ({kind}: {error}): run it again with PST_DEBUG=1 and report what it prints."
 
 
 def _help_command() -> str:
@@ -110,5 +110,5 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _missing_library(error: ImportError) -> str:
     if "libGL" in str(error):
-        return "OpenCV cannot be loaded because libGL.so.1 is missing: install it (Debian: apt-get install libgl1)."
+        return "OpenCV cannot be loaded: libGL.so.1 is missing (on Debian: apt-get install libgl1)."
     return f"A library cannot be loaded ({error}): `pst doctor` says what is missing."

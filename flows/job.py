@@ -14,8 +14,14 @@ from flows.failures import uninterrupted
 from flows.options import Choice
 from pst_core.errors import ImageError, OutputError, WeightsError
 from pst_core.report import (
-    PROGRAM, Order, build_recipe, build_report, losses_path, losses_table, report_path,
-)  # fmt: skip
+    PROGRAM,
+    Order,
+    build_recipe,
+    build_report,
+    losses_path,
+    losses_table,
+    report_path,
+)
 
 if TYPE_CHECKING:
     from pst_core.images import Photograph, SemanticMap
@@ -159,7 +165,7 @@ def _same_file(one: Path, other: Path) -> bool:
 
 
 def _check_replaceable(path: Path) -> None:
-    """Allowing a picture to be overwritten does not mean some other program's JSON beside it."""
+    """Refuse to replace some other program's JSON: --overwrite is about the picture and its report."""
     if not path.exists():
         return
     try:

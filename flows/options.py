@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pst_core.config import PRESETS, Config
 from pst_core.errors import ConfigError
 
-__all__ = ["SETTINGS_GROUP", "Choice", "SettingOptions", "given_settings", "preset_differences", "resolve"]
+__all__ = ["NO_OPTIONS", "SETTINGS_GROUP", "Choice", "SettingOptions", "given_settings", "preset_differences", "resolve"]
 
 SETTINGS_GROUP = Group("Settings", sort_key=1)
 PREFIX = "PST_"
@@ -52,7 +52,7 @@ def _may_be_none(annotation: object) -> bool:
 
 
 def _help(field: FieldInfo) -> str:
-    """A field's own docstring, its limits and its default."""
+    """Write a field's help: its own docstring, its limits and its default."""
     bounds = [
         form.format(f"{bound:g}" if isinstance(bound, float) or bound < 10**6 else bound)
         for name, form in _LIMITS.items()
@@ -68,7 +68,7 @@ def _help(field: FieldInfo) -> str:
 
 
 def _option_type(field: FieldInfo) -> Any:  # noqa: ANN401 - a type built at run time
-    """What the command line is told about a field: its choices, and otherwise plain text."""
+    """Tell the command line of a field's choices, and otherwise that it is text."""
     annotation = field.annotation
     kind: Any = str
     if _literal_choices(annotation):
@@ -85,10 +85,12 @@ def _option_class() -> type:
     return made
 
 
+_Options = _option_class()
+NO_OPTIONS: Any = _Options()
 if TYPE_CHECKING:
     SettingOptions = Any
 else:
-    SettingOptions = Annotated[_option_class(), Parameter(name="*")]
+    SettingOptions = Annotated[_Options, Parameter(name="*")]
 
 
 def given_settings(options: object) -> dict[str, Any]:
@@ -192,6 +194,6 @@ def _pairs(name: str, value: str | list[str]) -> dict[str, str]:
 
 
 def preset_differences(preset: str) -> dict[str, tuple[Any, Any]]:
-    """What a preset changes: setting -> (default, the preset's value)."""
+    """List what a preset changes: setting -> (default, the preset's value)."""
     defaults = Config()
     return {name: (getattr(defaults, name), value) for name, value in PRESETS[preset].items()}

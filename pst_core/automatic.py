@@ -51,7 +51,9 @@ def cluster_photographs(content: Floats, style: Floats, encoder: Encoder, config
     count = int(labels.max()) + 1
     maps = [
         _full_size(part.reshape(shape), count, image, pixels)
-        for part, shape, image, pixels in zip((labels[:cells], labels[cells:]), shapes, small, (content, style), strict=True)
+        for part, shape, image, pixels in zip(
+            (labels[:cells], labels[cells:]), shapes, small, (content, style), strict=True
+        )
     ]
     names = ("the content photograph", "the style photograph")
     return match_regions(Regions(maps[0], maps[1], display_colors(count), "cluster"), names)
@@ -65,10 +67,16 @@ def display_colors(count: int) -> NDArray[np.uint8]:
 
 
 def _shrink(pixels: Floats, device: torch.device) -> torch.Tensor:
-    return resize(torch.from_numpy(pixels), fit_size(pixels.shape[1], pixels.shape[2], GRID)).clamp(0, 1).to(device)
+    return (
+        resize(torch.from_numpy(pixels), fit_size(pixels.shape[1], pixels.shape[2], GRID))
+        .clamp(0, 1)
+        .to(device)
+    )
 
 
-def _evidence(small: list[torch.Tensor], shapes: list[tuple[int, int]], encoder: Encoder) -> NDArray[np.float64]:
+def _evidence(
+    small: list[torch.Tensor], shapes: list[tuple[int, int]], encoder: Encoder
+) -> NDArray[np.float64]:
     """One row a cell of content and style: position, colour, and principal components of features."""
     from sklearn.decomposition import PCA
 
@@ -77,7 +85,9 @@ def _evidence(small: list[torch.Tensor], shapes: list[tuple[int, int]], encoder:
     )
     components = PCA(min(COMPONENTS, *features.shape), svd_solver="full").fit_transform(features)
     components *= WEIGHT_FEATURES / max(np.sqrt(components.var(axis=0).sum()), 1e-9)
-    plain = np.concatenate([_position_and_color(image, shape) for image, shape in zip(small, shapes, strict=True)])
+    plain = np.concatenate(
+        [_position_and_color(image, shape) for image, shape in zip(small, shapes, strict=True)]
+    )
     return np.concatenate([plain, components], axis=1)
 
 
@@ -86,7 +96,8 @@ def _features(image: torch.Tensor, shape: tuple[int, int], encoder: Encoder) -> 
     layers = sorted(encoder.layers & {"conv2_1", "conv3_1", "conv4_1"}) or sorted(encoder.layers)
     maps = encoder(image[None])
     cells = [torch.nn.functional.adaptive_avg_pool2d(maps[layer].float(), shape) for layer in layers]
-    return torch.cat(cells).flatten(1).T.cpu().double().numpy()
+    rows: NDArray[np.float64] = torch.cat(cells).flatten(1).T.cpu().double().numpy()
+    return rows
 
 
 def _position_and_color(image: torch.Tensor, shape: tuple[int, int]) -> NDArray[np.float64]:
@@ -103,7 +114,8 @@ def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Zero mean, unit deviation per column; a constant column becomes zero."""
     centered = values - values.mean(axis=0)
     deviation = centered.std(axis=0)
-    return centered / np.where(deviation > 1e-9, deviation, 1)
+    standardised: NDArray[np.float64] = centered / np.where(deviation > 1e-9, deviation, 1)
+    return standardised
 
 
 def _cluster(evidence: NDArray[np.float64], cells: int, config: Config) -> NDArray[np.int16]:
@@ -114,7 +126,9 @@ def _cluster(evidence: NDArray[np.float64], cells: int, config: Config) -> NDArr
         count_ = min(count, len(evidence))
         fit = KMeans(n_clusters=count_, n_init=3, random_state=config.seed % 2**32).fit(evidence)
         labels: NDArray[np.int16] = fit.labels_.astype(np.int16)
-        least = min(np.bincount(part, minlength=count_).min() / len(part) for part in (labels[:cells], labels[cells:]))
+        least = min(
+            np.bincount(part, minlength=count_).min() / len(part) for part in (labels[:cells], labels[cells:])
+        )
         if config.regions or least >= LEAST_SHARE:
             return labels
     return np.zeros(len(evidence), dtype=np.int16)
@@ -124,8 +138,12 @@ def _full_size(labels: NDArray[np.int16], count: int, small: torch.Tensor, pixel
     """Enlarge labels through the photograph, so that borders follow its edges."""
     if count == 1:
         return np.zeros(pixels.shape[1:], dtype=np.int16)
-    hot = torch.nn.functional.one_hot(torch.from_numpy(labels.astype(np.int64)), count).permute(2, 0, 1).float()
+    hot = (
+        torch.nn.functional.one_hot(torch.from_numpy(labels.astype(np.int64)), count).permute(2, 0, 1).float()
+    )
     coarse = resize(hot.to(small.device), (small.shape[1], small.shape[2]))
-    full = upsample_through_guide(coarse, small, torch.from_numpy(pixels).to(small.device), BORDER_RADIUS * CELL, BORDER_EPSILON)
+    full = upsample_through_guide(
+        coarse, small, torch.from_numpy(pixels).to(small.device), BORDER_RADIUS * CELL, BORDER_EPSILON
+    )
     found: Labels = full.argmax(dim=0).to(torch.int16).cpu().numpy()
     return found

@@ -63,7 +63,9 @@ def monge_kantorovich(source: Tensor, target: Tensor, max_gain: float = MAX_GAIN
     middle, _ = _root(root @ (target + noise) @ root)
     map_ = inverse @ middle @ inverse
     values, vectors = torch.linalg.eigh((map_ + map_.transpose(-1, -2)) / 2)
-    return vectors @ torch.diag_embed(values.clamp(0, max_gain)) @ vectors.transpose(-1, -2)
+    gains = torch.diag_embed(values.clamp(0, max_gain))
+    limited: Tensor = vectors @ gains @ vectors.transpose(-1, -2)
+    return limited
 
 
 def _root(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,9 +137,7 @@ def sliced_transport(
         axes = rotation.to(image)
         turned, wanted = axes @ colors, torch.quantile(axes @ target_colors, levels, dim=1)
         found = torch.quantile(turned[:, inside], levels, dim=1)
-        moved = [
-            _match_axis(turned[axis], found[:, axis], wanted[:, axis], max_slope) for axis in range(3)
-        ]
+        moved = [_match_axis(turned[axis], found[:, axis], wanted[:, axis], max_slope) for axis in range(3)]
         colors = axes.T @ torch.stack(moved)
     return colors.view_as(image)
 

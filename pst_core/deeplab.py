@@ -60,13 +60,16 @@ def load_deeplab(device: torch.device) -> nn.Module:
             state = torch.load(Path(source).expanduser(), map_location="cpu", weights_only=True)
         else:
             entry = DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1
-            state = entry.get_state_dict(progress=False, check_hash=True, weights_only=True, map_location="cpu")
+            state = entry.get_state_dict(
+                progress=False, check_hash=True, weights_only=True, map_location="cpu"
+            )
         network = deeplabv3_resnet101(weights=None, weights_backbone=None, aux_loss=True)
         network.load_state_dict(state)
-    except Exception as error:  # noqa: BLE001 - files and hubs fail in every way there is
+    except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"DeepLabV3's weights ({name}) cannot be used ({reason}): {WAYS_OUT}.") from error
-    return network.eval().requires_grad_(False).to(device)
+    ready: nn.Module = network.eval().requires_grad_(False).to(device)
+    return ready
 
 
 @torch.no_grad()
@@ -77,6 +80,8 @@ def _segment(network: nn.Module, pixels: Floats, device: torch.device) -> Labels
     prepare = DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1.transforms()
     image = prepare(torch.from_numpy(pixels))[None].to(device)
     scores: Tensor = network(image)["out"]
-    labels = functional.interpolate(scores.argmax(dim=1, keepdim=True).float(), pixels.shape[1:], mode="nearest")
+    labels = functional.interpolate(
+        scores.argmax(dim=1, keepdim=True).float(), pixels.shape[1:], mode="nearest"
+    )
     result: Labels = labels[0, 0].to(torch.int16).cpu().numpy()
     return result

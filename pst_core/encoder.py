@@ -78,7 +78,9 @@ class Encoder(nn.Module):
         for name in self.names:
             if name.endswith("_1") and name != "conv1_1":
                 x = functional.max_pool2d(x, 2)
-            x = functional.conv2d(x, self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias"), padding=1)
+            x = functional.conv2d(
+                x, self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias"), padding=1
+            )
             x = functional.relu_(x)
             if name in self.layers:
                 features[name] = x[0]

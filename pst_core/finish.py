@@ -22,8 +22,10 @@ Floats = NDArray[np.float32]
 
 MAX_GAIN = 1.5  # of the match along any direction: a filtered image's faint gradients stay faint
 BEYOND_MOMENTS = 0.5  # share of the way from matched moments to matched distributions
-STRENGTHS = (1.0, 0.75, 0.5, 0.25)  # tried by `auto`, strongest first
-KEPT_STRUCTURE = 0.85  # share of its structural similarity that an image keeps through the match
+STRENGTHS = tuple(tenths / 10 for tenths in range(10, 0, -1))  # tried by `auto`, strongest first
+# What `auto` may cost: this much of the structural similarity's square. A result that is close to its content
+# has structure to spare; one that hardly resembles it any more has none.
+STRUCTURE_TO_SPARE = 0.4
 LEAST_PIXELS = 64  # of a region on both sides, for its distribution to mean something
 DETAIL_RADIUS, DETAIL_EPSILON = 3, 1e-2  # of the base that detail is what remains of
 DETAIL_LIMIT = 0.03  # on [0, 1]: what exceeds it is an edge, and would leave a rim
@@ -52,7 +54,8 @@ def match_colors(image: Tensor, pair: WorkingPair, config: Config) -> tuple[Tens
     if min(image.shape[1:]) < 11:  # too small for SSIM's window to say what structure is
         return matched, 1.0
     content = pair.content.cpu().numpy()
-    least = KEPT_STRUCTURE * structural_similarity(image.cpu().numpy(), content)
+    before = structural_similarity(image.cpu().numpy(), content)
+    least = before - STRUCTURE_TO_SPARE * before**2
     for strength in STRENGTHS:
         candidate = torch.lerp(image, matched, strength)
         if structural_similarity(candidate.cpu().numpy(), content) >= least:
@@ -63,7 +66,9 @@ def match_colors(image: Tensor, pair: WorkingPair, config: Config) -> tuple[Tens
 def _fully_matched(image: Tensor, pair: WorkingPair, config: Config) -> Tensor:
     """Moments by a linear map, then half of the way to the whole distribution."""
     wanted = pair.wanted_colors(image, config.unmatched)
-    image = transfer_colors(image, pair.colors_of(image), wanted, pair.soft_masks, max_gain=MAX_GAIN).clamp(0, 1)
+    image = transfer_colors(image, pair.colors_of(image), wanted, pair.soft_masks, max_gain=MAX_GAIN).clamp(
+        0, 1
+    )
     transported = torch.zeros_like(image)
     for region, mask in enumerate(pair.soft_masks):
         inside = pair.content_masks[region] > 0.5
@@ -104,7 +109,9 @@ def render(image: Tensor, pair: WorkingPair, content: Floats, config: Config) ->
     return full.cpu().numpy()
 
 
-def restore_detail(full: Tensor, image: Tensor, small_content: Tensor, content: Tensor, share: float) -> Tensor:
+def restore_detail(
+    full: Tensor, image: Tensor, small_content: Tensor, content: Tensor, share: float
+) -> Tensor:
     """Give back fine detail of the content's brightness where the result has less of it.
 
     Detail is what remains of a gray image after a guided filter (He et al. 2013, section 4), so edges are

@@ -56,19 +56,27 @@ def load_inputs(
         raise MapError(
             f"A {given} map was given without a {lacking} map: give both, or neither to have regions found."
         )
-    photographs = _photograph(content, "content"), _photograph(style, "style")
-    notes = [f"{picture.path}: {note}" for picture in photographs for note in picture.notes]
-    maps = []
-    for source, photograph, role in zip((content_map, style_map), photographs, ("content", "style"), strict=True):
-        if source is None:
-            continue
-        semantic = _semantic_map(source, role)
-        colors, resized = fit_map(
-            semantic.colors, photograph.height, photograph.width, name=str(semantic.path), photograph=str(photograph.path)
-        )
-        maps.append(replace(semantic, colors=colors))
-        notes.extend(resized)
-    return Inputs(*photographs, *maps, notes=tuple(notes))
+    photographs = {"content": _photograph(content, "content"), "style": _photograph(style, "style")}
+    notes = [f"{picture.path}: {note}" for picture in photographs.values() for note in picture.notes]
+    maps: dict[str, SemanticMap] = {}
+    for role, source in (("content", content_map), ("style", style_map)):
+        if source is not None:
+            maps[role], resized = _fitted(_semantic_map(source, role), photographs[role])
+            notes.extend(resized)
+    return Inputs(
+        photographs["content"], photographs["style"], maps.get("content"), maps.get("style"), tuple(notes)
+    )
+
+
+def _fitted(semantic: SemanticMap, photograph: Photograph) -> tuple[SemanticMap, tuple[str, ...]]:
+    colors, notes = fit_map(
+        semantic.colors,
+        photograph.height,
+        photograph.width,
+        name=str(semantic.path),
+        photograph=str(photograph.path),
+    )
+    return replace(semantic, colors=colors), notes
 
 
 def load_start(source: Source, inputs: Inputs) -> NDArray[np.float32]:
@@ -83,7 +91,7 @@ def load_start(source: Source, inputs: Inputs) -> NDArray[np.float32]:
     here, there = start.height * inputs.content.width, inputs.content.height * start.width
     if abs(here - there) > max(start.height, start.width, inputs.content.height, inputs.content.width):
         raise ImageError(
-            f"The start image {start.path} is {start.width}x{start.height} pixels, which is another shape than "
+            f"The start image {start.path} is {start.width}x{start.height} pixels, another shape than "
             f"the content's {inputs.content.width}x{inputs.content.height}: give one of the content's shape."
         )
     return start.pixels

@@ -54,7 +54,7 @@ def mask_supports(masks: Tensor, *, normalized: bool = True) -> list[Support]:
 
 
 class _SupportedGram(torch.autograd.Function):
-    """Grams over supports; the gradient is written out, for it is symmetric and needs one product a region."""
+    """Grams over supports; the gradient is written out: being symmetric, it needs one product."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, supports: list[Support]) -> Tensor:  # noqa: ANN401
@@ -62,7 +62,9 @@ class _SupportedGram(torch.autograd.Function):
         ctx.supports = supports
         ctx.save_for_backward(features)
         parts = [rows[positions] for positions, _ in supports]
-        return torch.stack([(part * w[:, None]).T @ part for part, (_, w) in zip(parts, supports, strict=True)])
+        return torch.stack(
+            [(part * w[:, None]).T @ part for part, (_, w) in zip(parts, supports, strict=True)]
+        )
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401

@@ -15,7 +15,8 @@ from pst_core.errors import ConfigError
 __all__ = ["check_device", "describe_device", "peak_memory", "reproducible", "versions"]
 
 LIBRARIES = (
-    "torch", "torchvision", "numpy", "scikit-learn", "scikit-image", "scipy", "opencv-python", "pillow", "pyarrow",
+    "torch", "torchvision", "numpy", "scikit-learn", "scikit-image", "scipy", "opencv-python",
+    "pillow", "pyarrow",
 )  # fmt: skip
 
 

@@ -90,11 +90,14 @@ class Result:
 
 
 @dataclass
-class _Clock:
+class Clock:
+    """Seconds by step."""
+
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def __call__(self, step: str) -> Iterator[None]:
+        """Add the time that the block takes to a step's."""
         start = time.perf_counter()
         yield
         self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start
@@ -134,26 +137,41 @@ def stylize(
     R. R. Yang, "Multi-stage Optimization for Photorealistic Neural Style Transfer", CVPRW 2019.
     """
     config = config or Config()
-    clock = _Clock()
+    clock = Clock()
     with clock("read"):
         inputs = load_inputs(content, style, content_map, style_map)
         given = load_start(start, inputs) if start is not None else None
-    device = check_device(config.device)
-    dtype = pick_dtype(config.precision, device)
-    with clock("encoder"), reproducible():
-        weights = load_weights(config.weights, deepest_layer(layers_of(config)), config.weights_convention)
-        encoder = make_encoder(weights, layers_of(config), dtype, device)
-    with clock("regions"):
-        regions = find_regions(inputs, encoder, config)
     with reproducible():
+        with clock("encoder"):
+            weights, encoder = open_encoder(config)
+        with clock("regions"):
+            regions = find_regions(inputs, encoder, config)
         image, pair, trace = optimise(inputs, regions, encoder, config, given, clock, callback)
         with clock("finish"):
             image, strength = match_colors(image, pair, config)
-            result = render(image, pair, inputs.content.pixels, config)
+            full = render(image, pair, inputs.content.pixels, config)
     return Result(
-        result, tuple(trace), regions, config, inputs, weights, strength, clock.seconds,
-        peak_memory(), describe_device(device), str(dtype).removeprefix("torch."), _notes(inputs, regions, weights),
-    )  # fmt: skip
+        image=full,
+        trace=tuple(trace),
+        regions=regions,
+        config=config,
+        inputs=inputs,
+        weights=weights,
+        color_match=strength,
+        seconds=clock.seconds,
+        peak_memory=peak_memory(),
+        device=describe_device(encoder.mean.device),
+        dtype=str(encoder.dtype).removeprefix("torch."),
+        notes=_notes(inputs, regions, weights),
+    )
+
+
+def open_encoder(config: Config) -> tuple[Weights, Encoder]:
+    """The weights and the process-wide encoder that the settings name."""
+    device = check_device(config.device)
+    layers = layers_of(config)
+    weights = load_weights(config.weights, deepest_layer(layers), config.weights_convention)
+    return weights, make_encoder(weights, layers, pick_dtype(config.precision, device), device)
 
 
 def find_regions(inputs: Inputs, encoder: Encoder, config: Config) -> Regions:
@@ -181,47 +199,46 @@ def optimise(
     encoder: Encoder,
     config: Config,
     given: Floats | None,
-    clock: _Clock,
+    clock: Clock,
     callback: Callable[[Progress], None] | None,
 ) -> tuple[Tensor, WorkingPair, list[StageTrace]]:
     """Walk the stages; the image, the pair at its last working size, and the losses."""
-    sizes = working_sizes(config, max(inputs.content.pixels.shape[1:]))
-    stages = plan_stages(config, max(inputs.content.pixels.shape[1:]))
+    side = max(inputs.content.height, inputs.content.width)
+    sizes, stages = working_sizes(config, side), plan_stages(config, side)
+    with clock("targets"):
+        pair = prepare(inputs, regions, sizes[0], config, encoder.mean.device)
+        image = start_image(pair, config, given)
     traces: list[StageTrace] = []
-    image: Tensor | None = None
-    pair: WorkingPair | None = None
     for size in sizes:
         with clock("targets"):
-            finer = prepare(inputs, regions, size, config, encoder.mean.device)
-            targets = targets_of(finer, encoder, config) if stages else None
-            if image is None or pair is None:
-                image = start_image(finer, config, given)
-            else:
-                image = enlarge(image, pair, finer, config)
-            pair = finer
+            if size != sizes[0]:
+                finer = prepare(inputs, regions, size, config, encoder.mean.device)
+                image, pair = enlarge(image, pair, finer, config), finer
+            targets = targets_of(pair, encoder, config)
         for stage in (stage for stage in stages if stage.size == size):
+            report = _reporter(stage, len(stages), callback)
             with clock(stage.name):
-                assert targets is not None
-                report = _reporter(stage, len(stages), callback)
                 image, trace = run_stage(image, stage, targets, encoder, config, report)
                 image = filter_stage(image, pair, config)
-                traces.append(StageTrace(stage, tuple(trace)))
-    assert image is not None and pair is not None
+            traces.append(StageTrace(stage, tuple(trace)))
     return image, pair, traces
 
 
 def prepare(inputs: Inputs, regions: Regions, size: int, config: Config, device: torch.device) -> WorkingPair:
     """The pair at one working size."""
     return make_working_pair(
-        inputs.content.pixels, inputs.style.pixels, regions, size, device, config.mask_softness
+        inputs.content.pixels,
+        inputs.style.pixels,
+        regions,
+        size=size,
+        device=device,
+        softness=config.mask_softness,
     )
 
 
 def targets_of(pair: WorkingPair, encoder: Encoder, config: Config) -> Targets:
     """Targets of a pair at its working size."""
-    return compute_targets(
-        encoder, pair.content, pair.style, pair.content_masks, pair.style_masks, config
-    )
+    return compute_targets(encoder, pair.content, pair.style, pair.content_masks, pair.style_masks, config)
 
 
 def start_image(pair: WorkingPair, config: Config, given: Floats | None = None) -> Tensor:
@@ -293,5 +310,7 @@ def _reporter(
 def _notes(inputs: Inputs, regions: Regions, weights: Weights) -> tuple[str, ...]:
     notes = [*inputs.notes, *regions.notes]
     if not weights.trained:
-        notes.append("Made with the untrained network: colours and filters carry the style, not learned features.")
+        notes.append(
+            "Made with the untrained network: colours and filters carry the style, not learned features."
+        )
     return tuple(notes)

@@ -164,7 +164,9 @@ def match_regions(regions: Regions, names: tuple[str, str]) -> Regions:
         if regions.unmatched[index]:
             notes.append(f"{label}, {here:.1%} of the content, has no counterpart in the style.")
         elif there >= PRESENT_SHARE > here:
-            notes.append(f"{label}, {there:.1%} of the style, has no counterpart in the content: it is unused.")
+            notes.append(
+                f"{label}, {there:.1%} of the style, has no counterpart in the content: it is unused."
+            )
     return replace(regions, notes=tuple(notes))
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pst_core.solver import Evaluation
 
 __all__ = [
-    "FORMAT", "PROGRAM", "ROLES", "Order", "build_recipe", "build_report", "losses_path", "losses_table", "package_version",
-    "report_path",
+    "FORMAT", "PROGRAM", "ROLES", "Order", "build_recipe", "build_report", "losses_path", "losses_table",
+    "package_version", "report_path",
 ]  # fmt: skip
 
 PROGRAM = "photoreal-style"
@@ -102,7 +102,7 @@ def build_recipe(result: "Result", order: Order) -> dict[str, Any]:
 def build_report(
     result: "Result", order: Order, *, seconds: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
-    """The recipe, and with it where the files were, losses, times, memory and notes.
+    """Return the recipe, and with it where the files were, losses, times, memory and notes.
 
     Parameters
     ----------
@@ -144,7 +144,8 @@ def losses_table(result: "Result") -> bytes:
 
     rows = [
         {
-            "stage": part.stage.index, "round": part.stage.round, "kind": part.stage.kind, "size": part.stage.size,
+            "stage": part.stage.index, "round": part.stage.round, "kind": part.stage.kind,
+            "size": part.stage.size,
             "iteration": evaluation.iteration, "total": evaluation.total,
             "content": evaluation.content, "style": evaluation.style,
         }

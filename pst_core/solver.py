@@ -71,9 +71,11 @@ class LimitedMemoryBFGS:
         weight = torch.where(positive, 1 / curvature, 0)
         fallback = self.scale if self.scale is not None else torch.ones_like(curvature)
         self.scale = torch.where(positive, curvature / (change @ change), fallback)
-        self.pairs = [*self.pairs[-(self.history - 1) :], (move, change, weight)] if self.history > 1 else [
-            (move, change, weight)
-        ]
+        self.pairs = (
+            [*self.pairs[-(self.history - 1) :], (move, change, weight)]
+            if self.history > 1
+            else [(move, change, weight)]
+        )
 
     def _direction(self, slope: Tensor) -> Tensor:
         """Two-loop recursion; the first step follows the slope alone."""

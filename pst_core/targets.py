@@ -55,7 +55,9 @@ class Targets:
 
     def to(self, device: torch.device) -> "Targets":
         """The same targets on another device."""
-        return Targets(**{group: {k: v.to(device) for k, v in getattr(self, group).items()} for group in GROUPS})
+        return Targets(
+            **{group: {k: v.to(device) for k, v in getattr(self, group).items()} for group in GROUPS}
+        )
 
 
 GROUPS = ("scales", "content", "global_grams", "regional_grams", "masks", "region_weights")
@@ -187,17 +189,18 @@ def _total(content: Tensor, style: Tensor, config: Config) -> Losses:
 def write_targets(path: Path, targets: Targets) -> None:
     """Write targets as Parquet: one row a tensor, its values as little-endian bytes."""
     import pyarrow as pa
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     rows = [
-        {"group": group, "layer": layer, "dtype": str(array.dtype.newbyteorder("=")),
-         "shape": list(array.shape), "data": np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()}
+        {"group": group, "layer": layer, "dtype": str(array.dtype), "shape": list(array.shape),
+         "data": np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()}
         for group in GROUPS
         for layer, tensor in getattr(targets, group).items()
         for array in [tensor.cpu().numpy()]
     ]  # fmt: skip
     sink = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=_schema()), sink, compression="zstd")
+    table = pa.Table.from_pylist(rows, schema=_schema())
+    parquet.write_table(table, sink, compression="zstd", write_page_checksum=True)
     write_bytes_atomically(path, sink.getvalue().to_pybytes(), overwrite=True)
 
 
@@ -210,16 +213,21 @@ def read_targets(path: Path) -> Targets:
         If the file is damaged or holds something else.
     """
     import pyarrow as pa
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     groups: dict[str, Tensors] = {group: {} for group in GROUPS}
     try:
-        for row in parquet.read_table(path, schema=_schema()).to_pylist():
+        table = parquet.read_table(path, page_checksum_verification=True)
+        if table.schema != _schema():
+            raise ValueError("its columns are others")
+        for row in table.to_pylist():
             array = np.frombuffer(row["data"], np.dtype(row["dtype"]).newbyteorder("<")).reshape(row["shape"])
             groups[row["group"]][row["layer"]] = torch.from_numpy(array.astype(row["dtype"]))
         return Targets(**groups)
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
-        raise PstError(f"{path} holds no targets of a pair ({error}): delete it and compute them anew.") from error
+        raise PstError(
+            f"{path} holds no targets of a pair ({error}): delete it and compute them anew."
+        ) from error
 
 
 def _schema() -> object:

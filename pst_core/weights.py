@@ -150,9 +150,7 @@ def _parse(path: Path, data: bytes) -> dict[str, Tensor]:
             f"(a pickle can run code): save its state_dict alone, or {WAYS_OUT}."
         ) from error
     except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise WeightsError(
-            f"The weights file {path} is damaged or of another format: {WAYS_OUT}."
-        ) from error
+        raise WeightsError(f"The weights file {path} is damaged or of another format: {WAYS_OUT}.") from error
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise WeightsError(f"The weights file {path} is no state_dict of tensors: {WAYS_OUT}.")
     return loaded
@@ -197,16 +195,26 @@ def _from_torchvision(deepest: str) -> Weights:
 
     entry = VGG19_Weights.IMAGENET1K_V1
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
+    digest = _checked_hash(cached) if cached.exists() else None  # the hub checks only what it downloads
     try:
         raw = entry.get_state_dict(progress=False, check_hash=True, weights_only=True, map_location="cpu")
     except (OSError, RuntimeError) as error:  # no network, or a download whose hash is wrong
         raise WeightsError(f"VGG-19's weights could not be downloaded ({error}): {WAYS_OUT}.") from error
-    digest = hashlib.sha256(cached.read_bytes()).hexdigest()
-    if not digest.startswith(cached.stem.rsplit("-", 1)[-1]):
-        raise WeightsError(f"{cached} does not have the hash in its name: delete it, or {WAYS_OUT}.")
+    digest = digest or _checked_hash(cached)
     return Weights(
         _check_layers(raw, deepest, cached.name), f"torchvision {cached.name}", digest, "torchvision"
     )
+
+
+def _checked_hash(cached: Path) -> str:
+    """Hash of a downloaded file, whose first digits its name ends with."""
+    try:
+        digest = hashlib.sha256(cached.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{cached} cannot be read ({error.strerror}): {WAYS_OUT}.") from error
+    if not digest.startswith(cached.stem.rsplit("-", 1)[-1]):
+        raise WeightsError(f"{cached} does not have the hash in its name: delete it, or {WAYS_OUT}.")
+    return digest
 
 
 @lru_cache(maxsize=1)

@@ -90,6 +90,7 @@ def make_working_pair(
     content: NDArray[np.float32],
     style: NDArray[np.float32],
     regions: Regions,
+    *,
     size: int,
     device: torch.device,
     softness: int,
@@ -107,17 +108,18 @@ def make_working_pair(
     images = []
     for pixels in (content, style):
         image = torch.from_numpy(pixels)
-        images.append(resize(image, fit_size(*pixels.shape[1:], size)).clamp(0, 1).to(device))
+        images.append(resize(image, fit_size(pixels.shape[1], pixels.shape[2], size)).clamp(0, 1).to(device))
     matched = torch.from_numpy(regions.matched).to(device)
     content_masks = _area_masks(regions.content, regions.count, tuple(images[0].shape[1:]), device)
     style_masks = _area_masks(regions.style, regions.count, tuple(images[1].shape[1:]), device)
     soft = guided_filter(content_masks, images[0], softness, MASK_EPSILON).clamp(0, 1)
     return WorkingPair(
-        *images,
-        content_masks,
-        style_masks * matched[:, None, None],
-        soft / soft.sum(dim=0, keepdim=True).clamp_min(1e-6),
-        matched,
+        content=images[0],
+        style=images[1],
+        content_masks=content_masks,
+        style_masks=style_masks * matched[:, None, None],
+        soft_masks=soft / soft.sum(dim=0, keepdim=True).clamp_min(1e-6),
+        matched=matched,
     )
 
 

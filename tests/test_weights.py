@@ -1,4 +1,6 @@
+import email.message
 import hashlib
+import io
 import os
 import pickle
 import urllib.error
@@ -120,7 +122,7 @@ def test_code_in_a_pickle_is_refused_and_does_not_run(tmp_path, zipped):
     if zipped:
         torch.save(content, path)
     else:
-        path.write_bytes(pickle.dumps({"extra": Trap(str(trap))}))
+        path.write_bytes(pickle.dumps({"extra": Trap(str(trap))}, protocol=2))
     with pytest.raises(WeightsError, match=r"evil\.pth holds more than tensors and was not opened"):
         load_weights(str(path), DEEPEST)
     assert not trap.exists()
@@ -247,6 +249,19 @@ def test_a_cached_download_that_is_no_checkpoint_is_refused(hub, data):
     with pytest.raises(WeightsError, match=DOWNLOAD) as caught:
         load_weights(None, DEEPEST)
     assert "delete it" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_download_with_another_hash_is_refused_and_not_kept(hub, monkeypatch):
+    class Answer(io.BytesIO):
+        headers = email.message.Message()
+
+        def info(self):
+            return self.headers
+
+    monkeypatch.setattr(torch.hub, "urlopen", lambda *args, **kwargs: Answer(b"not the weights"))
+    with pytest.raises(WeightsError, match=r"could not be downloaded \(invalid hash value.*: name a file"):
+        load_weights(None, DEEPEST)
+    assert not list(hub.iterdir())
 
 
 def test_a_cached_download_with_the_right_hash_is_used(hub, monkeypatch, random_image):

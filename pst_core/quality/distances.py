@@ -78,4 +78,5 @@ def _quantiles(values: Floats, levels: Floats) -> Floats:
     below = np.floor(place).astype(np.intp)
     above = np.minimum(below + 1, ordered.shape[1] - 1)
     share = place - below
-    return ordered[:, below] * (1 - share) + ordered[:, above] * share
+    found: Floats = ordered[:, below] * (1 - share) + ordered[:, above] * share
+    return found

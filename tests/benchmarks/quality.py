@@ -40,16 +40,23 @@ def gram_distance(image: np.ndarray, style: np.ndarray, result: Result) -> float
     encoder = make_encoder(weights, layers_of(config), torch.float32, torch.device("cpu"))
     sides = []
     for pixels, labels in ((image, result.regions.content), (style, result.regions.style)):
-        masks = torch.stack([torch.from_numpy(labels == region).float() for region in range(result.regions.count)])
+        masks = torch.stack(
+            [torch.from_numpy(labels == region).float() for region in range(result.regions.count)]
+        )
         with torch.no_grad():
             features = encoder(torch.from_numpy(np.ascontiguousarray(pixels))[None])
         pyramid = mask_pyramid(masks, features)
         sides.append(
-            {layer: regional_gram(features[layer].flatten(1), pyramid[layer]) for layer in config.style_layers}
+            {
+                layer: regional_gram(features[layer].flatten(1), pyramid[layer])
+                for layer in config.style_layers
+            }
         )
     matched = torch.from_numpy(result.regions.matched)
     relative = [
-        ((sides[0][layer] - there).square().sum((1, 2)) / there.square().sum((1, 2)).clamp_min(1e-12))[matched].mean()
+        ((sides[0][layer] - there).square().sum((1, 2)) / there.square().sum((1, 2)).clamp_min(1e-12))[
+            matched
+        ].mean()
         for layer, there in sides[1].items()
     ]
     return float(torch.stack(relative).mean())
@@ -78,7 +85,9 @@ def thumbnail(pixels: np.ndarray, width: int = 480) -> Image.Image:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=SHARED / "luan60")
     parser.add_argument("--pairs", default="")
     parser.add_argument("--preset", default="default")
@@ -128,7 +137,9 @@ def main() -> None:
     print("not:", [pair for pair, won in zip(pairs, wins, strict=True) if not won])
     print("weights:", result.weights.name, result.weights.sha256[:16])
     if pictures:
-        lines = [np.concatenate([np.asarray(thumbnail(pixels)) for pixels in line], axis=1) for line in pictures]
+        lines = [
+            np.concatenate([np.asarray(thumbnail(pixels)) for pixels in line], axis=1) for line in pictures
+        ]
         Image.fromarray(np.concatenate(lines)).save(arguments.out / "sheet.png")
 
 

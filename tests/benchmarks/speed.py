@@ -63,7 +63,9 @@ class PlainLoss:
     def __init__(self, weights: str, content: torch.Tensor, style: torch.Tensor) -> None:
         device = content.device
         state = load_weights(weights).state
-        self.network = torchvision.models.vgg19(weights=None).features[:30].eval().requires_grad_(False).to(device)
+        self.network = (
+            torchvision.models.vgg19(weights=None).features[:30].eval().requires_grad_(False).to(device)
+        )
         for module in self.network:
             if isinstance(module, torch.nn.ReLU):
                 module.inplace = False
@@ -117,7 +119,9 @@ def whole_process(paths: list[str], weights: str, device: str, out: Path) -> tup
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=SHARED / "luan60")
     parser.add_argument("--pair", type=int, default=1)
     parser.add_argument("--device", default="auto")
@@ -144,7 +148,9 @@ def main() -> None:
     plain = median_seconds(lambda: plain_full.evaluate(full[0]), device, 3)
     again, _ = whole_process(paths, weights, arguments.device, arguments.out / "speed.png")
     seconds = statistics.mean([seconds, again])
-    print(f"one plain evaluation at full size: {plain:.3f} s; the default preset, all included: {seconds:.2f} s")
+    print(
+        f"one plain evaluation at full size: {plain:.3f} s; the default preset, all included: {seconds:.2f} s"
+    )
     print(f"1000 plain evaluations / default preset: {1000 * plain / seconds:.0f} (goal 250)")
     print(f"peak memory of that process: {peak:.2f} GB (goal 3)")
 
@@ -157,7 +163,9 @@ def main() -> None:
             return torch.autograd.grad(function(point).total, point)
 
         time_ = median_seconds(ours, device)
-        print(f"plain / our {name} evaluation at working size ({dtype}): {small / time_:.2f}; {1 / time_:.1f} a second")
+        print(
+            f"plain / our {name} evaluation at working size ({dtype}): {small / time_:.2f}; {1 / time_:.1f} a second"
+        )
 
     def network_only() -> None:
         point = working.content[None].clone().requires_grad_()
@@ -170,13 +178,17 @@ def main() -> None:
     for _ in range(5):
         network_rate = counter.get_total_flops() / median_seconds(network_only, device, 3)
         rates.append(network_rate / matrix_rate(device, dtype))
-    print(f"network's arithmetic rate / large matrix product's, {dtype}: {statistics.median(rates):.2f} (goal 0.80)")
+    print(
+        f"network's arithmetic rate / large matrix product's, {dtype}: {statistics.median(rates):.2f} (goal 0.80)"
+    )
 
     large = [str(SHARED / "highres" / name) for name in ("content-3500x2185.jpg", "style.png")]
     if Path(large[0]).exists():
         bare, _ = whole_process(paths[:2], weights, arguments.device, arguments.out / "speed.png")
         high, peak = whole_process(large, weights, arguments.device, arguments.out / "speed-large.png")
-        print(f"3500x2185 without maps / 700 pixels without maps: {high / bare:.2f} (goal 3); peak {peak:.2f} GB (goal 4)")
+        print(
+            f"3500x2185 without maps / 700 pixels without maps: {high / bare:.2f} (goal 3); peak {peak:.2f} GB (goal 4)"
+        )
 
 
 if __name__ == "__main__":
