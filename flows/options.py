@@ -15,7 +15,15 @@ from pydantic.fields import FieldInfo
 from pst_core.config import PRESETS, Config
 from pst_core.errors import ConfigError
 
-__all__ = ["NO_OPTIONS", "SETTINGS_GROUP", "Choice", "SettingOptions", "given_settings", "preset_differences", "resolve"]
+__all__ = [
+    "NO_OPTIONS",
+    "SETTINGS_GROUP",
+    "Choice",
+    "SettingOptions",
+    "given_settings",
+    "preset_differences",
+    "resolve",
+]
 
 SETTINGS_GROUP = Group("Settings", sort_key=1)
 PREFIX = "PST_"

@@ -56,7 +56,8 @@ def cluster_photographs(content: Floats, style: Floats, encoder: Encoder, config
         )
     ]
     names = ("the content photograph", "the style photograph")
-    return match_regions(Regions(maps[0], maps[1], display_colors(count), "cluster"), names)
+    found = Regions(maps[0], maps[1], display_colors(count), "cluster")
+    return match_regions(found, names, "ask for fewer regions, or give maps")
 
 
 def display_colors(count: int) -> NDArray[np.uint8]:

@@ -9,7 +9,8 @@ from pst_core.errors import ConfigError
 __all__ = ["PRESETS", "Config", "PresetName"]
 
 PresetName = Literal["default", "fast", "quality", "paper"]
-LayerName = Annotated[str, Field(pattern=r"^conv[1-5]_[1-4]$")]
+LayerName = Annotated[str, Field(pattern=r"^conv([12]_[12]|[345]_[1-4])$")]
+LayerWeight = Annotated[float, Field(ge=0, le=1e12)]
 
 
 class Config(BaseModel):
@@ -45,9 +46,9 @@ class Config(BaseModel):
     """Arithmetic of the network; Gram matrices and losses are always float32."""
 
     # --- losses (equations 1 and 2)
-    content_layers: dict[LayerName, Annotated[float, Field(ge=0)]] = {"conv4_2": 1.0}
+    content_layers: dict[LayerName, LayerWeight] = {"conv4_2": 1.0}
     """Weight alpha of each content layer."""
-    style_layers: dict[LayerName, Annotated[float, Field(ge=0)]] = {
+    style_layers: dict[LayerName, LayerWeight] = {
         "conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2,
     }  # fmt: skip
     """Weight beta of each style layer."""

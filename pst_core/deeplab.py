@@ -40,7 +40,8 @@ def segment_pair(content: Floats, style: Floats, device: torch.device) -> Region
         display_colors(len(classes)),
         "deeplab",
     )
-    return match_regions(regions, ("the content photograph", "the style photograph"))
+    names = ("the content photograph", "the style photograph")
+    return match_regions(regions, names, "use --segmentation cluster, or give maps")
 
 
 def load_deeplab(device: torch.device) -> nn.Module:

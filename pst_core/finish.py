@@ -95,7 +95,7 @@ def render(image: Tensor, pair: WorkingPair, content: Floats, config: Config) ->
     """
     guide = torch.from_numpy(content).to(image.device)
     if image.shape == guide.shape:
-        full = image
+        full = image.clone()  # what follows works in place
     elif config.upsampling == "bicubic":
         size = (guide.shape[1], guide.shape[2])
         full = functional.interpolate(image[None], size, mode="bicubic", align_corners=False)[0]

@@ -144,7 +144,9 @@ def cluster_maps(
     return match_regions(replace(found, notes=notes), names)
 
 
-def match_regions(regions: Regions, names: tuple[str, str]) -> Regions:
+def match_regions(
+    regions: Regions, names: tuple[str, str], way_out: str = "use the same colours for the same things"
+) -> Regions:
     """Add a note for every region that only one photograph has.
 
     Raises
@@ -154,7 +156,7 @@ def match_regions(regions: Regions, names: tuple[str, str]) -> Regions:
     """
     if not regions.matched.any():
         raise MapError(
-            f"{names[0]} and {names[1]} have no region in common: use the same colours for the same things."
+            f"{names[0]} and {names[1]} have no region in common: {way_out}."
         )
     notes = list(regions.notes)
     for index in range(regions.count):

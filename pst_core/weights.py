@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -197,7 +198,9 @@ def _from_torchvision(deepest: str) -> Weights:
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
     digest = _checked_hash(cached) if cached.exists() else None  # the hub checks only what it downloads
     try:
-        raw = entry.get_state_dict(progress=False, check_hash=True, weights_only=True, map_location="cpu")
+        raw = entry.get_state_dict(
+            progress=sys.stderr.isatty(), check_hash=True, weights_only=True, map_location="cpu"
+        )
     except (OSError, RuntimeError) as error:  # no network, or a download whose hash is wrong
         raise WeightsError(f"VGG-19's weights could not be downloaded ({error}): {WAYS_OUT}.") from error
     digest = digest or _checked_hash(cached)

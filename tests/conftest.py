@@ -9,6 +9,8 @@ import torch
 from pst_core.encoder import Encoder
 from pst_core.weights import load_weights
 
+torch.set_num_threads(1)  # pictures here are so small that threads would mostly wait for one another
+
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 

@@ -5,7 +5,13 @@ from scipy.linalg import sqrtm
 from scipy.stats import wasserstein_distance
 
 from pst_core import color
-from pst_core.color import ColorStatistics, color_statistics, monge_kantorovich, sliced_transport, transfer_colors
+from pst_core.color import (
+    ColorStatistics,
+    color_statistics,
+    monge_kantorovich,
+    sliced_transport,
+    transfer_colors,
+)
 
 NOISE = color.NOISE
 
@@ -46,7 +52,9 @@ def test_of_diagonal_covariances_the_gains_are_ratios_of_deviations(no_noise):
 
 
 def test_of_covariances_with_the_same_axes_the_map_has_them_too(no_noise):
-    axes, _ = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64))
+    axes, _ = torch.linalg.qr(
+        torch.randn(3, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    )
     source, target = torch.tensor([0.04, 0.01, 0.02]).double(), torch.tensor([0.02, 0.03, 0.08]).double()
     found = monge_kantorovich(axes @ torch.diag(source) @ axes.T, axes @ torch.diag(target) @ axes.T)
     torch.testing.assert_close(found, axes @ torch.diag((target / source).sqrt()) @ axes.T)
@@ -59,7 +67,9 @@ def test_map_is_symmetric_positive_and_moves_colours_least(no_noise, seed):
     torch.testing.assert_close(map_, map_.T)
     assert torch.linalg.eigvalsh(map_).min() > 0
     # Every other linear map with the same effect is B = T^1/2 Q S^-1/2; the cost falls with trace(B S).
-    turn, _ = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
+    turn, _ = torch.linalg.qr(
+        torch.randn(3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    )
     there, here = torch.tensor(np.real(sqrtm(target.numpy()))), torch.tensor(np.real(sqrtm(source.numpy())))
     for rotation in (torch.eye(3).double(), turn):
         other = there @ rotation @ torch.linalg.inv(here)
@@ -99,7 +109,9 @@ def test_statistics_are_numpys_with_weights(random_image):
     for region in range(2):
         weights = masks[region].double().numpy().ravel()
         colors = image.double().numpy().reshape(3, -1)
-        np.testing.assert_allclose(found.mean[region], np.average(colors, axis=1, weights=weights), atol=1e-12)
+        np.testing.assert_allclose(
+            found.mean[region], np.average(colors, axis=1, weights=weights), atol=1e-12
+        )
         expected = np.cov(colors, aweights=weights, bias=True)
         np.testing.assert_allclose(found.covariance[region], expected, atol=1e-12)
 
@@ -162,7 +174,9 @@ def test_sliced_transport_reaches_a_distribution_that_moments_miss(random_image)
     everywhere = torch.ones(30, 30, dtype=torch.bool)
     found = sliced_transport(image, everywhere, target, max_slope=50.0)
     statistics = color_statistics(target[:, None], torch.ones(1, 1, 1500))
-    linear = transfer_colors(image, color_statistics(image, torch.ones(1, 30, 30)), statistics, torch.ones(1, 30, 30))
+    linear = transfer_colors(
+        image, color_statistics(image, torch.ones(1, 30, 30)), statistics, torch.ones(1, 30, 30)
+    )
     before, by_moments, after = (distance(part.flatten(1), target) for part in (image, linear, found))
     assert by_moments < before
     assert after < 0.35 * by_moments

@@ -20,7 +20,10 @@ def test_used_layers_are_the_papers():
 
 
 def test_features_are_torchvisions(untrained, random_image):
-    state = {f"{CONVOLUTIONS[key.split('.')[0]][0]}.{key.split('.')[1]}": value for key, value in untrained.state.items()}
+    state = {
+        f"{CONVOLUTIONS[key.split('.')[0]][0]}.{key.split('.')[1]}": value
+        for key, value in untrained.state.items()
+    }
     with torch.device("meta"):
         network = vgg19(weights=None).features[:29]
     network.load_state_dict(state, assign=True)
@@ -56,7 +59,9 @@ def test_first_layer_from_the_definition(tmp_path, untrained, random_image, conv
     """A file with Caffe's key names takes BGR, 0 to 255, less the mean; correlation by SciPy."""
     kernels = biased(untrained, "x").state
     prefix = {"caffe": "conv1_1", "torchvision": "features.0"}[convention]
-    torch.save({f"{prefix}.{part}": kernels[f"conv1_1.{part}"] for part in ("weight", "bias")}, tmp_path / "w.pth")
+    torch.save(
+        {f"{prefix}.{part}": kernels[f"conv1_1.{part}"] for part in ("weight", "bias")}, tmp_path / "w.pth"
+    )
     weights = load_weights(str(tmp_path / "w.pth"), "conv1_1")
     assert weights.convention == convention
     image = random_image(9, 11)
@@ -64,7 +69,9 @@ def test_first_layer_from_the_definition(tmp_path, untrained, random_image, conv
     if convention == "caffe":
         planes = 255 * rgb[::-1] - np.array([103.939, 116.779, 123.68])[:, None, None]
     else:
-        planes = (rgb - np.array([0.485, 0.456, 0.406])[:, None, None]) / np.array([0.229, 0.224, 0.225])[:, None, None]
+        planes = (rgb - np.array([0.485, 0.456, 0.406])[:, None, None]) / np.array([0.229, 0.224, 0.225])[
+            :, None, None
+        ]
     kernel, bias = kernels["conv1_1.weight"].double().numpy(), kernels["conv1_1.bias"].double().numpy()
     found = Encoder(weights, ["conv1_1"], torch.float32, CPU)(image[None])["conv1_1"]
     for channel in range(0, 64, 7):
@@ -74,12 +81,16 @@ def test_first_layer_from_the_definition(tmp_path, untrained, random_image, conv
 
 def test_biases_reach_every_layer(untrained, random_image):
     plain = Encoder(untrained, USED, torch.float32, CPU)(random_image(32, 32)[None])
-    with_bias = Encoder(biased(untrained, "torchvision"), USED, torch.float32, CPU)(random_image(32, 32)[None])
+    with_bias = Encoder(biased(untrained, "torchvision"), USED, torch.float32, CPU)(
+        random_image(32, 32)[None]
+    )
     assert all(not torch.equal(plain[layer], with_bias[layer]) for layer in USED)
 
 
 def test_untrained_features_neither_fade_nor_explode(untrained, random_image):
-    smooth = torch.nn.functional.interpolate(random_image(12, 16)[None], size=(96, 128), mode="bicubic").clamp(0, 1)
+    smooth = torch.nn.functional.interpolate(
+        random_image(12, 16)[None], size=(96, 128), mode="bicubic"
+    ).clamp(0, 1)
     layers = list(CONVOLUTIONS)[:13]
     found = Encoder(untrained, layers, torch.float32, CPU)(smooth)
     means = [found[layer].mean().item() for layer in layers]
@@ -95,7 +106,9 @@ def test_features_of_the_stand_in_weights_are_torchvisions(hybrid_weights, rando
     for layer in list(CONVOLUTIONS)[:5]:
         if layer in ("conv2_1", "conv3_1"):
             x = torch.nn.functional.max_pool2d(x, 2, 2)
-        x = torch.nn.functional.conv2d(x, weights.state[f"{layer}.weight"], weights.state[f"{layer}.bias"], padding=1)
+        x = torch.nn.functional.conv2d(
+            x, weights.state[f"{layer}.weight"], weights.state[f"{layer}.bias"], padding=1
+        )
         x = torch.relu(x)
     found = Encoder(weights, ["conv3_1"], torch.float32, CPU)(image[None])["conv3_1"]
     torch.testing.assert_close(found, x[0], rtol=0, atol=1e-5 * x.max().item())

@@ -130,7 +130,10 @@ def test_guided_filter_keeps_an_edge_of_the_guide_and_drops_one_it_lacks(random_
 def test_upsampling_to_the_same_size_is_the_guided_filter(random_image):
     image, guide = random_image(13, 17), random_image(13, 17, seed=1)
     torch.testing.assert_close(
-        upsample_through_guide(image, guide, guide, 3, 1e-3), guided_filter(image, guide, 3, 1e-3), rtol=0, atol=1e-6
+        upsample_through_guide(image, guide, guide, 3, 1e-3),
+        guided_filter(image, guide, 3, 1e-3),
+        rtol=0,
+        atol=1e-6,
     )
 
 
@@ -163,7 +166,9 @@ def test_strips_cover_every_row_once(random_image, monkeypatch):
 def test_rows_are_enlarged_as_torch_does(random_image, small, large):
     maps = random_image(small, 5)
     expected = torch.nn.functional.interpolate(maps[None], size=(large, 5), mode="bilinear")[0]
-    found = torch.cat([filters._rows(maps, top, min(top + 4, large), large) for top in range(0, large, 4)], dim=1)
+    found = torch.cat(
+        [filters._rows(maps, top, min(top + 4, large), large) for top in range(0, large, 4)], dim=1
+    )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
@@ -238,7 +243,13 @@ def test_divergence_is_the_negative_adjoint_of_the_gradient():
 
 def test_each_filter_setting_applies_its_filter(random_image):
     image, content = 1.4 * random_image(16, 16) - 0.2, random_image(16, 16, seed=1)
-    settings = {"filter_radius": 3, "filter_epsilon": 1e-2, "filter_sigma": 2.0, "filter_strength": 0.9, "tv_weight": 0.3}
+    settings = {
+        "filter_radius": 3,
+        "filter_epsilon": 1e-2,
+        "filter_sigma": 2.0,
+        "filter_strength": 0.9,
+        "tv_weight": 0.3,
+    }
     expected = {
         "guided": guided_filter(image, content, 3, 1e-2),
         "gaussian": gaussian(image, 2.0),

@@ -61,7 +61,9 @@ def test_normalized_regional_gram_weighs_positions_by_the_mask(features, soft_ma
     found = regional_gram(features, soft_masks)
     for region in range(R):
         weights = soft_masks[region].numpy()
-        expected = sum(w * np.outer(f, f) for w, f in zip(weights, features.numpy().T, strict=True)) / weights.sum()
+        expected = (
+            sum(w * np.outer(f, f) for w, f in zip(weights, features.numpy().T, strict=True)) / weights.sum()
+        )
         np.testing.assert_allclose(found[region], expected, rtol=1e-12)
 
 
@@ -134,7 +136,9 @@ def test_gradients(features, others, soft_masks, normalized):
         return style_loss(regional_gram(value, soft_masks, normalized=normalized), target)
 
     assert torch.autograd.gradcheck(regional, point)
-    assert torch.autograd.gradcheck(lambda value: style_loss(gram(value, normalized=normalized), whole), point)
+    assert torch.autograd.gradcheck(
+        lambda value: style_loss(gram(value, normalized=normalized), whole), point
+    )
     assert torch.autograd.gradcheck(lambda value: content_loss(value, others), point)
     assert torch.autograd.gradcheck(lambda value: regional_content_loss(value, others, soft_masks), point)
 

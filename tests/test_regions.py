@@ -105,7 +105,10 @@ def test_a_label_means_the_same_colour_on_both_sides():
     found = cluster_maps(lossy(scene(PALETTE[:4])), lossy(scene(PALETTE[:4], shift=6)))
     truths = truth_of(scene(PALETTE[:4])), truth_of(scene(PALETTE[:4], shift=6))
     for region in range(4):
-        names = [np.bincount(t[f == region]).argmax() for f, t in zip((found.content, found.style), truths, strict=True)]
+        names = [
+            np.bincount(t[f == region]).argmax()
+            for f, t in zip((found.content, found.style), truths, strict=True)
+        ]
         assert names[0] == names[1]
 
 
@@ -143,7 +146,9 @@ def test_fewer_regions_than_colours(wanted):
 
 
 def test_more_regions_than_colours_are_refused():
-    with pytest.raises(MapError, match=r"5 regions were asked for.*only 4 distinct colours: ask for 4 or fewer"):
+    with pytest.raises(
+        MapError, match=r"5 regions were asked for.*only 4 distinct colours: ask for 4 or fewer"
+    ):
         cluster_maps(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6), regions=5)
 
 
@@ -179,7 +184,9 @@ def test_a_map_of_the_right_size_is_taken_as_it_is():
 
 @pytest.mark.parametrize(("height", "width"), [(HEIGHT + 2, WIDTH), (HEIGHT, WIDTH - 2), (WIDTH, HEIGHT)])
 def test_a_map_of_another_size_is_refused(height, width):
-    with pytest.raises(MapError, match=rf"map\.png is {WIDTH}x{HEIGHT} pixels, but photo\.png is {width}x{height}"):
+    with pytest.raises(
+        MapError, match=rf"map\.png is {WIDTH}x{HEIGHT} pixels, but photo\.png is {width}x{height}"
+    ):
         fit_map(clean(PALETTE[:4]), height, width, name="map.png", photograph="photo.png")
 
 
@@ -209,7 +216,9 @@ def test_regions_without_a_counterpart_are_noted():
     assert found.unmatched[black] and found.unmatched.sum() == 1
     assert not found.matched[black] and not found.matched[red] and found.matched.sum() == 2
     share = f"{found.content_shares[black]:.1%}"
-    assert f"Region {black} (#000000), {share} of the content, has no counterpart in the style." in found.notes
+    assert (
+        f"Region {black} (#000000), {share} of the content, has no counterpart in the style." in found.notes
+    )
     assert any(note.startswith(f"Region {red} (#FF0000)") and "unused" in note for note in found.notes)
     assert len(found.notes) == 2
 

@@ -72,7 +72,10 @@ def test_lbfgs_direction_is_the_dense_bfgs_inverse_times_the_slope():
     stepper = LimitedMemoryBFGS(10, limit_moves=False)
     value, _, matrix = quadratic(20)
     image = start()
-    points = [start() + 0.1 * torch.randn(SHAPE, generator=torch.Generator().manual_seed(k)).double() for k in range(6)]
+    points = [
+        start() + 0.1 * torch.randn(SHAPE, generator=torch.Generator().manual_seed(k)).double()
+        for k in range(6)
+    ]
     for image in points:
         found = image - stepper.step(image, gradient_of(value, image))
     moves = [(b - a).flatten() for a, b in zip(points, points[1:], strict=False)]
@@ -105,7 +108,10 @@ def test_no_step_is_longer_than_allowed():
 
 def test_a_pair_of_negative_curvature_counts_as_none():
     value, _, _ = quadratic(20)
-    points = [start() + 0.05 * torch.randn(SHAPE, generator=torch.Generator().manual_seed(k)).double() for k in range(4)]
+    points = [
+        start() + 0.05 * torch.randn(SHAPE, generator=torch.Generator().manual_seed(k)).double()
+        for k in range(4)
+    ]
     good = LimitedMemoryBFGS(10, limit_moves=False)
     for point in points:
         expected = good.step(point, gradient_of(value, point)) - point
@@ -170,8 +176,12 @@ def test_each_evaluation_is_recorded_once_in_order(optimizer):
     assert seen == trace
     assert [record.iteration for record in trace] == list(range(17))
     assert [record.total for record in trace] == pytest.approx(evaluated, rel=1e-12)
-    assert [record.content for record in trace] == pytest.approx([total / 4 for total in evaluated], rel=1e-12)
-    assert [record.style for record in trace] == pytest.approx([0.75 * total for total in evaluated], rel=1e-12)
+    assert [record.content for record in trace] == pytest.approx(
+        [total / 4 for total in evaluated], rel=1e-12
+    )
+    assert [record.style for record in trace] == pytest.approx(
+        [0.75 * total for total in evaluated], rel=1e-12
+    )
 
 
 def test_losses_fetched_in_batches_are_recorded_in_order():
@@ -180,7 +190,11 @@ def test_losses_fetched_in_batches_are_recorded_in_order():
     seen, trace = [], []
     assert solver._fetch(list(records[:2]), trace, seen.append)
     assert solver._fetch(list(records[2:]), trace, seen.append)
-    assert [(r.iteration, r.total, r.content, r.style) for r in trace] == [(0, 3, 1, 2), (1, 2, 1, 1), (2, 1, 0.5, 0.5)]
+    assert [(r.iteration, r.total, r.content, r.style) for r in trace] == [
+        (0, 3, 1, 2),
+        (1, 2, 1, 1),
+        (2, 1, 0.5, 0.5),
+    ]
     assert seen == trace
 
 

@@ -50,7 +50,9 @@ def test_targets_are_the_papers_matrices(small_encoder, pair):
         features = small_encoder(style[None])[layer].flatten(1)
         masks = torch.nn.functional.adaptive_avg_pool2d(there, size).flatten(1)
         torch.testing.assert_close(found.global_grams[layer], gram(features, normalized=False))
-        torch.testing.assert_close(found.regional_grams[layer], regional_gram(features, masks, normalized=False))
+        torch.testing.assert_close(
+            found.regional_grams[layer], regional_gram(features, masks, normalized=False)
+        )
         assert found.region_weights[layer].tolist() == [1, 1]
 
 
@@ -123,7 +125,9 @@ def test_gradient_of_the_whole_loss(small_encoder, random_image, pair, losses):
     image = random_image(*SIZE, seed=7)
     point = image.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(function(point).total, point)
-    direction = gradient.sign() * random_image(*SIZE, seed=8)  # no cancellation to drown in float32's rounding
+    direction = gradient.sign() * random_image(
+        *SIZE, seed=8
+    )  # no cancellation to drown in float32's rounding
     slope = (function(image + 1e-3 * direction).total - function(image - 1e-3 * direction).total) / 2e-3
     assert (gradient * direction).sum().item() == pytest.approx(slope.item(), rel=5e-3)
 
@@ -131,7 +135,10 @@ def test_gradient_of_the_whole_loss(small_encoder, random_image, pair, losses):
 def test_one_region_makes_both_losses_equal(small_encoder, random_image, pair):
     targets = compute_targets(small_encoder, *pair[:2], torch.ones(1, *SIZE), torch.ones(1, 20, 28), SMALL)
     image = random_image(*SIZE, seed=4)
-    found = [losses(small_encoder, targets, SMALL)(image).total.item() for losses in (global_losses, regional_losses)]
+    found = [
+        losses(small_encoder, targets, SMALL)(image).total.item()
+        for losses in (global_losses, regional_losses)
+    ]
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
@@ -223,7 +230,8 @@ def test_targets_that_came_back_give_the_same_loss(tmp_path, small_encoder, rand
     image = random_image(*SIZE, seed=4)
     for losses in (global_losses, regional_losses):
         before, after = (
-            losses(small_encoder, each, SMALL)(image).total for each in (targets, read_targets(tmp_path / "targets.parquet"))
+            losses(small_encoder, each, SMALL)(image).total
+            for each in (targets, read_targets(tmp_path / "targets.parquet"))
         )
         assert torch.equal(before, after)
 
@@ -238,20 +246,38 @@ def test_truncated_targets_are_refused(tmp_path, odd_targets, share):
         read_targets(path)
 
 
-@pytest.mark.parametrize("place", [10, 0.1, 0.3, 0.5])
-def test_targets_with_a_flipped_bit_are_refused(tmp_path, odd_targets, place):
+def as_bytes(targets):
+    return [
+        (group, layer, tensor.dtype, tensor.shape, tensor.numpy().tobytes())
+        for group in GROUPS
+        for layer, tensor in getattr(targets, group).items()
+    ]
+
+
+def test_a_flipped_bit_never_gives_other_targets(tmp_path, odd_targets):
+    """Most of the file is data, which is refused; a bit that says nothing about it may pass."""
     path = tmp_path / "targets.parquet"
     write_targets(path, odd_targets)
-    data = bytearray(path.read_bytes())
-    data[place if isinstance(place, int) else int(place * len(data))] ^= 16
-    path.write_bytes(data)
-    with pytest.raises(PstError, match=r"targets\.parquet holds no targets of a pair"):
-        read_targets(path)
+    written = path.read_bytes()
+    whole, refused = as_bytes(read_targets(path)), 0
+    places = range(0, len(written), len(written) // 150)
+    for place in places:
+        damaged = bytearray(written)
+        damaged[place] ^= 16
+        path.write_bytes(damaged)
+        try:
+            assert as_bytes(read_targets(path)) == whole
+        except PstError as error:
+            assert "targets.parquet holds no targets of a pair" in str(error)
+            refused += 1
+    assert refused > 0.6 * len(places)
 
 
 def write_rows(path, *rows):
     schema = _schema()
-    parquet.write_table(pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema), path)
+    parquet.write_table(
+        pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema), path
+    )
 
 
 @pytest.mark.parametrize("row", [

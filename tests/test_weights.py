@@ -134,7 +134,9 @@ def test_a_missing_layer_is_named(tmp_path):
     state = random_state()
     del state["features.2.bias"]
     save_file(state, tmp_path / "part.safetensors")
-    with pytest.raises(WeightsError, match=r"part\.safetensors lacks layer conv1_2 \(features\.2\.bias\).*conv2_1"):
+    with pytest.raises(
+        WeightsError, match=r"part\.safetensors lacks layer conv1_2 \(features\.2\.bias\).*conv2_1"
+    ):
         load_weights(str(tmp_path / "part.safetensors"), DEEPEST)
 
 
@@ -149,7 +151,9 @@ def test_a_misshapen_layer_is_named(tmp_path):
     state = random_state()
     state["features.2.weight"] = torch.zeros(64, 64, 5, 5)
     save_file(state, tmp_path / "odd.safetensors")
-    with pytest.raises(WeightsError, match=r"odd\.safetensors, features\.2\.weight has shape \(64, 64, 5, 5\)"):
+    with pytest.raises(
+        WeightsError, match=r"odd\.safetensors, features\.2\.weight has shape \(64, 64, 5, 5\)"
+    ):
         load_weights(str(tmp_path / "odd.safetensors"), DEEPEST)
 
 
@@ -158,7 +162,9 @@ def test_values_that_are_not_finite_are_refused(tmp_path, value):
     state = random_state()
     state["features.5.bias"][3] = value
     save_file(state, tmp_path / "bad.safetensors")
-    with pytest.raises(WeightsError, match=r"bad\.safetensors, features\.5\.bias has values that are not finite"):
+    with pytest.raises(
+        WeightsError, match=r"bad\.safetensors, features\.5\.bias has values that are not finite"
+    ):
         load_weights(str(tmp_path / "bad.safetensors"), DEEPEST)
 
 
@@ -174,7 +180,9 @@ def test_a_truncated_file_is_refused(tmp_path, suffix, share):
 
 
 @pytest.mark.parametrize("name", ["x.safetensors", "x.pth"])
-@pytest.mark.parametrize("data", [b"<html>404</html>", b"\x89PNG\r\n\x1a\n" + bytes(100), bytes(64), b"\xff" * 64])
+@pytest.mark.parametrize(
+    "data", [b"<html>404</html>", b"\x89PNG\r\n\x1a\n" + bytes(100), bytes(64), b"\xff" * 64]
+)
 def test_a_file_of_another_kind_is_refused(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(WeightsError, match=name.replace(".", r"\.")):
@@ -188,7 +196,9 @@ def test_a_zip_that_is_no_checkpoint_is_refused(tmp_path):
         load_weights(str(tmp_path / "x.pth"), DEEPEST)
 
 
-@pytest.mark.parametrize("content", [[torch.zeros(2)], torch.zeros(3), {"model": {"a": torch.zeros(1)}}, {"a": 3}])
+@pytest.mark.parametrize(
+    "content", [[torch.zeros(2)], torch.zeros(3), {"model": {"a": torch.zeros(1)}}, {"a": 3}]
+)
 def test_what_is_no_dict_of_tensors_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "list.pth")
     with pytest.raises(WeightsError, match=r"list\.pth is no state_dict of tensors"):
@@ -231,7 +241,9 @@ DOWNLOAD = VGG19_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[-1]
 
 
 def test_offline_there_is_one_sentence_with_the_ways_out(hub):
-    with pytest.raises(WeightsError, match=r"could not be downloaded \(.*name resolution.*\): name a file") as caught:
+    with pytest.raises(
+        WeightsError, match=r"could not be downloaded \(.*name resolution.*\): name a file"
+    ) as caught:
         load_weights(None, DEEPEST)
     assert "PST_VGG19_WEIGHTS" in str(caught.value) and "--weights untrained" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -243,7 +255,9 @@ def test_a_cached_download_with_another_hash_is_refused(hub):
         load_weights(None, DEEPEST)
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>Sign in to this network</html>", b"PK\x03\x04 cut off", bytes(64)])
+@pytest.mark.parametrize(
+    "data", [b"", b"<html>Sign in to this network</html>", b"PK\x03\x04 cut off", bytes(64)]
+)
 def test_a_cached_download_that_is_no_checkpoint_is_refused(hub, data):
     (hub / DOWNLOAD).write_bytes(data)
     with pytest.raises(WeightsError, match=DOWNLOAD) as caught:
