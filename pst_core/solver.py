@@ -142,12 +142,15 @@ def minimise(
     Raises
     ------
     DivergenceError
-        If the loss is not finite, or has grown tenfold, even at 1/64 of the step length.
+        If the loss is not finite even at 1/64 of the step length. One that grows tenfold is tried again at
+        a quarter of the length; if it grows at every length, the start is the best image, and comes back.
     """
     for attempt in range(RESTARTS + 1):
         length = step * 0.25**attempt
         stepper = LimitedMemoryBFGS(history, length) if optimizer == "lbfgs" else Adam(length)
-        best, trace = _descend(image, loss, stepper, iterations, callback)
+        # Where even the shortest steps lead up from the start, the start is a minimum, not a failure.
+        growth = GROWTH if attempt < RESTARTS else float("inf")
+        best, trace = _descend(image, loss, stepper, iterations, callback, growth)
         if trace is not None:
             return best, trace
     raise DivergenceError(
@@ -162,6 +165,7 @@ def _descend(
     stepper: Stepper,
     iterations: int,
     callback: Callable[[Evaluation], None] | None,
+    growth: float,
 ) -> tuple[Tensor, list[Evaluation] | None]:
     """One try; no trace if it diverged."""
     pending: list[Tensor] = []
@@ -177,7 +181,7 @@ def _descend(
         lowest = torch.minimum(lowest, total)
         pending.append(torch.stack([total, losses.content.detach(), losses.style.detach()]))
         if len(pending) >= flush or iteration == iterations - 1:
-            if not _fetch(pending, trace, callback):
+            if not _fetch(pending, trace, callback, growth):
                 return image, None
             pending = []
         if iteration < iterations - 1:
@@ -186,12 +190,15 @@ def _descend(
 
 
 def _fetch(
-    pending: list[Tensor], trace: list[Evaluation], callback: Callable[[Evaluation], None] | None
+    pending: list[Tensor],
+    trace: list[Evaluation],
+    callback: Callable[[Evaluation], None] | None,
+    growth: float,
 ) -> bool:
     """Bring losses to the host, append them to the trace; whether they are sane."""
     for total, content, style in torch.stack(pending).tolist():
         record = Evaluation(len(trace), total, content, style)
-        if not total < float("inf") or total > GROWTH * max(trace[0].total if trace else total, 1e-12):
+        if not total < float("inf") or total > growth * max(trace[0].total if trace else total, 1e-12):
             return False
         trace.append(record)
         if callback is not None:

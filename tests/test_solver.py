@@ -188,8 +188,8 @@ def test_losses_fetched_in_batches_are_recorded_in_order():
     """On an accelerator losses are read every few steps."""
     records = torch.tensor([[3.0, 1, 2], [2.0, 1, 1], [1.0, 0.5, 0.5]])
     seen, trace = [], []
-    assert solver._fetch(list(records[:2]), trace, seen.append)
-    assert solver._fetch(list(records[2:]), trace, seen.append)
+    assert solver._fetch(list(records[:2]), trace, seen.append, 10.0)
+    assert solver._fetch(list(records[2:]), trace, seen.append, 10.0)
     assert [(r.iteration, r.total, r.content, r.style) for r in trace] == [
         (0, 3, 1, 2),
         (1, 2, 1, 1),
@@ -268,6 +268,16 @@ def test_growth_below_the_bound_is_no_divergence():
     image, trace = minimise(start(), loss, iterations=2)
     assert len(calls) == 2 and trace[1].total > 8 * trace[0].total
     assert torch.equal(image, start())  # the best one seen
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_a_start_next_to_the_minimum_is_no_divergence(optimizer):
+    """A style that is its own content: every step leads up, and the start comes back."""
+    value, least, _ = quadratic(1e4)
+    near = least + 1e-7
+    image, trace = minimise(near, lambda x: as_losses(value(x)), iterations=3, optimizer=optimizer)
+    assert trace[1].total > 10 * trace[0].total
+    assert torch.equal(image, near) or value(image) < value(near)
 
 
 def test_what_diverges_at_every_length_is_an_error():
