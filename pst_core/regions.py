@@ -155,9 +155,7 @@ def match_regions(
         If no region is found in both.
     """
     if not regions.matched.any():
-        raise MapError(
-            f"{names[0]} and {names[1]} have no region in common: {way_out}."
-        )
+        raise MapError(f"{names[0]} and {names[1]} have no region in common: {way_out}.")
     notes = list(regions.notes)
     for index in range(regions.count):
         red, green, blue = regions.colors[index]

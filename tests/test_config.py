@@ -76,7 +76,8 @@ def test_what_is_wrong_is_said_in_one_sentence(preset, settings, sentence):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name", [
-    "content_weight", "style_weight", "step", "filter_epsilon", "filter_sigma", "tv_weight", "detail", "color_match",
+    "content_weight", "style_weight", "step", "filter_epsilon", "filter_sigma", "tv_weight", "detail",
+    "color_match",
 ])  # fmt: skip
 def test_a_value_that_is_no_number_is_refused(name, value):
     with pytest.raises(ConfigError):

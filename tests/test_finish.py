@@ -52,7 +52,7 @@ def test_an_explicit_strength_is_that_share_of_the_way(working_pair):
     half, strength = match_colors(start, working_pair, Config(color_match=0.5))
     assert strength == 0.5
     torch.testing.assert_close(half, (start + full) / 2)
-    assert 0 <= full.min() and full.max() <= 1
+    assert full.min() >= 0 and full.max() <= 1
 
 
 def test_full_strength_brings_each_regions_colours_to_the_styles(working_pair):

@@ -211,7 +211,7 @@ def test_a_given_start_is_where_the_first_stage_starts(scene, monkeypatch):
     given = np.random.default_rng(0).integers(0, 256, (36, 48, 3), dtype=np.uint8)
     stylize(*scene, QUICK, start=given)
     np.testing.assert_allclose(starts[0].numpy(), np.moveaxis(given, -1, 0) / 255, atol=1e-6)
-    with pytest.raises(ImageError, match="start image .* is 48x48 pixels, .*another shape"):
+    with pytest.raises(ImageError, match=r"start image .* is 48x48 pixels, .*another shape"):
         stylize(*scene, QUICK, start=np.zeros((48, 48, 3), np.uint8))
 
 

@@ -87,7 +87,7 @@ def test_a_shift_counts_by_its_mean_projection(shift):
     lab = np.stack(
         [rng.uniform(40, 60, (17, 21)), rng.uniform(-8, 8, (17, 21)), rng.uniform(-8, 8, (17, 21))], -1
     )
-    first, second = (np.moveaxis(lab2rgb(lab + [up, 0, 0]), -1, 0) for up in (0, shift))
+    first, second = (np.moveaxis(lab2rgb(lab + np.array([up, 0, 0])), -1, 0) for up in (0, shift))
     directions = np.random.default_rng(0).standard_normal((64, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     expected = shift * np.abs(directions[:, 0]).mean()

@@ -116,7 +116,7 @@ def test_no_grey_is_invented_between_black_and_white():
     shapes = [((255, 255, 255), None), ((0, 0, 0), [(0, 50), (WIDTH, 35), (WIDTH, HEIGHT), (0, HEIGHT)])]
     content = lossy(shapes)
     assert ((content > 60) & (content < 195)).all(axis=2).sum() > 40  # greys are there, along the border
-    found = cluster_maps(content, lossy(shapes[:1] + [((0, 0, 0), [(20, 10), (70, 20), (60, 80), (15, 70)])]))
+    found = cluster_maps(content, lossy([*shapes[:1], ((0, 0, 0), [(20, 10), (70, 20), (60, 80), (15, 70)])]))
     assert found.count == 2
     assert agreement(found.content, truth_of(shapes)) > 0.99
 

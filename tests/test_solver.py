@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -41,7 +42,7 @@ def start(dtype=torch.float64):
 
 @pytest.mark.parametrize("history", [1, 3, 30])
 def test_lbfgs_walks_as_torchs_does(history):
-    """torch's first step is min(1, 1/|g|_1) g; ours has a root mean square of 0.01: start both at the same two points."""
+    """Both are given the same first two points, for torch's first step, min(1, 1/|g|_1) g, is not ours."""
     value, _, _ = quadratic(50)
     image = start()
     rate = 0.8
@@ -78,7 +79,7 @@ def test_lbfgs_direction_is_the_dense_bfgs_inverse_times_the_slope():
     ]
     for image in points:
         found = image - stepper.step(image, gradient_of(value, image))
-    moves = [(b - a).flatten() for a, b in zip(points, points[1:], strict=False)]
+    moves = [(b - a).flatten() for a, b in itertools.pairwise(points)]
     changes = [matrix @ move for move in moves]
     inverse = (moves[-1] @ changes[-1]) / (changes[-1] @ changes[-1]) * torch.eye(SIZE).double()
     for move, change in zip(moves, changes, strict=True):
@@ -129,7 +130,7 @@ def test_a_pair_of_negative_curvature_counts_as_none():
 
 @pytest.mark.parametrize("condition", [1e2, 1e4])
 def test_lbfgs_converges_on_an_ill_conditioned_quadratic(condition):
-    value, least, _ = quadratic(condition)
+    value, _least, _ = quadratic(condition)
     image, trace = minimise(start(), lambda x: as_losses(value(x)), iterations=250, history=20)
     assert value(image) < 1e-6 * trace[0].total
     plain = start()
@@ -256,7 +257,7 @@ def breaks_beyond(reach, breakage):
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_a_step_too_far_is_tried_again_at_a_quarter_of_the_length(breakage, optimizer):
     loss, calls = breaks_beyond(0.007, breakage)
-    image, trace = minimise(start(), loss, iterations=3 if optimizer == "adam" else 2, optimizer=optimizer)
+    _image, trace = minimise(start(), loss, iterations=3 if optimizer == "adam" else 2, optimizer=optimizer)
     again = [index for index, distance in enumerate(calls) if distance == 0]
     assert len(again) == 2  # one restart, from the start
     assert calls[again[1] + 1] == pytest.approx(calls[1] / 4, rel=0.01)

@@ -42,7 +42,7 @@ def features_of(encoder, image, layer, scale):
 
 
 def test_targets_are_the_papers_matrices(small_encoder, pair):
-    content, style, here, there = pair
+    content, style, _here, there = pair
     found = compute_targets(small_encoder, *pair, PAPER)
     assert all(value == 1 for value in found.scales.values())
     torch.testing.assert_close(found.content["conv2_2"], small_encoder(content[None])["conv2_2"].flatten(1))
