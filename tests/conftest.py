@@ -1,5 +1,6 @@
 """What several test modules share: small pictures, a small network, and material that may be absent."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import torch
 from pst_core.encoder import Encoder
 from pst_core.weights import load_weights
 
-torch.set_num_threads(1)  # pictures here are so small that threads would mostly wait for one another
+# Pictures here are so small that threads would mostly wait for one another.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by what is loaded later, such as scikit-learn
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

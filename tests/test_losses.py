@@ -136,6 +136,11 @@ def test_gradients(features, others, soft_masks, normalized):
         return style_loss(regional_gram(value, soft_masks, normalized=normalized), target)
 
     assert torch.autograd.gradcheck(regional, point)
+    # Of the matrices themselves too: behind a loss their gradient is always symmetric, here it is not.
+    assert torch.autograd.gradcheck(lambda value: gram(value, normalized=normalized), point)
+    assert torch.autograd.gradcheck(
+        lambda value: regional_gram(value, soft_masks, normalized=normalized), point
+    )
     assert torch.autograd.gradcheck(
         lambda value: style_loss(gram(value, normalized=normalized), whole), point
     )
