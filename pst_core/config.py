@@ -68,9 +68,9 @@ class Config(BaseModel):
     """Coarse-to-fine: the rounds are spread over this many sizes, each twice the one before."""
     rounds: int = Field(default=2, ge=0, le=1000)
     """Rounds of global stage, filter, regional stage, filter."""
-    global_iterations: int = Field(default=10, ge=0, le=100_000)
+    global_iterations: int = Field(default=8, ge=0, le=100_000)
     """Optimiser iterations in each global stage."""
-    regional_iterations: int = Field(default=10, ge=0, le=100_000)
+    regional_iterations: int = Field(default=8, ge=0, le=100_000)
     """Optimiser iterations in each regional stage."""
     optimizer: Literal["lbfgs", "adam"] = "lbfgs"
     """Optimiser of the stages."""
@@ -99,7 +99,7 @@ class Config(BaseModel):
     color_match: float | Literal["auto"] = "auto"
     """Strength in [0, 1] of the closing colour match per region; `auto` keeps structure."""
     detail: float = Field(default=0.6, ge=0, le=1)
-    """Share of the content's fine detail (not its edges) that is given back where the style damped it."""
+    """How far fine detail (not edges) goes back to the content's, from 0 to 1: the style damps it."""
     upsampling: Literal["guided", "bicubic"] = "guided"
     """How the working image becomes full size: through the content's structure, or plainly."""
     upsampling_radius: int = Field(default=4, ge=1, le=512)

@@ -112,7 +112,7 @@ def render(image: Tensor, pair: WorkingPair, content: Floats, config: Config) ->
 def restore_detail(
     full: Tensor, image: Tensor, small_content: Tensor, content: Tensor, share: float
 ) -> Tensor:
-    """Give back fine detail of the content's brightness where the result has less of it.
+    """Bring the fine detail of the result's brightness towards the content's.
 
     Detail is what remains of a gray image after a guided filter (He et al. 2013, section 4), so edges are
     no part of it, and none gets a rim.
@@ -124,7 +124,7 @@ def restore_detail(
     image, small_content : Tensor, shape (3, h, w)
         The same two at working size.
     share
-        1 gives back all that is missing.
+        0 changes nothing, 1 takes the content's detail in full.
     """
     luma = torch.tensor(LUMA, device=full.device)
     bases = torch.stack([_gray(small_content, luma), _gray(image, luma)])

@@ -32,6 +32,7 @@ from pst_core.weights import CONVOLUTIONS, load_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
+FILES = (("input", "in"), ("style", "tar"), ("segmentation", "in"), ("segmentation", "tar"))
 CHILD = """
 import resource, sys
 from pst_core import Config, stylize
@@ -129,10 +130,8 @@ def main() -> None:
     arguments = parser.parse_args()
     data, pair = arguments.data, arguments.pair
     weights = os.environ.get("PST_VGG19_WEIGHTS", str(SHARED / "weights/vgg19-hybrid.fp16.safetensors"))
-    paths = [
-        str(data / name)
-        for name in (f"input/in{pair}.png", f"style/tar{pair}.png", f"segmentation/in{pair}.png", f"segmentation/tar{pair}.png")
-    ]  # fmt: skip
+    names = [f"{folder}/{side}{pair}.png" for folder, side in FILES]
+    paths = [str(data / name) for name in names]
     arguments.out.mkdir(parents=True, exist_ok=True)
     device = pick_device(arguments.device)
     config = Config(weights=weights, device=arguments.device)
@@ -164,7 +163,8 @@ def main() -> None:
 
         time_ = median_seconds(ours, device)
         print(
-            f"plain / our {name} evaluation at working size ({dtype}): {small / time_:.2f}; {1 / time_:.1f} a second"
+            f"plain / our {name} evaluation at working size ({dtype}): {small / time_:.2f}; "
+            f"{1 / time_:.1f} a second"
         )
 
     def network_only() -> None:
@@ -179,7 +179,8 @@ def main() -> None:
         network_rate = counter.get_total_flops() / median_seconds(network_only, device, 3)
         rates.append(network_rate / matrix_rate(device, dtype))
     print(
-        f"network's arithmetic rate / large matrix product's, {dtype}: {statistics.median(rates):.2f} (goal 0.80)"
+        f"network's arithmetic rate / large matrix product's, {dtype}: "
+        f"{statistics.median(rates):.2f} (goal 0.80)"
     )
 
     large = [str(SHARED / "highres" / name) for name in ("content-3500x2185.jpg", "style.png")]
@@ -187,7 +188,8 @@ def main() -> None:
         bare, _ = whole_process(paths[:2], weights, arguments.device, arguments.out / "speed.png")
         high, peak = whole_process(large, weights, arguments.device, arguments.out / "speed-large.png")
         print(
-            f"3500x2185 without maps / 700 pixels without maps: {high / bare:.2f} (goal 3); peak {peak:.2f} GB (goal 4)"
+            f"3500x2185 without maps / 700 pixels without maps: {high / bare:.2f} (goal 3); "
+            f"peak {peak:.2f} GB (goal 4)"
         )
 
 
