@@ -129,7 +129,7 @@ def run_job(job: Job) -> Outcome:
     result = _stylize(job, files)
     order = Order(job.output, job.choice.preset, job.paths, files.hashes)
     report = build_report(result, order, seconds={**result.seconds, "read": reading})
-    report["notes"] += notes
+    report["notes"] += [*notes, *_lost_transparency(job, files.photographs["content"])]
     _write(job, result, order, report, depth)
     return Outcome(job.output, report, tuple(report["notes"]))
 
@@ -205,6 +205,14 @@ def _bit_depth(job: Job, content: "Photograph") -> Literal[8, 16]:
     if asked != "auto":
         return asked
     return 16 if content.bit_depth == 16 and output_format(job.output) in ("PNG", "TIFF") else 8
+
+
+def _lost_transparency(job: Job, content: "Photograph") -> list[str]:
+    from pst_core.image_writing import output_format
+
+    if content.alpha is None or output_format(job.output) != "JPEG":
+        return []
+    return [f"{job.output} holds no transparency, as JPEG has none: write PNG, WebP or TIFF to keep it."]
 
 
 def _check_against(job: Job, files: _Files) -> list[str]:

@@ -171,6 +171,20 @@ def test_depth_is_the_contents_where_the_format_can(pair):
     assert stylize("deep.tif", "style.png", "-o", "result.jpg", *QUICK, "--regions", "1") == 0
 
 
+def test_transparency_that_the_format_cannot_hold_is_noted(pair, capfd):
+    with Image.open("content.png") as photograph:
+        photograph.putalpha(128)
+        photograph.save("clear.png")
+    inputs = ["clear.png", *pair[1:]]
+    assert stylize(*inputs, "-o", "result.jpg", *QUICK) == 0
+    assert "transparency" in capfd.readouterr().err + "".join(
+        json.loads(Path("result.json").read_text())["notes"]
+    )
+    assert stylize(*inputs, "-o", "kept.png", *QUICK) == 0
+    assert pixels_of("kept.png").shape[2] == 4
+    assert "transparency" not in "".join(json.loads(Path("kept.json").read_text())["notes"])
+
+
 def test_start_picture_is_used_and_recorded(pair):
     save_photograph(Path("start.png"), seed=5)
     assert stylize(*pair, "-o", "plain.png", *QUICK) == 0
