@@ -67,7 +67,8 @@ class LimitedMemoryBFGS:
 
     def _remember(self, move: Tensor, change: Tensor) -> None:
         curvature = move @ change
-        positive = curvature > 1e-10 * (change @ change)
+        # The angle between the two decides, so that the scale of the loss does not matter.
+        positive = curvature > 1e-6 * (move.norm() * change.norm())
         weight = torch.where(positive, 1 / curvature, 0)
         fallback = self.scale if self.scale is not None else torch.ones_like(curvature)
         self.scale = torch.where(positive, curvature / (change @ change), fallback)

@@ -281,6 +281,16 @@ def test_a_start_next_to_the_minimum_is_no_divergence(optimizer):
     assert torch.equal(image, near) or value(image) < value(near)
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e14])
+def test_the_scale_of_a_loss_does_not_matter(scale):
+    """Literal Grams make losses of 1e14, normalised ones of 1: the steps are the same."""
+    value, _, _ = quadratic(1e3)
+    plain, _ = minimise(start(), lambda x: as_losses(value(x)), iterations=12)
+    scaled, _ = minimise(start(), lambda x: as_losses(scale * value(x)), iterations=12)
+    torch.testing.assert_close(scaled, plain, rtol=1e-3, atol=1e-4)
+    assert value(scaled) < 0.2 * value(start())
+
+
 def test_what_diverges_at_every_length_is_an_error():
     calls = []
 
