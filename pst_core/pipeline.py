@@ -162,7 +162,7 @@ def stylize(
         peak_memory=peak_memory(),
         device=describe_device(encoder.mean.device),
         dtype=str(encoder.dtype).removeprefix("torch."),
-        notes=_notes(inputs, regions, weights),
+        notes=_notes(inputs, regions, weights, config),
     )
 
 
@@ -276,7 +276,7 @@ def run_stage(
     Raises
     ------
     DivergenceError
-        If no step length kept the loss from growing or from being no number.
+        If the loss is no number even at the smallest step length.
     """
     losses = global_losses if stage.kind == "global" else regional_losses
     try:
@@ -307,8 +307,11 @@ def _reporter(
     return lambda evaluation: callback(Progress(stage, stages, evaluation))
 
 
-def _notes(inputs: Inputs, regions: Regions, weights: Weights) -> tuple[str, ...]:
+def _notes(inputs: Inputs, regions: Regions, weights: Weights, config: Config) -> tuple[str, ...]:
     notes = [*inputs.notes, *regions.notes]
+    if regions.unmatched.any():
+        fate = "takes the whole style's look" if config.unmatched == "style" else "keeps its content"
+        notes.append(f"A region without a counterpart in the style {fate} (setting unmatched).")
     if not weights.trained:
         notes.append(
             "Made with the untrained network: colours and filters carry the style, not learned features."

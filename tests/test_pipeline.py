@@ -197,6 +197,8 @@ def test_a_region_that_is_to_be_left_keeps_its_content(scene, settings):
     assert np.abs(moved.image[inside] - before[inside]).mean() > 0.05
     for result in (left, moved):
         assert any("no counterpart in the style" in note for note in result.notes)
+    assert any("keeps its content" in note for note in left.notes)
+    assert any("takes the whole style's look" in note for note in moved.notes)
 
 
 def test_a_given_start_is_where_the_first_stage_starts(scene, monkeypatch):
