@@ -1,8 +1,4 @@
-"""A pair from start to finish: each step is a function of its own, and `stylize` walks them in order.
-
-read -> regions -> targets -> (global stage -> filter -> regional stage -> filter) x rounds
--> closing colour match -> full size.
-"""
+"""A pair from start to finish, in memory: each step is a function, and `stylize` walks them in order."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +20,7 @@ from pst_core.inputs import Inputs, Source, load_inputs, load_start
 from pst_core.machine import check_device, describe_device, peak_memory, reproducible
 from pst_core.regions import Regions, cluster_maps
 from pst_core.solver import Evaluation, minimise
-from pst_core.steps import Stage, plan_stages, working_sizes
+from pst_core.steps import Stage, plan_stages, walk
 from pst_core.targets import Targets, compute_targets, global_losses, layers_of, regional_losses
 from pst_core.weights import Weights, load_weights
 from pst_core.working import WorkingPair, make_working_pair, resize
@@ -144,15 +140,12 @@ def stylize(
     with reproducible():
         with clock("encoder"):
             weights, encoder = open_encoder(config)
-        with clock("regions"):
-            regions = find_regions(inputs, encoder, config)
-        image, pair, trace = optimise(inputs, regions, encoder, config, given, clock, callback)
-        with clock("finish"):
-            image, strength = match_colors(image, pair, config)
-            full = render(image, pair, inputs.content.pixels, config)
+        steps = _InMemory(inputs, encoder, config, given, clock, callback)
+        side = max(inputs.content.height, inputs.content.width)
+        regions, (full, strength) = walk(steps, config, side)
     return Result(
         image=full,
-        trace=tuple(trace),
+        trace=tuple(steps.traces),
         regions=regions,
         config=config,
         inputs=inputs,
@@ -162,7 +155,7 @@ def stylize(
         peak_memory=peak_memory(),
         device=describe_device(encoder.mean.device),
         dtype=str(encoder.dtype).removeprefix("torch."),
-        notes=_notes(inputs, regions, weights, config),
+        notes=notes_of(inputs.notes, regions, config, trained=weights.trained),
     )
 
 
@@ -193,35 +186,60 @@ def find_regions(inputs: Inputs, encoder: Encoder, config: Config) -> Regions:
     return cluster_photographs(inputs.content.pixels, inputs.style.pixels, encoder, config)
 
 
-def optimise(
-    inputs: Inputs,
-    regions: Regions,
-    encoder: Encoder,
-    config: Config,
-    given: Floats | None,
-    clock: Clock,
-    callback: Callable[[Progress], None] | None,
-) -> tuple[Tensor, WorkingPair, list[StageTrace]]:
-    """Walk the stages; the image, the pair at its last working size, and the losses."""
-    side = max(inputs.content.height, inputs.content.width)
-    sizes, stages = working_sizes(config, side), plan_stages(config, side)
-    with clock("targets"):
-        pair = prepare(inputs, regions, sizes[0], config, encoder.mean.device)
-        image = start_image(pair, config, given)
-    traces: list[StageTrace] = []
-    for size in sizes:
-        with clock("targets"):
-            if size != sizes[0]:
-                finer = prepare(inputs, regions, size, config, encoder.mean.device)
-                image, pair = enlarge(image, pair, finer, config), finer
-            targets = targets_of(pair, encoder, config)
-        for stage in (stage for stage in stages if stage.size == size):
-            report = _reporter(stage, len(stages), callback)
-            with clock(stage.name):
-                image, trace = run_stage(image, stage, targets, encoder, config, report)
-                image = filter_stage(image, pair, config)
-            traces.append(StageTrace(stage, tuple(trace)))
-    return image, pair, traces
+@dataclass(frozen=True)
+class Prepared:
+    """A pair at one working size, with what stays fixed there."""
+
+    pair: WorkingPair
+    targets: Targets
+
+
+@dataclass
+class _InMemory:
+    """The steps of one pair, everything in memory."""
+
+    inputs: Inputs
+    encoder: Encoder
+    config: Config
+    given: Floats | None
+    clock: Clock
+    callback: Callable[[Progress], None] | None
+    traces: list[StageTrace] = field(default_factory=list)
+
+    def find_regions(self) -> Regions:
+        with self.clock("regions"):
+            return find_regions(self.inputs, self.encoder, self.config)
+
+    def prepare(self, regions: Regions, size: int) -> Prepared:
+        with self.clock("targets"):
+            pair = prepare(self.inputs, regions, size, self.config, self.encoder.mean.device)
+            return Prepared(pair, targets_of(pair, self.encoder, self.config))
+
+    def start(self, prepared: Prepared) -> Tensor:
+        with self.clock("targets"):
+            return start_image(prepared.pair, self.config, self.given)
+
+    def enlarge(self, image: Tensor, coarse: Prepared, fine: Prepared) -> Tensor:
+        with self.clock("targets"):
+            return enlarge(image, coarse.pair, fine.pair, self.config)
+
+    def optimise(self, image: Tensor, stage: Stage, prepared: Prepared) -> Tensor:
+        content = self.inputs.content
+        stages = len(plan_stages(self.config, max(content.height, content.width)))
+        report = _reporter(stage, stages, self.callback)
+        with self.clock(stage.name):
+            image, trace = run_stage(image, stage, prepared.targets, self.encoder, self.config, report)
+        self.traces.append(StageTrace(stage, tuple(trace)))
+        return image
+
+    def filter(self, image: Tensor, stage: Stage, prepared: Prepared) -> Tensor:
+        with self.clock(stage.name):
+            return filter_stage(image, prepared.pair, self.config)
+
+    def render(self, image: Tensor, prepared: Prepared) -> tuple[Floats, float]:
+        with self.clock("finish"):
+            image, strength = match_colors(image, prepared.pair, self.config)
+            return render(image, prepared.pair, self.inputs.content.pixels, self.config), strength
 
 
 def prepare(inputs: Inputs, regions: Regions, size: int, config: Config, device: torch.device) -> WorkingPair:
@@ -307,12 +325,21 @@ def _reporter(
     return lambda evaluation: callback(Progress(stage, stages, evaluation))
 
 
-def _notes(inputs: Inputs, regions: Regions, weights: Weights, config: Config) -> tuple[str, ...]:
-    notes = [*inputs.notes, *regions.notes]
+def notes_of(inputs: tuple[str, ...], regions: Regions, config: Config, *, trained: bool) -> tuple[str, ...]:
+    """What a person should know about a result, as plain sentences.
+
+    Parameters
+    ----------
+    inputs
+        Notes on how the files were read.
+    trained
+        Whether the network's weights were learned.
+    """
+    notes = [*inputs, *regions.notes]
     if regions.unmatched.any():
         fate = "takes the whole style's look" if config.unmatched == "style" else "keeps its content"
         notes.append(f"A region without a counterpart in the style {fate} (setting unmatched).")
-    if not weights.trained:
+    if not trained:
         notes.append(
             "Made with the untrained network: colours and filters carry the style, not learned features."
         )

@@ -2,17 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pst_core.config import Config
 from pst_core.encoder import Encoder
-from pst_core.errors import PstError
-from pst_core.files import write_bytes_atomically
 from pst_core.losses import (
     content_loss,
     gram,
@@ -23,7 +19,7 @@ from pst_core.losses import (
 )
 from pst_core.solver import Losses
 
-__all__ = ["Targets", "compute_targets", "global_losses", "read_targets", "regional_losses", "write_targets"]
+__all__ = ["GROUPS", "Targets", "compute_targets", "global_losses", "layers_of", "regional_losses"]
 
 Tensors = dict[str, Tensor]
 
@@ -52,12 +48,6 @@ class Targets:
     regional_grams: Tensors
     masks: Tensors
     region_weights: Tensors
-
-    def to(self, device: torch.device) -> "Targets":
-        """The same targets on another device."""
-        return Targets(
-            **{group: {k: v.to(device) for k, v in getattr(self, group).items()} for group in GROUPS}
-        )
 
 
 GROUPS = ("scales", "content", "global_grams", "regional_grams", "masks", "region_weights")
@@ -184,56 +174,3 @@ def _content_term(features: Tensors, targets: Targets, config: Config) -> Tensor
 def _total(content: Tensor, style: Tensor, config: Config) -> Losses:
     content, style = config.content_weight * content, config.style_weight * style
     return Losses(content + style, content, style)
-
-
-def write_targets(path: Path, targets: Targets) -> None:
-    """Write targets as Parquet: one row a tensor, its values as little-endian bytes."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    rows = [
-        {"group": group, "layer": layer, "dtype": str(array.dtype), "shape": list(array.shape),
-         "data": np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()}
-        for group in GROUPS
-        for layer, tensor in getattr(targets, group).items()
-        for array in [tensor.cpu().numpy()]
-    ]  # fmt: skip
-    sink = pa.BufferOutputStream()
-    table = pa.Table.from_pylist(rows, schema=_schema())
-    parquet.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    write_bytes_atomically(path, sink.getvalue().to_pybytes(), overwrite=True)
-
-
-def read_targets(path: Path) -> Targets:
-    """Read what `write_targets` wrote, bit for bit.
-
-    Raises
-    ------
-    PstError
-        If the file is damaged or holds something else.
-    """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    groups: dict[str, Tensors] = {group: {} for group in GROUPS}
-    try:
-        table = parquet.read_table(path, page_checksum_verification=True)
-        if table.schema != _schema():
-            raise ValueError("its columns are others")
-        for row in table.to_pylist():
-            array = np.frombuffer(row["data"], np.dtype(row["dtype"]).newbyteorder("<")).reshape(row["shape"])
-            groups[row["group"]][row["layer"]] = torch.from_numpy(array.astype(row["dtype"]))
-        return Targets(**groups)
-    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
-        raise PstError(
-            f"{path} holds no targets of a pair ({error}): delete it and compute them anew."
-        ) from error
-
-
-def _schema() -> object:
-    import pyarrow as pa
-
-    return pa.schema([
-        ("group", pa.string()), ("layer", pa.string()), ("dtype", pa.string()),
-        ("shape", pa.list_(pa.int64())), ("data", pa.large_binary()),
-    ])  # fmt: skip

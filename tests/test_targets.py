@@ -1,24 +1,13 @@
-from dataclasses import fields
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as parquet
 import pytest
 import torch
 
 from pst_core.config import Config
-from pst_core.errors import PstError
 from pst_core.losses import content_loss, gram, regional_content_loss, regional_gram, style_loss
 from pst_core.targets import (
-    GROUPS,
-    Targets,
-    _schema,
     compute_targets,
     global_losses,
     mask_pyramid,
-    read_targets,
     regional_losses,
-    write_targets,
 )
 
 SIZE = (24, 32)
@@ -191,113 +180,3 @@ def test_pyramid_of_a_partition_is_one_and_keeps_the_smallest_region():
         torch.testing.assert_close(cells.sum(dim=0), torch.ones(cells.shape[1]))
         assert cells[2].max() > 0
         assert cells.min() >= 0
-
-
-@pytest.fixture
-def odd_targets():
-    """Values that lose bits in any text form or through float64 to float32 and back."""
-    bits = np.random.default_rng(0).integers(0, 2**32, 4000, dtype=np.uint32)
-    values = bits.view(np.float32).copy()
-    values[np.isnan(values)] = 0
-    values[:6] = [np.float32(1e-45), -0.0, np.inf, -np.inf, np.nan, np.finfo(np.float32).tiny / 3]
-    tensor = torch.from_numpy(values)
-    return Targets(
-        scales={"conv1_1": tensor[7], "conv4_2": tensor[8]},
-        content={"conv4_2": tensor[:600].view(20, 30)},
-        global_grams={"conv1_1": tensor[:64].view(8, 8)},
-        regional_grams={"conv1_1": tensor[:192].view(3, 8, 8).transpose(1, 2)},
-        masks={"conv1_1": torch.zeros(3, 0)},
-        region_weights={"conv1_1": tensor[:3].double()},
-    )
-
-
-def test_targets_come_back_bit_for_bit(tmp_path, odd_targets):
-    path = tmp_path / "targets.parquet"
-    write_targets(path, odd_targets)
-    found = read_targets(path)
-    assert [item.name for item in fields(Targets)] == list(GROUPS)
-    for group in GROUPS:
-        before, after = getattr(odd_targets, group), getattr(found, group)
-        assert list(before) == list(after)
-        for layer, tensor in before.items():
-            assert after[layer].dtype == tensor.dtype and after[layer].shape == tensor.shape
-            assert after[layer].numpy().tobytes() == np.ascontiguousarray(tensor.numpy()).tobytes()
-
-
-def test_targets_that_came_back_give_the_same_loss(tmp_path, small_encoder, random_image, pair):
-    targets = compute_targets(small_encoder, *pair, SMALL)
-    write_targets(tmp_path / "targets.parquet", targets)
-    image = random_image(*SIZE, seed=4)
-    for losses in (global_losses, regional_losses):
-        before, after = (
-            losses(small_encoder, each, SMALL)(image).total
-            for each in (targets, read_targets(tmp_path / "targets.parquet"))
-        )
-        assert torch.equal(before, after)
-
-
-@pytest.mark.parametrize("share", [0, 0.3, 0.9, 0.999])
-def test_truncated_targets_are_refused(tmp_path, odd_targets, share):
-    path = tmp_path / "targets.parquet"
-    write_targets(path, odd_targets)
-    data = path.read_bytes()
-    path.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(PstError, match=r"targets\.parquet holds no targets of a pair"):
-        read_targets(path)
-
-
-def as_bytes(targets):
-    return [
-        (group, layer, tensor.dtype, tensor.shape, tensor.numpy().tobytes())
-        for group in GROUPS
-        for layer, tensor in getattr(targets, group).items()
-    ]
-
-
-def test_a_flipped_bit_never_gives_other_targets(tmp_path, odd_targets):
-    """Most of the file is data, which is refused; a bit that says nothing about it may pass."""
-    path = tmp_path / "targets.parquet"
-    write_targets(path, odd_targets)
-    written = path.read_bytes()
-    whole, refused = as_bytes(read_targets(path)), 0
-    places = range(0, len(written), len(written) // 150)
-    for place in places:
-        damaged = bytearray(written)
-        damaged[place] ^= 16
-        path.write_bytes(damaged)
-        try:
-            assert as_bytes(read_targets(path)) == whole
-        except PstError as error:
-            assert "targets.parquet holds no targets of a pair" in str(error)
-            refused += 1
-    assert refused > 0.6 * len(places)
-
-
-def write_rows(path, *rows):
-    schema = _schema()
-    parquet.write_table(
-        pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema), path
-    )
-
-
-@pytest.mark.parametrize("row", [
-    ("elsewhere", "conv1_1", "float32", [2], bytes(8)),
-    ("scales", "conv1_1", "float32", [3], bytes(8)),
-    ("scales", "conv1_1", "nonsense", [2], bytes(8)),
-    ("scales", "conv1_1", "object", [1], bytes(8)),
-    ("scales", "conv1_1", "float32", [2], bytes(7)),
-    ("scales", "conv1_1", "U2", [1], bytes(8)),
-])  # fmt: skip
-def test_rows_that_are_no_tensors_are_refused(tmp_path, row):
-    write_rows(tmp_path / "x.parquet", row)
-    with pytest.raises(PstError, match=r"x\.parquet holds no targets"):
-        read_targets(tmp_path / "x.parquet")
-
-
-def test_a_foreign_file_is_refused(tmp_path):
-    (tmp_path / "x.parquet").write_bytes(b"hello, I am no Parquet file")
-    parquet.write_table(pa.table({"a": [1, 2]}), tmp_path / "other.parquet")
-    parquet.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "empty.parquet")
-    for name in ("x.parquet", "other.parquet", "empty.parquet", "absent.parquet"):
-        with pytest.raises(PstError, match=name.replace(".", r"\.")):
-            read_targets(tmp_path / name)
