@@ -15,12 +15,14 @@ from flows.options import Choice
 from pst_core.errors import ImageError, OutputError, WeightsError
 from pst_core.report import (
     PROGRAM,
+    Facts,
     Order,
     build_recipe,
     build_report,
     losses_path,
     losses_table,
     report_path,
+    run_figures,
 )
 
 if TYPE_CHECKING:
@@ -128,7 +130,8 @@ def run_job(job: Job) -> Outcome:
     job = _with_arithmetic(job)
     result = _stylize(job, files)
     order = Order(job.output, job.choice.preset, job.paths, files.hashes)
-    report = build_report(result, order, seconds={**result.seconds, "read": reading})
+    facts = Facts.of(result)
+    report = build_report(facts, order) | run_figures({**result.seconds, "read": reading}, result.peak_memory)
     report["notes"] += [*notes, *_lost_transparency(job, files.photographs["content"])]
     _write(job, result, order, report, depth)
     return Outcome(job.output, report, tuple(report["notes"]))
@@ -226,7 +229,8 @@ def _check_against(job: Job, files: _Files) -> list[str]:
                 f"{files.hashes[role]}, the recipe's {wanted}. Say where the right file is."
             )
     _check_weights(job, job.expected)
-    from pst_core.machine import check_device, describe_device, versions
+    from pst_core.machine import check_device, describe_device
+    from pst_core.provenance import versions
 
     here = versions() | {"device": describe_device(check_device(job.choice.config.device))}
     there = dict(job.expected.versions) | {"device": job.expected.device}
@@ -295,9 +299,9 @@ def _write(job: Job, result: "Result", order: Order, report: dict[str, Any], dep
     from pst_core.image_writing import write_image
 
     content = result.inputs.content
-    recipe = build_recipe(result, order) if job.with_recipe else None
+    recipe = build_recipe(Facts.of(result), order) if job.with_recipe else None
     text = (json.dumps(report, indent=2, allow_nan=False) + "\n").encode()
-    losses = losses_table(result) if job.with_report else b""
+    losses = losses_table(result.trace) if job.with_report else b""
     writers: list[Callable[[], None]] = [
         lambda: write_image(
             job.output, result.image, bit_depth=depth, alpha=content.alpha, exif=content.exif, recipe=recipe,

@@ -119,6 +119,10 @@ class Config(BaseModel):
             raise ValueError("style_layers must name at least one layer with a weight above 0")
         return self
 
+    def only(self, *names: str) -> "Config":
+        """These settings, and the defaults for all others: what a step that needs only these is given."""
+        return Config().model_copy(update={name: getattr(self, name) for name in names})
+
     @classmethod
     def make(cls, preset: str = "default", **settings: Any) -> "Config":  # noqa: ANN401
         """Build the settings of a preset, with some of them changed.

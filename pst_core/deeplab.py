@@ -11,13 +11,13 @@ from torch.nn import functional
 
 from pst_core.automatic import display_colors
 from pst_core.errors import WeightsError
+from pst_core.network import DEEPLAB_ENVIRONMENT
 from pst_core.regions import Labels, Regions, match_regions
 
 __all__ = ["load_deeplab", "segment_pair"]
 
 Floats = NDArray[np.float32]
-ENVIRONMENT = "PST_DEEPLAB_WEIGHTS"
-WAYS_OUT = f"name a file of torchvision's deeplabv3_resnet101 in {ENVIRONMENT}, or use --segmentation cluster"
+WAYS_OUT = f"name a file of torchvision's deeplabv3_resnet101 in {DEEPLAB_ENVIRONMENT}, or use --segmentation cluster"
 
 
 def segment_pair(content: Floats, style: Floats, device: torch.device) -> Regions:
@@ -54,7 +54,7 @@ def load_deeplab(device: torch.device) -> nn.Module:
     """
     from torchvision.models.segmentation import DeepLabV3_ResNet101_Weights, deeplabv3_resnet101
 
-    source = os.environ.get(ENVIRONMENT)
+    source = os.environ.get(DEEPLAB_ENVIRONMENT)
     name = source or "torchvision's DeepLabV3 download"
     try:
         if source:

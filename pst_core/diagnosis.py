@@ -66,7 +66,7 @@ def _python() -> Finding:
 def _libraries() -> Finding:
     from importlib.metadata import PackageNotFoundError
 
-    from pst_core.machine import versions
+    from pst_core.provenance import versions
 
     try:
         found = versions()
@@ -137,7 +137,8 @@ def _device() -> Finding:
 
 
 def _weights() -> Finding:
-    from pst_core.weights import ENVIRONMENT, find_weights, load_weights
+    from pst_core.network import ENVIRONMENT, find_weights
+    from pst_core.weights import load_weights
 
     if find_weights(None) == "torchvision":
         return _torchvision_weights()
@@ -152,7 +153,7 @@ def _torchvision_weights() -> Finding:
     import torch
     from torchvision.models import VGG19_Weights
 
-    from pst_core.weights import WAYS_OUT
+    from pst_core.network import WAYS_OUT
 
     address = str(VGG19_Weights.IMAGENET1K_V1.url)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(address).name
@@ -179,7 +180,8 @@ def _unreachable(address: str) -> str:
 
 
 def _deeplab() -> Finding:
-    from pst_core.deeplab import ENVIRONMENT, WAYS_OUT
+    from pst_core.network import DEEPLAB_ENVIRONMENT as ENVIRONMENT
+    from pst_core.network import WAYS_OUT
 
     source = os.environ.get(ENVIRONMENT)
     if not source:

@@ -12,12 +12,7 @@ import torch
 from pst_core.encoder import pick_device
 from pst_core.errors import ConfigError
 
-__all__ = ["check_device", "describe_device", "peak_memory", "reproducible", "versions"]
-
-LIBRARIES = (
-    "torch", "torchvision", "numpy", "scikit-learn", "scikit-image", "scipy", "opencv-python",
-    "pillow", "pyarrow",
-)  # fmt: skip
+__all__ = ["check_device", "describe_device", "peak_memory", "reproducible"]
 
 
 def check_device(choice: str) -> torch.device:
@@ -56,10 +51,3 @@ def peak_memory() -> int:
     """Largest resident memory of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes the result."""
-    from importlib.metadata import version
-
-    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}

@@ -5,26 +5,68 @@ runs give equal files. The report is the recipe with what a person asks about on
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pst_core.config import Config
+from pst_core.provenance import versions
 
 if TYPE_CHECKING:
     from pst_core.pipeline import Result, StageTrace
+    from pst_core.regions import Regions
     from pst_core.solver import Evaluation
+    from pst_core.weights import Weights
 
 __all__ = [
-    "FORMAT", "PROGRAM", "ROLES", "Order", "build_recipe", "build_report", "losses_path", "losses_table",
-    "package_version", "report_path",
+    "FORMAT", "PROGRAM", "ROLES", "Facts", "Order", "build_recipe", "build_report", "describe_regions",
+    "describe_weights", "losses_path", "losses_table", "package_version", "report_path", "run_figures",
 ]  # fmt: skip
 
 PROGRAM = "photoreal-style"
 FORMAT = 1
 ROLES = ("content", "style", "content_map", "style_map", "start")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a recipe tells of a result, wherever it was made.
+
+    Attributes
+    ----------
+    config : Config
+    hashes : mapping
+        Role -> sha256 of the input's bytes.
+    weights : mapping
+        ``name``, ``sha256``, ``convention``, ``trained``.
+    regions : mapping
+        See `describe_regions`.
+    color_match : float
+    device, dtype : str
+    trace : sequence of StageTrace
+    notes : sequence of str
+    """
+
+    config: Config
+    hashes: Mapping[str, str]
+    weights: Mapping[str, Any]
+    regions: Mapping[str, Any]
+    color_match: float
+    device: str
+    dtype: str
+    trace: Sequence["StageTrace"]
+    notes: Sequence[str]
+
+    @classmethod
+    def of(cls, result: "Result") -> "Facts":
+        """The facts of a result in memory."""
+        return cls(
+            result.config, result.inputs.hashes, describe_weights(result.weights),
+            describe_regions(result.regions), result.color_match, result.device, result.dtype,
+            result.trace, result.notes,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,74 +108,69 @@ def package_version() -> str:
         return "0+unknown"
 
 
-def build_recipe(result: "Result", order: Order) -> dict[str, Any]:
+def build_recipe(facts: Facts, order: Order) -> dict[str, Any]:
     """Everything that decides a result's pixels; equal runs have equal recipes.
 
     Parameters
     ----------
-    result
-        What `pst_core.stylize` returned.
     order
-        What it was asked for.
+        What was asked for.
 
     Returns
     -------
     dict
         JSON-serialisable, without times, absolute paths or environment variables.
     """
-    from pst_core.machine import versions
-
     return {
         "program": PROGRAM,
         "format": FORMAT,
         "version": package_version(),
-        "inputs": _inputs(result, order),
+        "inputs": _inputs(facts, order),
         "preset": order.preset,
-        "settings": _portable_settings(result.config),
-        "weights": _weights(result, order),
-        "regions": _regions(result),
-        "color_match_strength": float(result.color_match),
-        "device": result.device,
-        "dtype": result.dtype,
+        "settings": _portable_settings(facts.config),
+        "weights": _weights(facts, order),
+        "regions": dict(facts.regions),
+        "color_match_strength": float(facts.color_match),
+        "device": facts.device,
+        "dtype": facts.dtype,
         "versions": versions(),
     }
 
 
-def build_report(
-    result: "Result", order: Order, *, seconds: Mapping[str, float] | None = None
-) -> dict[str, Any]:
-    """Return the recipe, and with it where the files were, losses, times, memory and notes.
+def build_report(facts: Facts, order: Order) -> dict[str, Any]:
+    """Return the recipe, and with it where the files were, losses and notes: all that depends on no clock.
 
     Parameters
     ----------
-    result
-        What `pst_core.stylize` returned.
     order
-        What it was asked for.
-    seconds
-        Time by step; the result's own if not given.
+        What was asked for.
 
     Returns
     -------
     dict
         JSON-serialisable. Losses are those of each stage's first and last evaluation; `losses_table` has all.
     """
-    report = build_recipe(result, order)
+    report = build_recipe(facts, order)
     for role, entry in report["inputs"].items():
         entry["given"] = str(order.paths[role])
-    if result.config.weights not in (None, "untrained"):
-        report["weights"]["given"] = result.config.weights
-    times = result.seconds if seconds is None else seconds
+    if facts.config.weights not in (None, "untrained"):
+        report["weights"]["given"] = facts.config.weights
     return report | {
         "output": order.output.name,
-        "losses": [_stage_summary(stage) for stage in result.trace],
-        "seconds": {step: round(value, 3) for step, value in times.items()},
-        "peak_memory_bytes": result.peak_memory,
-        "notes": list(result.notes),
+        "losses": [_stage_summary(stage) for stage in facts.trace],
+        "notes": list(facts.notes),
     }
 
 
-def losses_table(result: "Result") -> bytes:
+def run_figures(seconds: Mapping[str, float], peak_memory: int) -> dict[str, Any]:
+    """What a report says about one run: seconds by step, and the largest memory of the process in bytes."""
+    return {
+        "seconds": {step: round(value, 3) for step, value in seconds.items()},
+        "peak_memory_bytes": peak_memory,
+    }
+
+
+def losses_table(trace: Sequence["StageTrace"]) -> bytes:
     """Losses of every evaluation, as the bytes of a Parquet file.
 
     Columns: ``stage`` (its place in the walk), ``round``, ``kind``, ``size`` (long side in pixels),
@@ -149,7 +186,7 @@ def losses_table(result: "Result") -> bytes:
             "iteration": evaluation.iteration, "total": evaluation.total,
             "content": evaluation.content, "style": evaluation.style,
         }
-        for part in result.trace
+        for part in trace
         for evaluation in part.evaluations
     ]  # fmt: skip
     integers = [(name, pa.int32()) for name in ("stage", "round", "size", "iteration")]
@@ -160,8 +197,30 @@ def losses_table(result: "Result") -> bytes:
     return bytes(buffer.getvalue())
 
 
-def _inputs(result: "Result", order: Order) -> dict[str, dict[str, str]]:
-    hashes = {**result.inputs.hashes, **order.hashes}
+def describe_weights(weights: "Weights") -> dict[str, Any]:
+    """What tells these weights from others."""
+    return {
+        "name": weights.name,
+        "sha256": weights.sha256,
+        "convention": weights.convention,
+        "trained": weights.trained,
+    }
+
+
+def describe_regions(regions: "Regions") -> dict[str, Any]:
+    """Where regions come from, their colours, and their shares of both photographs."""
+    return {
+        "source": regions.source,
+        "count": regions.count,
+        "colors": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in regions.colors.tolist()],
+        "content_shares": [round(share, 6) for share in regions.content_shares.tolist()],
+        "style_shares": [round(share, 6) for share in regions.style_shares.tolist()],
+        "matched": regions.matched.tolist(),
+    }
+
+
+def _inputs(facts: Facts, order: Order) -> dict[str, dict[str, str]]:
+    hashes = {**facts.hashes, **order.hashes}
     return {
         role: {
             "name": order.paths[role].name,
@@ -193,29 +252,11 @@ def _portable_settings(config: Config) -> dict[str, Any]:
     return settings
 
 
-def _weights(result: "Result", order: Order) -> dict[str, Any]:
-    weights, chosen = result.weights, result.config.weights
-    entry = {
-        "name": weights.name,
-        "sha256": weights.sha256,
-        "convention": weights.convention,
-        "trained": weights.trained,
-    }
+def _weights(facts: Facts, order: Order) -> dict[str, Any]:
+    entry, chosen = dict(facts.weights), facts.config.weights
     if chosen in (None, "untrained"):
         return entry
     return entry | _places(Path(chosen).expanduser(), order.output)
-
-
-def _regions(result: "Result") -> dict[str, Any]:
-    regions = result.regions
-    return {
-        "source": regions.source,
-        "count": regions.count,
-        "colors": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in regions.colors.tolist()],
-        "content_shares": [round(share, 6) for share in regions.content_shares.tolist()],
-        "style_shares": [round(share, 6) for share in regions.style_shares.tolist()],
-        "matched": regions.matched.tolist(),
-    }
 
 
 def _stage_summary(part: "StageTrace") -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Where VGG-19's weights come from: a file, torchvision's download, or a seeded untrained network."""
 
 import hashlib
-import os
 import pickle
 import sys
 from dataclasses import dataclass
@@ -13,15 +12,11 @@ import torch
 from torch import Tensor
 
 from pst_core.errors import WeightsError
+from pst_core.network import UNTRAINED, WAYS_OUT, find_weights
 
-__all__ = ["CONVOLUTIONS", "Convention", "Weights", "find_weights", "load_weights"]
+__all__ = ["CONVOLUTIONS", "Convention", "Weights", "load_weights"]
 
 Convention = Literal["torchvision", "caffe"]
-ENVIRONMENT = "PST_VGG19_WEIGHTS"
-WAYS_OUT = (
-    f"name a file with --weights or {ENVIRONMENT} (.safetensors or .pth of VGG-19), "
-    "or choose --weights untrained"
-)
 
 
 def _layer_table() -> dict[str, tuple[int, int, int]]:
@@ -72,11 +67,6 @@ class Weights:
         )
 
 
-def find_weights(choice: str | None) -> str:
-    """What `choice` stands for: a file's path, ``untrained``, or ``torchvision``."""
-    return choice or os.environ.get(ENVIRONMENT) or "torchvision"
-
-
 def load_weights(
     choice: str | None = None, deepest: str = "conv5_1", convention: Convention | Literal["auto"] = "auto"
 ) -> Weights:
@@ -100,7 +90,7 @@ def load_weights(
         If the weights cannot be had, or lack a layer, or a layer has another shape.
     """
     source = find_weights(choice)
-    if source == "untrained":
+    if source == UNTRAINED:
         return _untrained(deepest)
     if source == "torchvision":
         return _from_torchvision(deepest)
