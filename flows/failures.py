@@ -10,13 +10,13 @@ from types import FrameType
 from cyclopts import CycloptsError
 
 from pst_core.errors import PstError
+from pst_core.faults import is_out_of_memory
 
 __all__ = ["Stopped", "explain_failure", "stopping", "uninterrupted"]
 
 FAILED = 1
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _HELD = [signal.SIGINT, *_ENDING]
-_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "unable to allocate")
 
 
 class Stopped(BaseException):
@@ -84,7 +84,7 @@ def _sentence(error: BaseException) -> str:
         return str(error)
     if isinstance(error, CycloptsError):
         return f"{str(error).rstrip('.')}; `{_help_command()}` lists what there is."
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return "The memory is not enough for this: use a smaller --size, or --device cpu if it was the GPU's."
     if isinstance(error, ImportError):
         return _missing_library(error)
@@ -98,14 +98,6 @@ def _sentence(error: BaseException) -> str:
 def _help_command() -> str:
     commands = [token for token in sys.argv[1:2] if token in ("stylize", "demo", "doctor", "presets")]
     return " ".join(["pst", *commands, "--help"])
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # torch's own error is a RuntimeError; naming its class would mean importing torch
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(sign in text for sign in _MEMORY_SIGNS)
-    )
 
 
 def _missing_library(error: ImportError) -> str:

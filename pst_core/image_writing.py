@@ -21,7 +21,7 @@ from pst_core.image_metadata import MAX_EXIF_BYTES, check_directories, clean_exi
 from pst_core.image_profiles import Samples, srgb_profile
 from pst_core.recipes import KEYWORD, recipe_text, xmp_packet
 
-__all__ = ["OutputFormat", "output_format", "write_image"]
+__all__ = ["OutputFormat", "embed_recipe", "encode_png", "output_format", "write_image"]
 
 OutputFormat = Literal["PNG", "JPEG", "WEBP", "TIFF"]
 
@@ -121,6 +121,33 @@ def write_image(
         )
     samples = _quantised(pixels, None if kind == "JPEG" else alpha, bit_depth)
     write_bytes_atomically(target, _encoded(target, kind, samples, metadata, quality), overwrite=overwrite)
+
+
+def encode_png(
+    pixels: NDArray[np.float32],
+    *,
+    bit_depth: int = 8,
+    alpha: NDArray[np.float32] | None = None,
+    exif: bytes | None = None,
+) -> bytes:
+    """Encode a picture as `write_image` would, without a recipe.
+
+    Raises
+    ------
+    OutputError
+        Pixels are not finite, or EXIF is broken.
+    """
+    target = Path("the picture.png")  # what messages call it
+    _check_shapes(pixels, alpha, bit_depth, quality=100)
+    _check_request(target, "PNG", pixels, alpha, bit_depth)
+    metadata = _Metadata(_checked_exif(target, exif), None)
+    return _encoded(target, "PNG", _quantised(pixels, alpha, bit_depth), metadata, 100)
+
+
+def embed_recipe(picture: bytes, recipe: dict[str, Any]) -> bytes:
+    """Put a recipe into a PNG that has none, without encoding its pixels again."""
+    text = png.international_text(KEYWORD, recipe_text(recipe))
+    return png.insert(picture, b"iTXt", text)
 
 
 def _check_shapes(

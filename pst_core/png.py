@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SIGNATURE", "chunks", "encode", "international_text", "read_international_text"]
+__all__ = ["SIGNATURE", "chunks", "encode", "insert", "international_text", "read_international_text"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -61,6 +61,16 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         # The pixels are of no use to a reader of chunks, and may be hundreds of megabytes.
         yield kind, b"" if kind == b"IDAT" else data[position + 8 : end]
         position = end + 4
+
+
+def insert(data: bytes, kind: bytes, payload: bytes) -> bytes:
+    """Insert a chunk before the pixels of a PNG."""
+    place = len(SIGNATURE)
+    while data[place + 4 : place + 8] != b"IDAT":
+        if place + 12 > len(data):
+            raise ValueError("a PNG without pixels")
+        place += 12 + int.from_bytes(data[place : place + 4], "big")
+    return data[:place] + _chunk(kind, payload) + data[place:]
 
 
 def international_text(keyword: bytes, text: str) -> bytes:

@@ -1,0 +1,37 @@
+"""Which faults may pass by themselves, and which mean that the work was too large."""
+
+import errno
+
+from pst_core.errors import PstError
+
+__all__ = ["is_out_of_memory", "is_transient"]
+
+_PASSING = {
+    errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE,
+    errno.ETIMEDOUT, errno.ECONNRESET, errno.ECONNREFUSED, errno.ECONNABORTED, errno.ENETDOWN,
+    errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+}  # fmt: skip
+_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "unable to allocate")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the memory of the machine or of its GPU was not enough."""
+    # torch's own error is a RuntimeError; naming its class would mean importing torch
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in text for sign in _MEMORY_SIGNS)
+    )
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed a little later: a network mount that stalled, a device that was busy.
+
+    What is wrong with an input stays wrong; what a file system said decides, even where it was put into a
+    sentence for a person.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return isinstance(cause, (ConnectionError, TimeoutError)) or cause.errno in _PASSING
+        cause = cause.__cause__ if isinstance(cause, PstError) else None
+    return False
