@@ -17,7 +17,10 @@ from pst_core.regions import Labels, Regions, match_regions
 __all__ = ["load_deeplab", "segment_pair"]
 
 Floats = NDArray[np.float32]
-WAYS_OUT = f"name a file of torchvision's deeplabv3_resnet101 in {DEEPLAB_ENVIRONMENT}, or use --segmentation cluster"
+WAYS_OUT = (
+    f"name a file of torchvision's deeplabv3_resnet101 in {DEEPLAB_ENVIRONMENT}, "
+    "or use --segmentation cluster"
+)
 
 
 def segment_pair(content: Floats, style: Floats, device: torch.device) -> Regions:

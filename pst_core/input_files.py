@@ -3,10 +3,15 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import ImageError
+
+if TYPE_CHECKING:
+    from pst_core.images import Photograph
+    from pst_core.inputs import Inputs
 
 __all__ = ["InputFile", "InputFiles", "probe"]
 
@@ -35,6 +40,31 @@ class InputFile(BaseModel):
         """Long side in pixels."""
         return max(self.width, self.height)
 
+    def photograph(self) -> "Photograph":
+        """Decode it as a photograph.
+
+        Raises
+        ------
+        ImageError
+            If it cannot be decoded, or is another file by now.
+        """
+        from pst_core.images import read_photograph
+
+        photograph = read_photograph(self.path)
+        self.check(photograph.sha256)
+        return photograph
+
+    def check(self, sha256: str) -> None:
+        """Hold the bytes that were decoded against those that were planned with.
+
+        Raises
+        ------
+        ImageError
+            If the file is another one by now: its result must not be kept under the old one's name.
+        """
+        if sha256 != self.sha256:
+            raise ImageError(f"{self.path} changed while it was worked on: run it again.")
+
 
 class InputFiles(BaseModel):
     """The photographs of a pair, and its maps where it has them."""
@@ -52,22 +82,23 @@ class InputFiles(BaseModel):
         roles = ("content", "style", "content_map", "style_map")
         return {role: file for role in roles if (file := getattr(self, role)) is not None}
 
-    def check(self, hashes: dict[str, str]) -> None:
-        """Hold the bytes that were decoded against those that were planned with.
-
-        Parameters
-        ----------
-        hashes
-            Role -> sha256 of what was decoded.
+    def load(self) -> "Inputs":
+        """Decode all of them, and check that they fit together.
 
         Raises
         ------
-        ImageError
-            If a file is another one by now: its result must not be kept under the old one's name.
+        ImageError, MapError
+            If one cannot be used, or is another file by now.
         """
-        for role, file in self.given.items():
-            if role in hashes and hashes[role] != file.sha256:
-                raise ImageError(f"{file.path} changed while it was worked on: run it again.")
+        from pst_core.inputs import load_inputs
+
+        paths = {role: file.path for role, file in self.given.items()}
+        inputs = load_inputs(
+            paths["content"], paths["style"], paths.get("content_map"), paths.get("style_map")
+        )
+        for role, sha256 in inputs.hashes.items():
+            self.given[role].check(sha256)
+        return inputs
 
 
 def probe(path: str | os.PathLike[str]) -> InputFile:

@@ -167,8 +167,14 @@ def open_encoder(config: Config) -> tuple[Weights, Encoder]:
     return weights, make_encoder(weights, layers, pick_dtype(config.precision, device), device)
 
 
-def find_regions(inputs: Inputs, encoder: Encoder, config: Config) -> Regions:
-    """Regions of a pair: from its maps, or found in the photographs themselves."""
+def find_regions(inputs: Inputs, encoder: Encoder | None, config: Config) -> Regions:
+    """Regions of a pair: from its maps, or found in the photographs themselves.
+
+    Parameters
+    ----------
+    encoder
+        Needed for clustering photographs alone.
+    """
     if inputs.content_map is not None and inputs.style_map is not None:
         return cluster_maps(
             inputs.content_map.colors,
@@ -183,6 +189,8 @@ def find_regions(inputs: Inputs, encoder: Encoder, config: Config) -> Regions:
         return segment_pair(inputs.content.pixels, inputs.style.pixels, pick_device(config.device))
     from pst_core.automatic import cluster_photographs
 
+    if encoder is None:
+        raise ValueError("clustering photographs takes an encoder")
     return cluster_photographs(inputs.content.pixels, inputs.style.pixels, encoder, config)
 
 

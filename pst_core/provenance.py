@@ -22,15 +22,22 @@ def versions() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def code_version() -> str:
+def code_version(*folders: Path) -> str:
     """Hash of what this package's modules do: comments, docstrings and layout do not count.
+
+    Parameters
+    ----------
+    folders
+        Further folders of code that has a part in the results.
 
     Every module counts for every step, for a step's helpers are its code, too. That is coarse on purpose:
     a result that is computed once too often costs minutes, a stale one costs trust.
     """
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.name.encode() + b"\0" + _meaning(path.read_text("utf-8")).encode() + b"\0")
+    for folder in (Path(__file__).parent, *folders):
+        for path in sorted(folder.rglob("*.py")):
+            name = path.relative_to(folder).as_posix()
+            digest.update(name.encode() + b"\0" + _meaning(path.read_text("utf-8")).encode() + b"\0")
     return digest.hexdigest()
 
 

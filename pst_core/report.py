@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pst_core.config import Config
 from pst_core.provenance import versions
+from pst_core.steps import Stage
 
 if TYPE_CHECKING:
     from pst_core.pipeline import Result, StageTrace
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT", "PROGRAM", "ROLES", "Facts", "Order", "build_recipe", "build_report", "describe_regions",
-    "describe_weights", "losses_path", "losses_table", "package_version", "report_path", "run_figures",
+    "describe_weights", "join_losses", "losses_path", "losses_table", "package_version", "read_trace",
+    "report_path", "run_figures",    "summarise_losses",
 ]  # fmt: skip
 
 PROGRAM = "photoreal-style"
@@ -45,7 +47,8 @@ class Facts:
         See `describe_regions`.
     color_match : float
     device, dtype : str
-    trace : sequence of StageTrace
+    losses : sequence of mapping
+        Of each stage, see `summarise_losses`.
     notes : sequence of str
     """
 
@@ -56,7 +59,7 @@ class Facts:
     color_match: float
     device: str
     dtype: str
-    trace: Sequence["StageTrace"]
+    losses: Sequence[Mapping[str, Any]]
     notes: Sequence[str]
 
     @classmethod
@@ -65,7 +68,7 @@ class Facts:
         return cls(
             result.config, result.inputs.hashes, describe_weights(result.weights),
             describe_regions(result.regions), result.color_match, result.device, result.dtype,
-            result.trace, result.notes,
+            summarise_losses(result.trace), result.notes,
         )  # fmt: skip
 
 
@@ -157,7 +160,7 @@ def build_report(facts: Facts, order: Order) -> dict[str, Any]:
         report["weights"]["given"] = facts.config.weights
     return report | {
         "output": order.output.name,
-        "losses": [_stage_summary(stage) for stage in facts.trace],
+        "losses": list(facts.losses),
         "notes": list(facts.notes),
     }
 
@@ -195,6 +198,45 @@ def losses_table(trace: Sequence["StageTrace"]) -> bytes:
     buffer = pa.BufferOutputStream()
     parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
     return bytes(buffer.getvalue())
+
+
+def summarise_losses(trace: Sequence["StageTrace"]) -> list[dict[str, Any]]:
+    """Each stage's name, size, and losses at its first and its last evaluation."""
+    return [_stage_summary(part) for part in trace]
+
+
+def join_losses(tables: Sequence[bytes]) -> bytes:
+    """Put the losses of several stages, as `losses_table` writes them, into one table."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parts = [parquet.read_table(pa.BufferReader(table)) for table in tables]
+    buffer = pa.BufferOutputStream()
+    empty = parquet.read_table(pa.BufferReader(losses_table([])))
+    parquet.write_table(pa.concat_tables([empty, *parts]).combine_chunks(), buffer)
+    return bytes(buffer.getvalue())
+
+
+def read_trace(table: bytes, stages: Sequence[Stage]) -> list["StageTrace"]:
+    """Read losses back, stage by stage."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    from pst_core.pipeline import StageTrace
+    from pst_core.solver import Evaluation
+
+    rows = parquet.read_table(pa.BufferReader(table)).to_pylist()
+    return [
+        StageTrace(
+            stage,
+            tuple(
+                Evaluation(**{name: row[name] for name in ("iteration", "total", "content", "style")})
+                for row in rows
+                if row["stage"] == stage.index
+            ),
+        )
+        for stage in stages
+    ]
 
 
 def describe_weights(weights: "Weights") -> dict[str, Any]:

@@ -1,0 +1,165 @@
+"""Pictures about results: the losses' curve, the regions, thumbnails, a batch's contact sheet."""
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pst_core.regions import Labels, Regions
+
+if TYPE_CHECKING:
+    from pst_core.pipeline import StageTrace
+
+__all__ = ["draw_contact_sheet", "draw_losses", "draw_regions", "thumbnail"]
+
+INK, FAINT, PAPER = (40, 40, 40), (205, 205, 205), (255, 255, 255)
+KINDS = {"global": (31, 119, 180), "regional": (214, 96, 20)}
+CURVE_SIZE = (800, 360)
+MARGINS = (70, 34, 16, 40)  # left, top, right, bottom, in pixels
+REGIONS_SIDE = 1024
+GAP = 12
+
+
+def draw_losses(trace: Sequence["StageTrace"]) -> bytes:
+    """Draw the total loss of every evaluation on a logarithmic scale, a colour a kind of stage; PNG.
+
+    Each stage has a scale of its own minimum, for losses of different equations are not comparable; what is
+    drawn is each evaluation's loss as a share of its stage's first.
+    """
+    canvas = Image.new("RGB", CURVE_SIZE, PAPER)
+    draw = ImageDraw.Draw(canvas)
+    shares = [_shares(part) for part in trace]
+    count = sum(len(each) for each in shares)
+    low = min((value for each in shares for value in each), default=0.1)
+    _frame(draw, low)
+    place = 0
+    for part, values in zip(trace, shares, strict=True):
+        points = [_point(place + index, count, value, low) for index, value in enumerate(values)]
+        _stage(draw, points, part.stage.name, KINDS[part.stage.kind])
+        place += len(values)
+    return _png(canvas)
+
+
+def _shares(part: "StageTrace") -> list[float]:
+    """Losses over the stage's first, kept positive for the logarithm."""
+    totals = [evaluation.total for evaluation in part.evaluations]
+    first = totals[0] if totals and totals[0] > 0 else 1.0
+    return [max(total / first, 1e-6) for total in totals]
+
+
+def _point(index: int, count: int, value: float, low: float) -> tuple[float, float]:
+    left, top, right, bottom = MARGINS
+    width, height = CURVE_SIZE[0] - left - right, CURVE_SIZE[1] - top - bottom
+    depth = math.log10(value) / min(math.log10(low), -0.05)  # 0 at the stage's first loss, 1 at the lowest
+    return left + width * index / max(count - 1, 1), top + height * min(max(depth, 0.0), 1.0)
+
+
+def _frame(draw: ImageDraw.ImageDraw, low: float) -> None:
+    left, _, right, _ = MARGINS
+    font = ImageFont.load_default(13)
+    for value in _ticks(low):
+        y = _point(0, 1, value, low)[1]
+        draw.line([(left, y), (CURVE_SIZE[0] - right, y)], FAINT)
+        draw.text((left - 8, y), f"{100 * value:g} %", INK, font, anchor="rm")
+    draw.text((left, 14), "Loss, as a share of its stage's first", INK, ImageFont.load_default(14), "lm")
+    draw.text((CURVE_SIZE[0] - right, CURVE_SIZE[1] - 12), "evaluations", INK, font, anchor="rm")
+
+
+def _ticks(low: float) -> list[float]:
+    steps = (1.0, 0.5, 0.2)
+    ticks = [step * 10.0**-power for power in range(7) for step in steps]
+    return [tick for tick in ticks if tick >= low][: 8 if low > 0.005 else 14]
+
+
+def _stage(
+    draw: ImageDraw.ImageDraw, points: list[tuple[float, float]], name: str, color: tuple[int, int, int]
+) -> None:
+    if not points:
+        return
+    bottom = CURVE_SIZE[1] - MARGINS[3]
+    draw.line([(points[0][0], MARGINS[1]), (points[0][0], bottom)], FAINT)
+    if len(points) > 1:
+        draw.line(points, color, width=2, joint="curve")
+    radius = 2.5
+    for x, y in (points[0], points[-1]):
+        draw.ellipse([x - radius, y - radius, x + radius, y + radius], color)
+    font = ImageFont.load_default(12)
+    if draw.textlength(name, font) < points[-1][0] - points[0][0]:
+        draw.text((points[0][0] + 3, bottom + 10), name, color, font, anchor="lm")
+
+
+def draw_regions(regions: Regions) -> bytes:
+    """Draw the regions of content and style side by side in their colours; PNG."""
+    content, style = (_colored(labels, regions) for labels in (regions.content, regions.style))
+    sheet = Image.new("RGB", (content.width + GAP + style.width, max(content.height, style.height)), PAPER)
+    sheet.paste(content, (0, 0))
+    sheet.paste(style, (content.width + GAP, 0))
+    return _png(sheet)
+
+
+def _colored(labels: Labels, regions: Regions) -> Image.Image:
+    step = -(-max(labels.shape) // REGIONS_SIDE)
+    colors: NDArray[np.uint8] = regions.colors[labels[::step, ::step]]
+    return Image.fromarray(np.ascontiguousarray(colors))
+
+
+def thumbnail(pixels: NDArray[np.float32], side: int, *, quality: int = 85) -> bytes:
+    """Shrink a picture of shape (3, H, W) on [0, 1] to a long side; JPEG."""
+    values = np.moveaxis(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8), 0, -1)
+    image = Image.fromarray(np.ascontiguousarray(values))
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _jpeg(image, quality)
+
+
+def draw_contact_sheet(
+    rows: Sequence[tuple[str, Sequence[bytes]]], *, columns: int = 2, side: int = 240
+) -> Image.Image:
+    """Arrange named rows of pictures (content, style, result) in columns.
+
+    Parameters
+    ----------
+    rows
+        Name, and encoded pictures.
+    columns
+        How many rows stand beside one another.
+    side
+        Long side of each picture in pixels.
+    """
+    font, label = ImageFont.load_default(13), 20
+    widest = max((len(pictures) for _, pictures in rows), default=1)
+    cell = (widest * (side + 4) + GAP, side + label + GAP)
+    height = -(-len(rows) // columns) if rows else 1
+    sheet = Image.new("RGB", (cell[0] * min(columns, max(len(rows), 1)), cell[1] * height), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for index, (name, pictures) in enumerate(rows):
+        x, y = index % columns * cell[0], index // columns * cell[1]
+        draw.text((x + 2, y + label / 2), _shortened(draw, name, font, cell[0] - GAP), INK, font, "lm")
+        for place, data in enumerate(pictures):
+            with Image.open(io.BytesIO(data)) as picture:
+                picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+                sheet.paste(picture.convert("RGB"), (x + place * (side + 4), y + label))
+    return sheet
+
+
+def _shortened(
+    draw: ImageDraw.ImageDraw, name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float
+) -> str:
+    while draw.textlength(name, font) > width and len(name) > 8:
+        name = f"{name[: len(name) // 2 - 2]}…{name[len(name) // 2 + 2 :]}"
+    return name
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=False)
+    return buffer.getvalue()
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()

@@ -1,0 +1,70 @@
+"""The cache key of a step: what it is given, by content, and the code that computes it.
+
+Never a path, a time, a device or the name of a worker: what is renamed, touched or moved is not done again.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pst_core.config import Config
+from pst_core.input_files import InputFile, InputFiles
+from pst_core.network import Network
+from pst_core.provenance import code_version, versions
+from pst_core.steps import Stage
+from pst_core.store import Reference
+
+__all__ = ["canonical", "key_of"]
+
+_NOT_CONTENT = {"device", "weights"}  # of `Config`: where it runs; the weights count by their identity
+
+
+def key_of(step: str, inputs: Mapping[str, Any]) -> str:
+    """The key under which a step's result is kept.
+
+    Parameters
+    ----------
+    step
+        The step's name.
+    inputs
+        Its arguments by name.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of a kind whose content is not known.
+    """
+    told = [step, _code(), versions(), canonical(dict(inputs))]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    return code_version(Path(__file__).parent)
+
+
+def canonical(value: Any) -> Any:  # noqa: ANN401 - JSON has no type of its own
+    """A value by its content, as JSON that is equal for equal content alone."""
+    match value:
+        case None | bool() | int() | str():
+            told: Any = value
+        case float():
+            told = value.hex()
+        case InputFile() | Reference():
+            told = value.sha256
+        case Network():
+            told = ["network", value.identity, value.convention, value.precision, value.regions]
+        case Config():
+            told = {name: canonical(item) for name, item in value if name not in _NOT_CONTENT}
+        case InputFiles() | Stage():
+            told = {name: canonical(item) for name, item in vars(value).items()}
+        case dict():
+            told = {name: canonical(item) for name, item in value.items()}
+        case list() | tuple():
+            told = [canonical(item) for item in value]
+        case _:
+            raise TypeError(f"the content of a {type(value).__name__} is not known")
+    return told

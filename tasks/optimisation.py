@@ -1,0 +1,52 @@
+"""One optimisation stage: equation (1) in a global, equation (2) in a regional one."""
+
+from typing import TYPE_CHECKING
+
+from pst_core.config import Config
+from pst_core.network import Network
+from pst_core.steps import Stage
+from pst_core.store import Reference, open_store
+from tasks.progress import StageProgress, tell
+from tasks.results import Optimised
+from tasks.unit import unit
+
+if TYPE_CHECKING:
+    from pst_core.solver import Evaluation
+
+__all__ = ["SETTINGS", "optimise"]
+
+SETTINGS = (
+    "content_layers", "style_layers", "content_weight", "style_weight", "gram", "optimizer", "step",
+    "history",
+)  # fmt: skip
+
+
+@unit("optimise", run_name="{stage.name}")
+def optimise(
+    image: Reference, stage: Stage, targets: Reference, settings: Config, network: Network
+) -> Optimised:
+    """Minimise the stage's loss over the image; called directly, so that a cancellation reaches it."""
+    from pst_core.artifacts import pack_image, unpack_image, unpack_targets
+    from pst_core.machine import reproducible
+    from pst_core.pipeline import StageTrace, open_encoder, run_stage
+    from pst_core.report import losses_table
+
+    store, config = open_store(), network.within(settings)
+    with reproducible():
+        _, encoder = open_encoder(config)
+        device = encoder.mean.device
+        before, fixed = unpack_image(store.read(image), device), unpack_targets(store.read(targets), device)
+        after, trace = run_stage(
+            before, stage, fixed, encoder, config, lambda evaluation: _tell(stage, evaluation)
+        )
+    losses = losses_table([StageTrace(stage, tuple(trace))])
+    return Optimised(
+        image=store.put(pack_image(after), "image", ".parquet"),
+        losses=store.put(losses, "losses", ".parquet"),
+    )
+
+
+def _tell(stage: Stage, evaluation: "Evaluation") -> None:
+    tell(
+        StageProgress(stage, evaluation.iteration + 1, evaluation.total, evaluation.content, evaluation.style)
+    )

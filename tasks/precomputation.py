@@ -1,0 +1,40 @@
+"""Feature precomputation: what stays fixed while the image changes (paper, equations 1 and 2)."""
+
+from pst_core.config import Config
+from pst_core.input_files import InputFile
+from pst_core.network import Network
+from pst_core.store import Reference, open_store
+from tasks.results import Precomputed
+from tasks.unit import unit
+
+__all__ = ["SETTINGS", "precompute"]
+
+SETTINGS = ("mask_softness", "content_layers", "style_layers", "gram", "layer_scale", "unmatched")
+
+
+@unit("precompute", run_name="features at {size} px")
+def precompute(
+    content: InputFile, style: InputFile, regions: Reference, size: int, settings: Config, network: Network
+) -> Precomputed:
+    """Bring the pair to its working size and compute its targets."""
+    from pst_core.artifacts import pack_targets, pack_working_pair, unpack_regions
+    from pst_core.machine import describe_device, reproducible
+    from pst_core.pipeline import open_encoder, targets_of
+    from pst_core.report import describe_weights
+    from pst_core.working import make_working_pair
+
+    store, config = open_store(), network.within(settings)
+    with reproducible():
+        weights, encoder = open_encoder(config)
+        pair = make_working_pair(
+            content.photograph().pixels, style.photograph().pixels, unpack_regions(store.read(regions)),
+            size=size, device=encoder.mean.device, softness=config.mask_softness,
+        )  # fmt: skip
+        targets = targets_of(pair, encoder, config)
+    return Precomputed(
+        working=store.put(pack_working_pair(pair), "working-pair", ".parquet"),
+        targets=store.put(pack_targets(targets), "targets", ".parquet"),
+        weights=describe_weights(weights),
+        device=describe_device(encoder.mean.device),
+        dtype=str(encoder.dtype).removeprefix("torch."),
+    )

@@ -1,0 +1,88 @@
+"""What the units hand on: references into the store, and the few facts a report needs. Never a tensor."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from pst_core.store import Reference
+
+__all__ = ["Explained", "Optimised", "Precomputed", "Previews", "Rendered", "Scored", "Scores", "Segmented"]
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Segmented(_Result):
+    """Regions of both photographs, what a report says of them, and notes on how the files were read."""
+
+    regions: Reference
+    description: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+class Precomputed(_Result):
+    """A pair at one working size, its targets, and the network that made them."""
+
+    working: Reference
+    targets: Reference
+    weights: dict[str, Any]
+    device: str
+    dtype: str
+
+
+class Optimised(_Result):
+    """A stage's image, not yet filtered, and the loss of every evaluation."""
+
+    image: Reference
+    losses: Reference
+
+
+class Rendered(_Result):
+    """The finished picture at full size, without a recipe, and the strength of its closing colour match."""
+
+    picture: Reference
+    color_match: float
+
+
+class Scores(_Result):
+    """How far the result is from its content in structure, and from its style in colour.
+
+    Attributes
+    ----------
+    ssim : float or None
+        To the content; None if the picture is too small for it.
+    color_distance, color_distance_whole : float or None
+        To the style, region by region and as a whole, in CIELAB units.
+    color_distance_before : float or None
+        The content's own, region by region.
+    """
+
+    ssim: float | None
+    color_distance: float | None
+    color_distance_whole: float | None
+    color_distance_before: float | None
+
+
+class Previews(_Result):
+    """Small JPEGs of content, style and result, for pages and contact sheets."""
+
+    content: Reference
+    style: Reference
+    result: Reference
+
+
+class Scored(_Result):
+    """Scores, and what one sees beside them."""
+
+    scores: Scores
+    previews: Previews
+
+
+class Explained(_Result):
+    """What explains a result: losses as a table and as a curve, and the regions as a picture."""
+
+    losses: Reference
+    curve: Reference
+    region_map: Reference
+    stages: tuple[dict[str, Any], ...]

@@ -1,0 +1,35 @@
+"""How good a result is: structure kept, colours reached; and how it looks, small."""
+
+from pst_core.input_files import InputFile
+from pst_core.store import Reference, open_store
+from tasks.results import Previews, Scored, Scores
+from tasks.unit import unit
+
+__all__ = ["score"]
+
+
+PREVIEW_SIDE = 480  # pixels
+
+
+@unit("score", run_name="scores")
+def score(picture: Reference, content: InputFile, style: InputFile, regions: Reference) -> Scored:
+    """Measure a finished picture against both photographs."""
+    from pst_core.artifacts import unpack_regions
+    from pst_core.images import read_photograph
+    from pst_core.pictures import thumbnail
+    from pst_core.quality.scores import score_result
+
+    store = open_store()
+    found = unpack_regions(store.read(regions))
+    store.read(picture)  # verified, before it is decoded from its file
+    pictures = {
+        "content": content.photograph().pixels,
+        "style": style.photograph().pixels,
+        "result": read_photograph(store.path_of(picture)).pixels,
+    }
+    scores = score_result(pictures["result"], pictures["content"], pictures["style"], found)
+    previews = {
+        role: store.put(thumbnail(pixels, PREVIEW_SIDE), "preview", ".jpg")
+        for role, pixels in pictures.items()
+    }
+    return Scored(scores=Scores(**scores), previews=Previews(**previews))
