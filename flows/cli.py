@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Group, Parameter
 
@@ -16,7 +16,7 @@ from flows.failures import Stopped, explain_failure, stopping
 from flows.job import Job, Outcome, run_job
 from flows.options import NO_OPTIONS, SETTINGS_GROUP, SettingOptions, preset_differences, resolve
 from pst_core.config import PRESETS, PresetName
-from pst_core.errors import ConfigError, ImageError, WeightsError
+from pst_core.errors import ConfigError, ImageError
 
 __all__ = ["app", "main", "run"]
 
@@ -27,7 +27,7 @@ EPILOGUE = (
     "Settings come from the command line, else from environment variables (PST_SIZE and so on, PST_PRESET), "
     "else from the --settings file, else from the preset. "
     "PST_VGG19_WEIGHTS names the file of VGG-19's weights. "
-    "Exit status: 0 done, 1 not done, 130 interrupted, 143 ended by SIGTERM."
+    "Exit status: 0 done, 1 not done, 3 some pairs of a batch failed, 130 interrupted, 143 ended by SIGTERM."
 )
 
 
@@ -54,6 +54,9 @@ _File = Annotated[Path | None, Parameter(group=_FILES)]
 _Switch = Annotated[bool, Parameter(group=_OUTPUT, negative=(), show_default=False)]
 _Json = Annotated[bool, Parameter(name="--json", group=_OUTPUT, negative=(), show_default=False)]
 _Preset = Annotated[PresetName | None, Parameter(group=SETTINGS_GROUP)]
+_BATCH = Group("Batch", sort_key=0)
+_Pairing = Literal["auto", "pairs", "one-style", "every-style", "luan", "manifest"]
+_OnConflict = Literal["changed", "skip", "overwrite", "unique", "fail"]
 
 
 @app.command
@@ -129,21 +132,165 @@ def stylize(
     _tell(run_job(job), quiet=quiet, as_json=as_json)
 
 
+@app.command(name="run")
+def run_batch(
+    source: Annotated[Path | None, Parameter(group=_BATCH)] = None,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name=("--out", "-o"), group=_BATCH)] = None,
+    pairing: Annotated[_Pairing, Parameter(group=_BATCH)] = "auto",
+    style: Annotated[Path | None, Parameter(group=_BATCH)] = None,
+    on_conflict: Annotated[_OnConflict, Parameter(group=_BATCH)] = "changed",
+    allow_outside: Annotated[bool, Parameter(group=_BATCH, negative=(), show_default=False)] = False,
+    dry_run: Annotated[bool, Parameter(group=_BATCH, negative=(), show_default=False)] = False,
+    settings: _File = None,
+    preset: _Preset = None,
+    quiet: _Switch = False,
+    as_json: _Json = False,
+    options: SettingOptions = NO_OPTIONS,
+) -> int:
+    """Restyle every pair of a folder or a manifest; what is done already is not done again.
+
+    Parameters
+    ----------
+    source
+        Folder with content/ and style/ (equal names make a pair; maps in content_maps/ and style_maps/), or a
+        manifest: .csv, .jsonl or .parquet with columns content and style, and any setting.
+    out
+        Folder for the results: DIR/PAIR/result.png with its report, losses and regions.
+    pairing
+        pairs: equal names. one-style: every photograph with --style. every-style: every content with every
+        style. luan: input/inN, style/tarN, segmentation/. auto finds out.
+    style
+        One style photograph for the whole folder.
+    on_conflict
+        What becomes of a result that is there. changed: replaced if inputs or settings changed. skip: left.
+        overwrite: replaced, whoever made it. unique: a folder beside it. fail: the pair fails.
+    allow_outside
+        Let a manifest's paths lead out of its folder.
+    dry_run
+        List the pairs and what is done of each; do nothing.
+    settings
+        TOML file with settings under their names (size = 256), and preset.
+    preset
+        Settings to begin with; pst presets shows them.
+    quiet
+        Print nothing but errors.
+    as_json
+        One JSON object per line on stdout: event server, batch, start, pair (a pair's end), summary, error.
+    """
+    from flows.batch_cli import carry_out, list_standings, make_order
+
+    order = make_order(
+        source, out, resolve(options, preset, settings), pairing=pairing, style=style,
+        on_conflict=on_conflict, allow_outside=allow_outside,
+    )  # fmt: skip
+    if dry_run:
+        return list_standings(order, as_json=as_json)
+    return carry_out(order, quiet=quiet, as_json=as_json)
+
+
+@app.command
+def resume(
+    out: Annotated[Path, Parameter(group=_BATCH)],
+    /,
+    *,
+    quiet: _Switch = False,
+    as_json: _Json = False,
+) -> int:
+    """Go on with the batch that was last run into the folder OUT, from its last finished step.
+
+    Parameters
+    ----------
+    out
+        Folder of the results.
+    quiet
+        Print nothing but errors.
+    as_json
+        One JSON object per line on stdout, as for pst run.
+    """
+    from flows.batch_cli import carry_out, load_order
+
+    return carry_out(load_order(out), quiet=quiet, as_json=as_json)
+
+
+@app.command
+def status(out: Annotated[Path, Parameter(group=_BATCH)], /, *, as_json: _Json = False) -> int:
+    """Say where each pair of the batch stands that was last run into the folder OUT, and why.
+
+    Parameters
+    ----------
+    out
+        Folder of the results.
+    as_json
+        One JSON object per line: event pair (name, state, steps, steps_kept, why), then summary.
+    """
+    from flows.batch_cli import list_standings, load_order
+
+    return list_standings(load_order(out), as_json=as_json)
+
+
+store = App(name="store", help="Look after what is kept under PST_HOME (default ~/.pst).")
+app.command(store)
+
+
+@store.default
+def show_usage(*, as_json: _Json = False) -> None:
+    """Say what the store holds, and how much of it results need that are still in their folders."""
+    from flows.store_cli import print_usage
+
+    print_usage(as_json=as_json)
+
+
+@store.command
+def verify(*, subset: str = "1/1", as_json: _Json = False) -> int:
+    """Read everything in the store and report what is not as it was written; the next run heals it.
+
+    Parameters
+    ----------
+    subset
+        n/t reads the n-th of t parts only, for large stores.
+    as_json
+        A JSON list of what was found.
+    """
+    from flows.store_cli import print_damage
+
+    return print_damage(subset, as_json=as_json)
+
+
+@store.command
+def prune(*, older_than: float = 24.0, dry_run: bool = False, as_json: _Json = False) -> None:
+    """Remove what no result needs that is still in its folder.
+
+    Parameters
+    ----------
+    older_than
+        Hours: what was written later than this ago stays.
+    dry_run
+        Only tell what would go.
+    as_json
+        One JSON object.
+    """
+    from flows.store_cli import print_pruned
+
+    print_pruned(older_than, dry_run=dry_run, as_json=as_json)
+
+
 @app.command
 def demo(
     *,
-    output: Annotated[Path, Parameter(name=("--output", "-o"), group=_FILES)] = Path("results/demo"),
+    out: Annotated[Path, Parameter(name=("--out", "-o"), group=_BATCH)] = Path("results/demo"),
     settings: _File = None,
     preset: _Preset = None,
     quiet: _Switch = False,
     options: SettingOptions = NO_OPTIONS,
-) -> None:
-    """Restyle the sample photograph and say where the result is.
+) -> int:
+    """Restyle the sample folder through Prefect and say where the results and the report are.
 
     Parameters
     ----------
-    output
-        Folder for result.png, its report and its losses; an earlier demo in it is replaced.
+    out
+        Folder for the results.
     settings
         TOML file with settings under their names (size = 256), and preset.
     preset
@@ -151,19 +298,13 @@ def demo(
     quiet
         Print nothing but errors.
     """
-    from pst_core.samples import sample_pair
+    from flows.batch_cli import carry_out, make_order
+    from flows.demo import with_weights_at_hand
+    from pst_core.samples import find_samples
 
-    choice = resolve(options, preset, settings)
-    job = Job(vars(sample_pair()), output / "result.png", choice, overwrite=True, quiet=quiet)
-    try:
-        outcome = run_job(job)
-    except WeightsError as error:
-        if choice.config.weights is not None or os.environ.get("PST_VGG19_WEIGHTS"):
-            raise  # a file that was asked for is not silently done without
-        print(f"warning: {error} The demo goes on with the untrained network.", file=sys.stderr)
-        untrained = replace(choice, config=choice.config.model_copy(update={"weights": "untrained"}))
-        outcome = run_job(replace(job, choice=untrained))
-    _tell(outcome, quiet=quiet, as_json=False)
+    choice = with_weights_at_hand(resolve(options, preset, settings))
+    order = make_order(find_samples(), out, choice)
+    return carry_out(order, quiet=quiet, as_json=False)
 
 
 @app.command

@@ -12,8 +12,20 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from pst_core.pipeline import Progress
+    from pst_core.solver import Evaluation
 
-__all__ = ["Display", "JsonLines", "LiveBar", "Meter", "PlainLines", "Silent", "choose_display", "emit"]
+__all__ = [
+    "Display",
+    "JsonLines",
+    "LiveBar",
+    "Meter",
+    "PlainLines",
+    "Silent",
+    "choose_display",
+    "clock",
+    "emit",
+    "loss_text",
+]
 
 PLAIN_LINE_SECONDS = 30.0
 
@@ -31,8 +43,11 @@ class Meter:
 
     def done(self, progress: "Progress") -> int:
         """Work up to and including an evaluation."""
-        evaluation = progress.evaluation.iteration + 1
-        return self.before[progress.stage.index] + evaluation * progress.stage.size**2
+        return self.done_at(progress.stage, progress.evaluation)
+
+    def done_at(self, stage: Stage, evaluation: "Evaluation") -> int:
+        """Work up to and including an evaluation of a stage."""
+        return self.before[stage.index] + (evaluation.iteration + 1) * stage.size**2
 
     def seconds_left(self, progress: "Progress") -> float | None:
         """Time left by the speed so far; None as long as there is no speed to go by."""
@@ -105,8 +120,12 @@ class PlainLines(Silent):
         ended = progress.evaluation.iteration + 1 == progress.stage.iterations
         if ended or time.monotonic() - self.last >= PLAIN_LINE_SECONDS:
             self.last = time.monotonic()
-            until = "" if left is None else f", {_clock(left)} left"
-            print(f"{_stage_text(progress)}: {_loss_text(progress)}{until}", file=sys.stderr, flush=True)
+            until = "" if left is None else f", {clock(left)} left"
+            print(
+                f"{_stage_text(progress)}: {loss_text(progress.evaluation)}{until}",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 class LiveBar:
@@ -133,8 +152,8 @@ class LiveBar:
             self.task,
             completed=self.meter.done(progress),
             description=_stage_text(progress),
-            losses=_loss_text(progress),
-            left="" if left is None else f"{_clock(left)} left",
+            losses=loss_text(progress.evaluation),
+            left="" if left is None else f"{clock(left)} left",
         )
 
 
@@ -173,12 +192,13 @@ def _stage_text(progress: "Progress") -> str:
     return f"{place}, {stage.name}, {progress.evaluation.iteration + 1}/{stage.iterations} at {stage.size} px"
 
 
-def _loss_text(progress: "Progress") -> str:
-    losses = progress.evaluation
+def loss_text(losses: "Evaluation") -> str:
+    """Losses in a few words."""
     return f"loss {losses.total:.4g} (content {losses.content:.4g}, style {losses.style:.4g})"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds as a clock shows them: ``1:05``, ``2:00:00``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

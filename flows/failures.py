@@ -12,9 +12,10 @@ from cyclopts import CycloptsError
 from pst_core.errors import PstError
 from pst_core.faults import is_out_of_memory
 
-__all__ = ["Stopped", "explain_failure", "stopping", "uninterrupted"]
+__all__ = ["SOME_FAILED", "Stopped", "explain_failure", "stopping", "uninterrupted"]
 
 FAILED = 1
+SOME_FAILED = 3
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _HELD = [signal.SIGINT, *_ENDING]
 
@@ -96,7 +97,11 @@ def _sentence(error: BaseException) -> str:
 
 
 def _help_command() -> str:
-    commands = [token for token in sys.argv[1:2] if token in ("stylize", "demo", "doctor", "presets")]
+    commands = [
+        token
+        for token in sys.argv[1:2]
+        if token in ("stylize", "run", "resume", "status", "store", "demo", "doctor", "presets")
+    ]
     return " ".join(["pst", *commands, "--help"])
 
 

@@ -1,17 +1,12 @@
 """One optimisation stage: equation (1) in a global, equation (2) in a regional one."""
 
-from typing import TYPE_CHECKING
-
 from pst_core.config import Config
 from pst_core.network import Network
 from pst_core.steps import Stage
 from pst_core.store import Reference, open_store
-from tasks.progress import StageProgress, tell
+from tasks.progress import tell
 from tasks.results import Optimised
 from tasks.unit import unit
-
-if TYPE_CHECKING:
-    from pst_core.solver import Evaluation
 
 __all__ = ["SETTINGS", "optimise"]
 
@@ -37,16 +32,10 @@ def optimise(
         device = encoder.mean.device
         before, fixed = unpack_image(store.read(image), device), unpack_targets(store.read(targets), device)
         after, trace = run_stage(
-            before, stage, fixed, encoder, config, lambda evaluation: _tell(stage, evaluation)
+            before, stage, fixed, encoder, config, lambda evaluation: tell(stage, evaluation)
         )
     losses = losses_table([StageTrace(stage, tuple(trace))])
     return Optimised(
         image=store.put(pack_image(after), "image", ".parquet"),
         losses=store.put(losses, "losses", ".parquet"),
-    )
-
-
-def _tell(stage: Stage, evaluation: "Evaluation") -> None:
-    tell(
-        StageProgress(stage, evaluation.iteration + 1, evaluation.total, evaluation.content, evaluation.style)
     )

@@ -3,29 +3,22 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pst_core.steps import Stage
 
-__all__ = ["StageProgress", "listening", "tell"]
+if TYPE_CHECKING:
+    from pst_core.solver import Evaluation
 
+__all__ = ["Listener", "listening", "tell"]
 
-@dataclass(frozen=True)
-class StageProgress:
-    """One evaluation of a stage's loss, counted from 1."""
+Listener = Callable[[Stage, "Evaluation"], None]
 
-    stage: Stage
-    evaluation: int
-    total: float
-    content: float
-    style: float
-
-
-_listener: ContextVar[Callable[[StageProgress], None] | None] = ContextVar("listener", default=None)
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
-def listening(listener: Callable[[StageProgress], None]) -> Iterator[None]:
+def listening(listener: Listener) -> Iterator[None]:
     """Hear of every evaluation while the block runs."""
     token = _listener.set(listener)
     try:
@@ -34,7 +27,7 @@ def listening(listener: Callable[[StageProgress], None]) -> Iterator[None]:
         _listener.reset(token)
 
 
-def tell(progress: StageProgress) -> None:
+def tell(stage: Stage, evaluation: "Evaluation") -> None:
     """Tell whoever listens."""
     if (listener := _listener.get()) is not None:
-        listener(progress)
+        listener(stage, evaluation)

@@ -12,11 +12,12 @@ from typing import Any
 
 from prefect.context import FlowRunContext
 from prefect.filesystems import LocalFileSystem
+from prefect.serializers import JSONSerializer
 from pydantic import ValidationError
 
 from pst_core.store import Reference, open_store
 
-__all__ = ["StoreLocks", "StoreRecords", "keep_results_in_store", "references_in"]
+__all__ = ["StoreLocks", "StoreRecords", "keep_results_in_store", "look_up", "references_in"]
 
 
 class StoreRecords(LocalFileSystem):
@@ -126,6 +127,17 @@ def references_in(value: Any) -> Iterator[Reference]:  # noqa: ANN401 - whatever
     elif isinstance(value, list):
         for item in value:
             yield from references_in(item)
+
+
+def look_up(key: str) -> Any:  # noqa: ANN401
+    """What a task returned, without running it.
+
+    Raises
+    ------
+    StoreMiss
+        If it, or an artifact that it names, is not in the store as it was written.
+    """
+    return JSONSerializer().loads(json.loads(open_store().read_record(key))["result"].encode())
 
 
 def _result_of(content: bytes) -> Any:  # noqa: ANN401

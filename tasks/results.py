@@ -14,10 +14,19 @@ class _Result(BaseModel):
 
 
 class Segmented(_Result):
-    """Regions of both photographs, what a report says of them, and notes on how the files were read."""
+    """Regions of both photographs, and what a report says of them.
+
+    Attributes
+    ----------
+    unmatched : bool
+        Whether a region of the content has no counterpart in the style.
+    notes : tuple of str
+        On how the files were read and what regions were found.
+    """
 
     regions: Reference
     description: dict[str, Any]
+    unmatched: bool
     notes: tuple[str, ...]
 
 

@@ -32,8 +32,12 @@ def segment(files: InputFiles, settings: Config, network: Network | None) -> Seg
         encoder = None if network is None or settings.segmentation == "deeplab" else open_encoder(config)[1]
         regions = find_regions(inputs, encoder, config)
     reference = open_store().put(pack_regions(regions), "regions", ".parquet")
-    notes = tuple(_without_paths(note, files) for note in inputs.notes)
-    return Segmented(regions=reference, description=describe_regions(regions), notes=notes)
+    return Segmented(
+        regions=reference,
+        description=describe_regions(regions),
+        unmatched=bool(regions.unmatched.any()),
+        notes=tuple(_without_paths(note, files) for note in (*inputs.notes, *regions.notes)),
+    )
 
 
 def _without_paths(note: str, files: InputFiles) -> str:

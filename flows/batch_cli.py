@@ -1,0 +1,164 @@
+"""Batches from the command line: run, resume, status, store."""
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.batch_display import BatchWatcher, choose_watcher, print_summary, print_table
+from flows.display import clock, emit
+from flows.failures import SOME_FAILED
+from flows.options import Choice
+from flows.watching import watched_by
+from pst_core.errors import ConfigError, PstError
+from pst_core.network import UNTRAINED
+
+if TYPE_CHECKING:
+    from flows.batch import BatchOrder
+    from flows.outcomes import Summary
+
+__all__ = ["carry_out", "list_standings", "load_order", "make_order"]
+
+WAITING = ("new", "partly")
+LOST = "Prefect's server went away: going on with one of our own, from what is finished."
+
+
+def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
+    """Run a batch to its end; the exit status.
+
+    A server that goes away on the way is replaced by one of our own: what is finished is found done there.
+    """
+    from flows.prefect_server import prefect_server, prepare_environment
+
+    prepare_environment()
+    with ExitStack() as stack:
+        watcher = stack.enter_context(choose_watcher(quiet=quiet, as_json=as_json))
+        stack.enter_context(watched_by(watcher))
+        try:
+            watcher.server_found(stack.enter_context(prefect_server()))
+            summary = _run(order, watcher)
+        except Exception as error:
+            if not _lost_server(error):
+                raise
+            print(LOST, file=sys.stderr)
+            watcher.server_found(stack.enter_context(prefect_server(own=True)))
+            summary = _run(order, watcher)
+    if not (quiet or as_json):
+        print_summary(summary)
+    if summary.failed and not as_json:
+        _tell_way_on(summary)
+    return SOME_FAILED if summary.failed else 0
+
+
+def _run(order: "BatchOrder", watcher: BatchWatcher) -> "Summary":
+    from flows.batch import stylize_folder
+    from pst_core.config import Overrides
+
+    parameters = {name: getattr(order, name) for name in type(order).model_fields}
+    parameters["settings"] = Overrides(**order.settings)
+    state = stylize_folder(**parameters, return_state=True)
+    summary = watcher.summary
+    if summary is None or len(summary.outcomes) < summary.total:
+        state.result()  # raises what ended it
+        raise PstError(f"The batch ended early ({state.name}): run the same command again.")
+    return summary
+
+
+def _lost_server(error: BaseException) -> bool:
+    from flows.batch import is_server_loss
+
+    return is_server_loss(error)
+
+
+def _tell_way_on(summary: "Summary") -> None:
+    from flows.outcomes import FAILED_LIST
+
+    out = summary.out
+    if any(outcome.files for outcome in summary.failed):
+        print(
+            f"To run only what failed: pst run {out / FAILED_LIST} --out {out} --allow-outside",
+            file=sys.stderr,
+        )
+
+
+def make_order(
+    source: Path | None,
+    out: Path | None,
+    choice: Choice,
+    **details: Any,  # noqa: ANN401 - BatchOrder's
+) -> "BatchOrder":
+    """An order from the command line.
+
+    Raises
+    ------
+    ConfigError
+        Folder or output is not named.
+    """
+    if source is None:
+        raise ConfigError("A folder or a manifest is needed: pst run FOLDER --out DIR.")
+    if out is None:
+        raise ConfigError("Say where the results go, with --out DIR (or -o).")
+    from flows.prefect_server import prepare_environment
+
+    prepare_environment()
+    from flows.batch import BatchOrder
+
+    settings = choice.config.model_dump(include=set(choice.settings), mode="json")
+    weights = settings.get("weights")
+    if weights not in (None, UNTRAINED):  # the order may be taken up again from another folder
+        settings["weights"] = str(Path(weights).expanduser().absolute())
+    asked = {"source": source, "out": out, "preset": choice.preset, "settings": settings}
+    return BatchOrder.model_validate(asked | details)
+
+
+def load_order(out: Path) -> "BatchOrder":
+    """The order of the batch that was last run into a folder.
+
+    Raises
+    ------
+    ConfigError
+        There is none, or it cannot be used.
+    """
+    from pydantic import ValidationError
+
+    from flows.batch import ORDER, BatchOrder
+
+    path = out / ORDER
+    try:
+        saved = json.loads(path.read_bytes())
+        return BatchOrder(**{name: value for name, value in saved.items() if name != "program"})
+    except FileNotFoundError as error:
+        raise ConfigError(f"{out} holds no batch: begin one with pst run FOLDER --out {out}.") from error
+    except (OSError, ValueError, TypeError, AttributeError, ValidationError) as error:
+        raise ConfigError(
+            f"{path} cannot be used ({type(error).__name__}): begin anew with pst run."
+        ) from error
+
+
+def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
+    """Print where each pair stands; exit status 3 if some cannot be done."""
+    from flows.prefect_server import prepare_environment
+
+    prepare_environment()
+    from flows.standing import estimate_seconds, find_standings
+
+    rows, states = [], []
+    for standing in find_standings(order):
+        states.append(standing.state)
+        if as_json:
+            emit("pair", **standing.model_dump(mode="json"))
+            continue
+        kept = f"{standing.steps_kept} of {standing.steps}" if standing.steps else ""
+        rows.append((standing.name, standing.state, kept, standing.why))
+    waiting = sum(state in WAITING for state in states)
+    seconds = estimate_seconds(order.out, waiting)
+    counts = {state: states.count(state) for state in dict.fromkeys(states)}
+    if as_json:
+        emit("summary", pairs=len(states), seconds_estimated=seconds, **counts)
+    else:
+        print_table(("pair", "state", "steps kept", "why"), rows)
+        told = ", ".join(f"{number} {state}" for state, number in counts.items())
+        estimate = f"; about {clock(seconds)} of work" if seconds else ""
+        print(f"{len(states)} pairs: {told}{estimate}.")
+    return SOME_FAILED if "failed" in states else 0

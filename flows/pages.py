@@ -1,0 +1,209 @@
+"""What Prefect's UI shows: a report for each pair, a table and a contact sheet for a batch, progress.
+
+Only pictures inside the page show there (data URIs), and a page over 500 KB is dropped on its way.
+"""
+
+import base64
+import html
+import io
+import re
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from flows.display import Meter
+from flows.outcomes import PairOutcome, Summary
+from flows.planning import Plan
+from flows.publication import RESULT, notes_on
+from pst_core.steps import Stage, plan_stages
+from pst_core.store import open_store
+from tasks.pair import Made
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL import Image
+
+    from pst_core.solver import Evaluation
+
+__all__ = ["ProgressPage", "draw_sheet", "show_batch", "show_pair"]
+
+MOST_BYTES = 460_000  # of a page, in base64 and all
+MOST_ROWS = 500
+SHEET_PAIRS = 60
+PROGRESS_SECONDS = 2.5
+
+
+class ProgressPage:
+    """One progress artifact, updated in place, never more often than the server likes."""
+
+    def __init__(self, name: str, stages: Sequence[Stage]) -> None:
+        from prefect.artifacts import create_progress_artifact
+
+        self.meter = Meter(stages)
+        self.last = time.monotonic()
+        self.id: UUID | None = create_progress_artifact(  # type: ignore[assignment]
+            progress=0.0, key=_key("progress", name), description=f"Evaluations of {_plain(name)}"
+        )
+
+    def update(self, stage: Stage, evaluation: "Evaluation") -> None:
+        """Show how far a stage is."""
+        now = time.monotonic()
+        if now - self.last < PROGRESS_SECONDS:
+            return
+        self.last = now
+        self._show(100.0 * self.meter.done_at(stage, evaluation) / max(self.meter.total, 1))
+
+    def end(self) -> None:
+        """Show that all is done."""
+        self._show(100.0)
+
+    def _show(self, percent: float) -> None:
+        from prefect.artifacts import update_progress_artifact
+
+        if self.id is not None:
+            update_progress_artifact(artifact_id=self.id, progress=percent)
+
+
+def show_pair(plan: Plan, made: Made, folder: "Path") -> None:
+    """Create the report of a finished pair."""
+    from prefect.artifacts import create_markdown_artifact
+
+    create_markdown_artifact(
+        key=_key("pair", plan.order.name), markdown=_pair_page(plan, made, folder),
+        description=f"{_plain(plan.order.name)}: SSIM {_number(made.scored.scores.ssim)}, colour distance "
+        f"{_number(made.scored.scores.color_distance)}",
+    )  # fmt: skip
+
+
+def show_batch(summary: Summary) -> None:
+    """Create the table of a batch, and its contact sheet if it has results."""
+    from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+    key = _key("batch", str(summary.out.absolute()))
+    create_table_artifact(key=key, table=_rows(summary), description=_plain(summary.sentence))
+    sheet = draw_sheet(summary)
+    if sheet is not None:
+        picture = _image("contact sheet", _fitting(sheet))
+        page = f"# {_plain(summary.out.name)}\n\nContent, style, result.\n\n{picture}\n"
+        create_markdown_artifact(key=f"{key}-sheet", markdown=page, description="Contact sheet")
+
+
+def draw_sheet(summary: Summary) -> "Image.Image | None":
+    """Draw content, style and result of pairs from all over the batch; None where there is none."""
+    from pst_core.pictures import draw_contact_sheet
+
+    shown = [outcome for outcome in summary.outcomes if outcome.previews]
+    step = -(-len(shown) // SHEET_PAIRS) if shown else 1
+    rows = []
+    for outcome in shown[::step]:
+        try:
+            paths = [open_store().root / outcome.previews[role] for role in ("content", "style", "result")]
+            rows.append((outcome.name, [path.read_bytes() for path in paths]))
+        except (OSError, KeyError):
+            continue  # a preview that is gone is no reason to have no sheet
+    return draw_contact_sheet(rows) if rows else None
+
+
+def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
+    pictures = _pictures(made)
+    scores = made.scored.scores
+    rows = [
+        ("SSIM to the content", _number(scores.ssim)),
+        ("Colour distance to the style, by region", _number(scores.color_distance)),
+        ("The same before", _number(scores.color_distance_before)),
+        ("Colour distance to the style, as a whole", _number(scores.color_distance_whole)),
+        ("Regions", f"{made.segmented.description['count']} ({made.segmented.description['source']})"),
+        ("Stages", str(len(plan_stages(made.config, plan.files.content.side)))),
+        (
+            "Weights",
+            _plain(f"{made.precomputed.weights['name']}, sha256 {made.precomputed.weights['sha256'][:12]}"),
+        ),
+        ("Device", _plain(f"{made.precomputed.device}, {made.precomputed.dtype}")),
+    ]
+    files = {**{role: file.path for role, file in plan.files.given.items()}, "result": folder / RESULT}
+    return "\n".join([
+        f"# {_plain(plan.order.name)}", "",
+        "| content | style | result |", "| --- | --- | --- |",
+        f"| {pictures['content']} | {pictures['style']} | {pictures['result']} |", "",
+        *(f"> {_plain(note)}\n" for note in notes_on(plan, made)),
+        "| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows), "",
+        "## Regions", "", pictures["regions"], "", "## Losses", "", pictures["curve"], "",
+        "## Files", "", *(f"- {role}: `{_code(path)}`" for role, path in files.items()), "",
+        f"Report, losses and regions lie beside the result in `{_code(folder)}`.",
+    ])  # fmt: skip
+
+
+def _pictures(made: Made) -> dict[str, str]:
+    from PIL import Image
+
+    store, previews = open_store(), made.scored.previews
+    shown = {
+        role: _image(role, store.read(getattr(previews, role))) for role in ("content", "style", "result")
+    }
+    with Image.open(io.BytesIO(store.read(made.explained.region_map))) as regions:
+        regions.thumbnail((900, 400), Image.Resampling.NEAREST)
+        buffer = io.BytesIO()
+        regions.convert("P", palette=Image.Palette.ADAPTIVE).save(buffer, "PNG")
+    shown["regions"] = _image("regions of content and style", buffer.getvalue(), "png")
+    shown["curve"] = _image("losses", store.read(made.explained.curve), "png")
+    return shown
+
+
+def _fitting(sheet: "Image.Image") -> bytes:
+    """A JPEG of the sheet that leaves room on the page."""
+    image, quality = sheet, 82
+    while True:
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=quality)
+        if len(buffer.getvalue()) * 4 / 3 < MOST_BYTES:
+            return buffer.getvalue()
+        image, quality = image.resize((round(image.width * 0.8), round(image.height * 0.8))), 75
+
+
+def _rows(summary: Summary) -> list[dict[str, str]]:
+    """Failures first; of a long batch only so many rows as the page can hold."""
+    ordered = sorted(summary.outcomes, key=lambda outcome: outcome.state != "failed")
+    rows = [_table_row(outcome) for outcome in ordered[:MOST_ROWS]]
+    if len(ordered) > MOST_ROWS:
+        rows.append({"pair": f"and {len(ordered) - MOST_ROWS} more", "state": "", "why": "see batch.parquet"})
+    return rows
+
+
+def _table_row(outcome: PairOutcome) -> dict[str, str]:
+    return {
+        "pair": _plain(outcome.name),
+        "state": outcome.state,
+        "why": _plain(outcome.error or " ".join(outcome.notes)),
+        "steps cached": f"{outcome.steps_cached} of {outcome.steps}",
+        "seconds": f"{outcome.seconds:.1f}",
+        "SSIM": _number(outcome.ssim),
+        "colour distance": _number(outcome.color_distance),
+        "folder": _plain(outcome.folder),
+    }
+
+
+def _key(kind: str, name: str) -> str:
+    """A key in the letters Prefect allows; the hash keeps names apart that look alike in them."""
+    import hashlib
+
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[-40:].strip("-") or "pair"
+    return f"pst-{kind}-{slug}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def _image(name: str, data: bytes, kind: str = "jpeg") -> str:
+    return f"![{name}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
+
+
+def _plain(text: str) -> str:
+    """Text that is nothing but text, in Markdown as in HTML."""
+    return re.sub(r"([\\`*_{}\[\]()#|~!])", r"\\\1", html.escape(text, quote=False)).replace("\n", " ")
+
+
+def _code(text: object) -> str:
+    return str(text).replace("`", "'").replace("\n", " ")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
