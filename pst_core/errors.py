@@ -7,6 +7,7 @@ __all__ = [
     "MapError",
     "OutputError",
     "PstError",
+    "StoreError",
     "WeightsError",
 ]
 
@@ -37,3 +38,7 @@ class DivergenceError(PstError):
 
 class OutputError(PstError):
     """A result cannot be written where it was asked for."""
+
+
+class StoreError(PstError):
+    """The store of intermediate results cannot be used as it is."""

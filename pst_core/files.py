@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pst_core.errors import OutputError
 
-__all__ = ["check_writable", "write_bytes_atomically"]
+__all__ = ["check_writable", "sync_folder", "write_bytes_atomically"]
 
 # What a file system answers that knows no hard links (FAT, many network and FUSE mounts), or forbids them.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
@@ -85,6 +85,19 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Force the names in a folder to the disk, for files that another process may have named just now.
+
+    Raises
+    ------
+    OutputError
+        The disk did not take them: treat the files as not written.
+    """
+    place = Path(folder)
+    with _failing_as_output_error(place):
+        _sync_folder(place)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from pst_core.finish import match_colors, render
 from pst_core.inputs import Inputs, Source, load_inputs, load_start
 from pst_core.machine import check_device, describe_device, peak_memory, reproducible
 from pst_core.regions import Regions, cluster_maps
+from pst_core.report import notes_of
 from pst_core.solver import Evaluation, minimise
 from pst_core.steps import Stage, plan_stages, walk
 from pst_core.targets import Targets, compute_targets, global_losses, layers_of, regional_losses
@@ -155,7 +156,12 @@ def stylize(
         peak_memory=peak_memory(),
         device=describe_device(encoder.mean.device),
         dtype=str(encoder.dtype).removeprefix("torch."),
-        notes=notes_of(inputs.notes, regions, config, trained=weights.trained),
+        notes=notes_of(
+            (*inputs.notes, *regions.notes),
+            config,
+            unmatched=bool(regions.unmatched.any()),
+            trained=weights.trained,
+        ),
     )
 
 
@@ -331,24 +337,3 @@ def _reporter(
     if callback is None:
         return None
     return lambda evaluation: callback(Progress(stage, stages, evaluation))
-
-
-def notes_of(inputs: tuple[str, ...], regions: Regions, config: Config, *, trained: bool) -> tuple[str, ...]:
-    """What a person should know about a result, as plain sentences.
-
-    Parameters
-    ----------
-    inputs
-        Notes on how the files were read.
-    trained
-        Whether the network's weights were learned.
-    """
-    notes = [*inputs, *regions.notes]
-    if regions.unmatched.any():
-        fate = "takes the whole style's look" if config.unmatched == "style" else "keeps its content"
-        notes.append(f"A region without a counterpart in the style {fate} (setting unmatched).")
-    if not trained:
-        notes.append(
-            "Made with the untrained network: colours and filters carry the style, not learned features."
-        )
-    return tuple(notes)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT", "PROGRAM", "ROLES", "Facts", "Order", "build_recipe", "build_report", "describe_regions",
-    "describe_weights", "join_losses", "losses_path", "losses_table", "package_version", "read_trace",
-    "report_path", "run_figures",    "summarise_losses",
+    "describe_weights", "join_losses", "losses_path", "losses_table", "notes_of", "package_version",
+    "read_trace", "report_path", "run_figures", "summarise_losses",
 ]  # fmt: skip
 
 PROGRAM = "photoreal-style"
@@ -163,6 +163,29 @@ def build_report(facts: Facts, order: Order) -> dict[str, Any]:
         "losses": list(facts.losses),
         "notes": list(facts.notes),
     }
+
+
+def notes_of(notes: Sequence[str], config: Config, *, unmatched: bool, trained: bool) -> tuple[str, ...]:
+    """What a person should know about a result, as plain sentences.
+
+    Parameters
+    ----------
+    notes
+        On how the files were read and what regions were found.
+    unmatched
+        Whether a region of the content has no counterpart in the style.
+    trained
+        Whether the network's weights were learned.
+    """
+    told = list(notes)
+    if unmatched:
+        fate = "takes the whole style's look" if config.unmatched == "style" else "keeps its content"
+        told.append(f"A region without a counterpart in the style {fate} (setting unmatched).")
+    if not trained:
+        told.append(
+            "Made with the untrained network: colours and filters carry the style, not learned features."
+        )
+    return tuple(told)
 
 
 def run_figures(seconds: Mapping[str, float], peak_memory: int) -> dict[str, Any]:
