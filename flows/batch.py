@@ -7,11 +7,14 @@ from typing import Any
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict
 
+from flows.batch_display import describe
 from flows.failures import explain_failure
+from flows.interrupts import deferring_signals
 from flows.outcomes import PairOutcome, Summary, write_outcomes
 from flows.pages import draw_sheet, show_batch
 from flows.pair import describe_outcome, find_made, republish, stylize_pair
@@ -124,11 +127,18 @@ def stylize_folder(
 def _run_all(orders: tuple[tuple[Pair, PairOrder], ...], outcomes: list[PairOutcome]) -> None:
     prober = Prober()
     # Heartbeats tell a dead run from a long one; the batch's own are enough, and a pair's cost a second each.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), open_store().in_use():
+    with (
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        open_store().in_use(),
+        deferring_signals() as stop_if_asked,
+    ):
         for pair, order in orders:
             outcome = _timed(pair, order, prober)
+            stop_if_asked()
             outcomes.append(outcome)
             watcher().pair_ended(outcome)
+            log = get_run_logger()
+            (log.error if outcome.state == "failed" else log.info)("%s: %s", outcome.name, describe(outcome))
 
 
 def _timed(pair: Pair, order: PairOrder, prober: Prober) -> PairOutcome:

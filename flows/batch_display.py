@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pst_core.solver import Evaluation
 
-__all__ = ["BatchWatcher", "choose_watcher", "print_summary", "print_table"]
+__all__ = ["BatchWatcher", "choose_watcher", "describe", "print_summary", "print_table"]
 
 WHOLE_TABLE = 40  # pairs: a longer batch's table at the end shows failures alone
 

@@ -32,6 +32,7 @@ __all__ = ["ProgressPage", "draw_sheet", "show_batch", "show_pair"]
 MOST_BYTES = 460_000  # of a page, in base64 and all
 MOST_ROWS = 500
 SHEET_PAIRS = 60
+ROW_SIDE = 250  # pixels
 PROGRESS_SECONDS = 2.5
 
 
@@ -81,7 +82,7 @@ def show_batch(summary: Summary) -> None:
     """Create the table of a batch, and its contact sheet if it has results."""
     from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-    key = _key("batch", str(summary.out.absolute()))
+    key = _key("batch", summary.out.name, str(summary.out.absolute()))
     create_table_artifact(key=key, table=_rows(summary), description=_plain(summary.sentence))
     sheet = draw_sheet(summary)
     if sheet is not None:
@@ -127,6 +128,7 @@ def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
         f"# {_plain(plan.order.name)}", "",
         "| content | style | result |", "| --- | --- | --- |",
         f"| {pictures['content']} | {pictures['style']} | {pictures['result']} |", "",
+        pictures["large"], "",
         *(f"> {_plain(note)}\n" for note in notes_on(plan, made)),
         "| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows), "",
         "## Regions", "", pictures["regions"], "", "## Losses", "", pictures["curve"], "",
@@ -139,9 +141,9 @@ def _pictures(made: Made) -> dict[str, str]:
     from PIL import Image
 
     store, previews = open_store(), made.scored.previews
-    shown = {
-        role: _image(role, store.read(getattr(previews, role))) for role in ("content", "style", "result")
-    }
+    data = {role: store.read(getattr(previews, role)) for role in ("content", "style", "result")}
+    shown = {role: _image(role, _shrunk(picture)) for role, picture in data.items()}
+    shown["large"] = _image("result", data["result"])
     with Image.open(io.BytesIO(store.read(made.explained.region_map))) as regions:
         regions.thumbnail((900, 400), Image.Resampling.NEAREST)
         buffer = io.BytesIO()
@@ -149,6 +151,17 @@ def _pictures(made: Made) -> dict[str, str]:
     shown["regions"] = _image("regions of content and style", buffer.getvalue(), "png")
     shown["curve"] = _image("losses", store.read(made.explained.curve), "png")
     return shown
+
+
+def _shrunk(picture: bytes) -> bytes:
+    """A picture small enough for three of them to stand in a row of the UI."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(picture)) as image:
+        image.thumbnail((ROW_SIDE, ROW_SIDE), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
 
 
 def _fitting(sheet: "Image.Image") -> bytes:
@@ -184,12 +197,12 @@ def _table_row(outcome: PairOutcome) -> dict[str, str]:
     }
 
 
-def _key(kind: str, name: str) -> str:
-    """A key in the letters Prefect allows; the hash keeps names apart that look alike in them."""
+def _key(kind: str, name: str, identity: str | None = None) -> str:
+    """A key in the letters Prefect allows; the hash keeps apart what looks alike in them."""
     import hashlib
 
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[-40:].strip("-") or "pair"
-    return f"pst-{kind}-{slug}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+    return f"pst-{kind}-{slug}-{hashlib.sha256((identity or name).encode()).hexdigest()[:6]}"
 
 
 def _image(name: str, data: bytes, kind: str = "jpeg") -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from prefect import flow
 from prefect.logging import get_run_logger
 
+from flows.interrupts import deferring_signals
 from flows.outcomes import PairOutcome
 from flows.pages import ProgressPage, show_pair
 from flows.planning import OnConflict, PairOrder, Plan, plan_pair
@@ -54,12 +55,12 @@ def stylize_pair(
     given = {"content": content, "style": style, "content_map": content_map, "style_map": style_map}
     paths = {role: path for role, path in given.items() if path is not None}
     order = PairOrder(name, paths, out, preset, settings.model_dump(exclude_unset=True), on_conflict)
-    with open_store().in_use():
+    with open_store().in_use(), deferring_signals() as stop_if_asked:
         plan = plan_pair(order)
         if choose_folder(plan) is None:
             return PairOutcome(name=name, state="skipped", folder=str(order.folder))
         counts: list[bool] = []
-        made, keys = _make(plan, counts)
+        made, keys = _make(plan, _runner(counts, stop_if_asked), stop_if_asked)
         folder = _finish(plan, made, keys)
     show_pair(plan, made, folder)
     return describe_outcome(
@@ -106,20 +107,21 @@ def republish(plan: Plan, made: Made, receipt: Receipt) -> Path | None:
     return folder
 
 
-def _make(plan: Plan, counts: list[bool]) -> tuple[Made, tuple[str, ...]]:
+def _make(
+    plan: Plan, run: Callable[..., Any], stop_if_asked: Callable[[], None]
+) -> tuple[Made, tuple[str, ...]]:
     """Take the steps; where the memory is not enough, those of a cheaper plan."""
     config, side = plan.config, plan.files.content.side
     while True:
-        counts.clear()
         stages = plan_stages(config, side)
         watcher().pair_started(plan.order.name, stages)
         page = ProgressPage(plan.order.name, stages)
         try:
-            with listening(_to_both(page)):
+            with listening(_listener(page, stop_if_asked)):
                 network = plan.network.model_copy(
                     update={"device": config.device, "precision": config.precision}
                 )
-                made = make_pair(plan.files, config, network, _runner(counts))
+                made = make_pair(plan.files, config, network, run)
             page.end()
             return made
         except Exception as error:
@@ -140,10 +142,11 @@ def _cheaper(config: Config, side: int, error: Exception) -> Config | None:
     return cheaper_plan(config, side, on_gpu=runs_on_gpu(config.device))
 
 
-def _runner(counts: list[bool]) -> Callable[..., Any]:
+def _runner(counts: list[bool], stop_if_asked: Callable[[], None]) -> Callable[..., Any]:
     """Runs a task directly, so that a cancellation reaches it, and notes whether it was found done."""
 
     def run(unit: Any, **inputs: Any) -> Any:  # noqa: ANN401
+        stop_if_asked()
         state = unit(**inputs, return_state=True)
         counts.append(state.name == "Cached")
         return state.result()
@@ -151,8 +154,11 @@ def _runner(counts: list[bool]) -> Callable[..., Any]:
     return run
 
 
-def _to_both(page: ProgressPage) -> Callable[[Stage, Any], None]:
+def _listener(page: ProgressPage, stop_if_asked: Callable[[], None]) -> Callable[[Stage, Any], None]:
+    """Hears of every evaluation: the displays', and a safe point to stop at."""
+
     def update(stage: Stage, evaluation: Any) -> None:  # noqa: ANN401
+        stop_if_asked()
         watcher().evaluated(stage, evaluation)
         page.update(stage, evaluation)
 

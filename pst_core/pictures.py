@@ -95,7 +95,7 @@ def _stage(
 def draw_regions(regions: Regions) -> bytes:
     """Draw the regions of content and style side by side in their colours; PNG."""
     content, style = (_colored(labels, regions) for labels in (regions.content, regions.style))
-    sheet = Image.new("RGB", (content.width + GAP + style.width, max(content.height, style.height)), PAPER)
+    sheet = Image.new("RGB", (content.width + GAP + style.width, max(content.height, style.height)), FAINT)
     sheet.paste(content, (0, 0))
     sheet.paste(style, (content.width + GAP, 0))
     return _png(sheet)
