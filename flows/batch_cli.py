@@ -10,6 +10,7 @@ from flows.batch_display import BatchWatcher, choose_watcher, print_summary, pri
 from flows.display import clock, emit
 from flows.failures import SOME_FAILED
 from flows.options import Choice
+from flows.prefect_server import prefect_server, prepare_environment
 from flows.watching import watched_by
 from pst_core.errors import ConfigError, PstError
 from pst_core.network import UNTRAINED
@@ -29,26 +30,31 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
 
     A server that goes away on the way is replaced by one of our own: what is finished is found done there.
     """
-    from flows.prefect_server import prefect_server, prepare_environment
-
-    prepare_environment()
-    with ExitStack() as stack:
-        watcher = stack.enter_context(choose_watcher(quiet=quiet, as_json=as_json))
-        stack.enter_context(watched_by(watcher))
-        try:
-            watcher.server_found(stack.enter_context(prefect_server()))
-            summary = _run(order, watcher)
-        except Exception as error:
-            if not _lost_server(error):
-                raise
-            print(LOST, file=sys.stderr)
-            watcher.server_found(stack.enter_context(prefect_server(own=True)))
-            summary = _run(order, watcher)
+    try:
+        summary = _run_anywhere(order, choose_watcher(quiet=quiet, as_json=as_json))
+    except BaseException as error:
+        if not isinstance(error, Exception):  # a signal
+            print(f"What is finished is kept; to go on: pst resume {order.out}", file=sys.stderr)
+        raise
     if not (quiet or as_json):
         print_summary(summary)
     if summary.failed and not as_json:
         _tell_way_on(summary)
     return SOME_FAILED if summary.failed else 0
+
+
+def _run_anywhere(order: "BatchOrder", watcher: BatchWatcher) -> "Summary":
+    """Run on the server that is configured, or else on one of our own."""
+    with watcher, watched_by(watcher), ExitStack() as stack:
+        try:
+            watcher.server_found(stack.enter_context(prefect_server()))
+            return _run(order, watcher)
+        except Exception as error:
+            if not _lost_server(error):
+                raise
+            print(LOST, file=sys.stderr)
+            watcher.server_found(stack.enter_context(prefect_server(own=True)))
+            return _run(order, watcher)
 
 
 def _run(order: "BatchOrder", watcher: BatchWatcher) -> "Summary":
@@ -99,8 +105,6 @@ def make_order(
         raise ConfigError("A folder or a manifest is needed: pst run FOLDER --out DIR.")
     if out is None:
         raise ConfigError("Say where the results go, with --out DIR (or -o).")
-    from flows.prefect_server import prepare_environment
-
     prepare_environment()
     from flows.batch import BatchOrder
 
@@ -122,6 +126,7 @@ def load_order(out: Path) -> "BatchOrder":
     """
     from pydantic import ValidationError
 
+    prepare_environment()
     from flows.batch import ORDER, BatchOrder
 
     path = out / ORDER
@@ -138,9 +143,6 @@ def load_order(out: Path) -> "BatchOrder":
 
 def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
     """Print where each pair stands; exit status 3 if some cannot be done."""
-    from flows.prefect_server import prepare_environment
-
-    prepare_environment()
     from flows.standing import estimate_seconds, find_standings
 
     rows, states = [], []
