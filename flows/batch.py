@@ -22,8 +22,9 @@ from flows.pairing import Pair, Pairing, find_pairs
 from flows.planning import OnConflict, PairOrder, Prober, plan_pair
 from flows.publication import choose_folder
 from flows.watching import watcher
-from pst_core.config import Overrides, PresetName
+from pst_core.config import PresetName
 from pst_core.files import check_writable, write_bytes_atomically
+from pst_core.overrides import Overrides
 from pst_core.report import PROGRAM
 from pst_core.store import StoreMiss, open_store
 

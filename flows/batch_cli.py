@@ -59,7 +59,7 @@ def _run_anywhere(order: "BatchOrder", watcher: BatchWatcher) -> "Summary":
 
 def _run(order: "BatchOrder", watcher: BatchWatcher) -> "Summary":
     from flows.batch import stylize_folder
-    from pst_core.config import Overrides
+    from pst_core.overrides import Overrides
 
     parameters = {name: getattr(order, name) for name in type(order).model_fields}
     parameters["settings"] = Overrides(**order.settings)

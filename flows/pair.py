@@ -14,8 +14,9 @@ from flows.pages import ProgressPage, show_pair
 from flows.planning import OnConflict, PairOrder, Plan, plan_pair
 from flows.publication import choose_folder, notes_on, publish
 from flows.watching import watcher
-from pst_core.config import Config, Overrides, PresetName
+from pst_core.config import Config, PresetName
 from pst_core.faults import is_out_of_memory
+from pst_core.overrides import Overrides
 from pst_core.steps import Stage, cheaper_plan, plan_stages
 from pst_core.store import Receipt, StoreMiss, open_store
 from tasks.pair import Made, make_pair, pair_key

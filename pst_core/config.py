@@ -1,12 +1,12 @@
 """Every setting of the method, validated, with its default: the one place where defaults live."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pst_core.errors import ConfigError
 
-__all__ = ["PRESETS", "Config", "Overrides", "PresetName"]
+__all__ = ["PRESETS", "Config", "PresetName"]
 
 PresetName = Literal["default", "fast", "quality", "paper"]
 LayerName = Annotated[str, Field(pattern=r"^conv([12]_[12]|[345]_[1-4])$")]
@@ -163,24 +163,3 @@ PRESETS: dict[str, dict[str, Any]] = {
         "filter_epsilon": 0.01, "color_match": 0.0, "detail": 0.0, "precision": "float32",
     },
 }  # fmt: skip
-
-
-def _override_fields() -> dict[str, Any]:
-    """Every setting as an optional one, with its own description and limits."""
-    fields: dict[str, Any] = {}
-    for name, field in Config.model_fields.items():
-        annotation: Any = field.annotation
-        limited = Annotated[annotation, *field.metadata] if field.metadata else annotation
-        fields[name] = (limited | None, Field(default=None, description=field.description))
-    return fields
-
-
-if TYPE_CHECKING:
-    Overrides = BaseModel
-else:
-    Overrides = create_model(
-        "Overrides",
-        __config__=ConfigDict(frozen=True, extra="forbid"),
-        __doc__="Settings that replace a preset's; those that are not given keep the preset's value.",
-        **_override_fields(),
-    )
