@@ -24,7 +24,7 @@ from flows.publication import choose_folder
 from flows.watching import watcher
 from pst_core.config import PresetName
 from pst_core.files import check_writable, write_bytes_atomically
-from pst_core.overrides import Overrides
+from pst_core.overrides import Overrides, overrides_of, settings_of
 from pst_core.report import PROGRAM
 from pst_core.store import StoreMiss, open_store
 
@@ -105,7 +105,7 @@ def stylize_folder(
     """
     order = BatchOrder(
         source=source, out=out, pairing=pairing, style=style, preset=preset,
-        settings=settings.model_dump(exclude_unset=True), on_conflict=on_conflict,
+        settings=settings_of(settings), on_conflict=on_conflict,
         allow_outside=allow_outside,
     )  # fmt: skip
     orders = find_orders(order)
@@ -189,7 +189,7 @@ def _run_pair(order: PairOrder) -> PairOutcome:
     """Run a pair as a flow of its own, whose failure does not end this one."""
     state = stylize_pair(
         **order.paths, out=order.out, name=order.name, preset=order.preset,
-        settings=Overrides(**order.settings), on_conflict=order.on_conflict, return_state=True,
+        settings=overrides_of(order.settings), on_conflict=order.on_conflict, return_state=True,
     )  # fmt: skip
     outcome: PairOutcome = state.result()
     return outcome

@@ -59,10 +59,10 @@ def _run_anywhere(order: "BatchOrder", watcher: BatchWatcher) -> "Summary":
 
 def _run(order: "BatchOrder", watcher: BatchWatcher) -> "Summary":
     from flows.batch import stylize_folder
-    from pst_core.overrides import Overrides
+    from pst_core.overrides import overrides_of
 
     parameters = {name: getattr(order, name) for name in type(order).model_fields}
-    parameters["settings"] = Overrides(**order.settings)
+    parameters["settings"] = overrides_of(order.settings)
     state = stylize_folder(**parameters, return_state=True)
     summary = watcher.summary
     if summary is None or len(summary.outcomes) < summary.total:

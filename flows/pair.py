@@ -16,7 +16,7 @@ from flows.publication import choose_folder, notes_on, publish
 from flows.watching import watcher
 from pst_core.config import Config, PresetName
 from pst_core.faults import is_out_of_memory
-from pst_core.overrides import Overrides
+from pst_core.overrides import Overrides, settings_of
 from pst_core.steps import Stage, cheaper_plan, plan_stages
 from pst_core.store import Receipt, StoreMiss, open_store
 from tasks.pair import Made, make_pair, pair_key
@@ -55,7 +55,7 @@ def stylize_pair(
     keep_results_in_store()
     given = {"content": content, "style": style, "content_map": content_map, "style_map": style_map}
     paths = {role: path for role, path in given.items() if path is not None}
-    order = PairOrder(name, paths, out, preset, settings.model_dump(exclude_unset=True), on_conflict)
+    order = PairOrder(name, paths, out, preset, settings_of(settings), on_conflict)
     with open_store().in_use(), deferring_signals() as stop_if_asked:
         plan = plan_pair(order)
         if choose_folder(plan) is None:
