@@ -11,16 +11,12 @@ from torch.nn import functional
 
 from pst_core.automatic import display_colors
 from pst_core.errors import WeightsError
-from pst_core.network import DEEPLAB_ENVIRONMENT
+from pst_core.network import DEEPLAB_ENVIRONMENT, DEEPLAB_WAYS_OUT
 from pst_core.regions import Labels, Regions, match_regions
 
 __all__ = ["load_deeplab", "segment_pair"]
 
 Floats = NDArray[np.float32]
-WAYS_OUT = (
-    f"name a file of torchvision's deeplabv3_resnet101 in {DEEPLAB_ENVIRONMENT}, "
-    "or use --segmentation cluster"
-)
 
 
 def segment_pair(content: Floats, style: Floats, device: torch.device) -> Regions:
@@ -71,7 +67,9 @@ def load_deeplab(device: torch.device) -> nn.Module:
         network.load_state_dict(state)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"DeepLabV3's weights ({name}) cannot be used ({reason}): {WAYS_OUT}.") from error
+        raise WeightsError(
+            f"DeepLabV3's weights ({name}) cannot be used ({reason}): {DEEPLAB_WAYS_OUT}."
+        ) from error
     ready: nn.Module = network.eval().requires_grad_(False).to(device)
     return ready
 

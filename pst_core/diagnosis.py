@@ -181,7 +181,7 @@ def _unreachable(address: str) -> str:
 
 def _deeplab() -> Finding:
     from pst_core.network import DEEPLAB_ENVIRONMENT as ENVIRONMENT
-    from pst_core.network import WAYS_OUT
+    from pst_core.network import DEEPLAB_WAYS_OUT as WAYS_OUT
 
     source = os.environ.get(ENVIRONMENT)
     if not source:

@@ -11,16 +11,19 @@ _PASSING = {
     errno.ETIMEDOUT, errno.ECONNRESET, errno.ECONNREFUSED, errno.ECONNABORTED, errno.ENETDOWN,
     errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH,
 }  # fmt: skip
-_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "unable to allocate")
+_MEMORY_SIGNS = (
+    "out of memory", "can't allocate memory", "unable to allocate", "cublas_status_alloc_failed",
+    "insufficient memory",
+)  # fmt: skip
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the memory of the machine or of its GPU was not enough."""
-    # torch's own error is a RuntimeError; naming its class would mean importing torch
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(sign in text for sign in _MEMORY_SIGNS)
-    )
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    # torch's own error is a RuntimeError, OpenCV's an Exception; naming their classes would mean importing them
+    ours = isinstance(error, RuntimeError) or type(error).__module__.startswith("cv2")
+    return ours and any(sign in str(error).lower() for sign in _MEMORY_SIGNS)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -10,7 +10,15 @@ from pydantic import BaseModel, ConfigDict
 from pst_core.config import Config
 from pst_core.errors import WeightsError
 
-__all__ = ["DEEPLAB_ENVIRONMENT", "ENVIRONMENT", "UNTRAINED", "WAYS_OUT", "Network", "find_weights"]
+__all__ = [
+    "DEEPLAB_ENVIRONMENT",
+    "DEEPLAB_WAYS_OUT",
+    "ENVIRONMENT",
+    "UNTRAINED",
+    "WAYS_OUT",
+    "Network",
+    "find_weights",
+]
 
 ENVIRONMENT = "PST_VGG19_WEIGHTS"
 DEEPLAB_ENVIRONMENT = "PST_DEEPLAB_WEIGHTS"
@@ -19,6 +27,7 @@ WAYS_OUT = (
     f"name a file with --weights or {ENVIRONMENT} (.safetensors or .pth of VGG-19), "
     f"or choose --weights {UNTRAINED}"
 )
+DEEPLAB_WAYS_OUT = f"name a file of torchvision's deeplabv3_resnet101 in {DEEPLAB_ENVIRONMENT}, or use --segmentation cluster"
 
 
 class Network(BaseModel):
@@ -54,7 +63,8 @@ class Network(BaseModel):
         """
         regions = ""
         if config.segmentation == "deeplab":
-            regions = _identity(os.environ.get(DEEPLAB_ENVIRONMENT) or "torchvision")
+            file = os.environ.get(DEEPLAB_ENVIRONMENT)
+            regions = _file_identity(file, DEEPLAB_WAYS_OUT) if file else "torchvision"
         return cls(
             weights=config.weights,
             convention=config.weights_convention,
@@ -82,20 +92,23 @@ def find_weights(choice: str | None) -> str:
 
 
 def _identity(source: str) -> str:
-    if source in (UNTRAINED, "torchvision"):
-        return source
-    path = Path(source).expanduser()
+    return source if source in (UNTRAINED, "torchvision") else _file_identity(source, WAYS_OUT)
+
+
+def _file_identity(source: str, ways_out: str) -> str:
     try:
+        path = Path(source).expanduser()
         stamp = path.stat()
-        return _file_hash(path, (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino))
+        return _file_hash(path, (stamp.st_mtime_ns, stamp.st_ctime_ns, stamp.st_size, stamp.st_ino))
     except OSError as error:
-        raise WeightsError(
-            f"The weights file {path} cannot be read ({error.strerror}): {WAYS_OUT}."
-        ) from error
+        reason = error.strerror or str(error)
+    except (ValueError, RuntimeError) as error:  # a NUL in the name, or a user whose home is not known
+        reason = str(error)
+    raise WeightsError(f"The weights file {source} cannot be read ({reason}): {ways_out}.")
 
 
 @lru_cache(maxsize=4)
-def _file_hash(path: Path, stamp: tuple[int, int, int]) -> str:
+def _file_hash(path: Path, stamp: tuple[int, ...]) -> str:
     del stamp  # only a part of the cache's key: a file written anew is read anew
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

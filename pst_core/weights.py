@@ -94,19 +94,22 @@ def load_weights(
         return _untrained(deepest)
     if source == "torchvision":
         return _from_torchvision(deepest)
-    path = Path(source).expanduser()
     try:
-        stamp = path.stat()
+        path = Path(source).expanduser()
+        status = path.stat()
     except OSError as error:
         raise WeightsError(
-            f"The weights file {path} cannot be read ({error.strerror}): {WAYS_OUT}."
+            f"The weights file {source} cannot be read ({error.strerror}): {WAYS_OUT}."
         ) from error
-    return _from_file(path, deepest, convention, (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino))
+    except (ValueError, RuntimeError) as error:  # a NUL in the name, or a user whose home is not known
+        raise WeightsError(f"The weights file {source!r} cannot be read ({error}): {WAYS_OUT}.") from error
+    stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+    return _from_file(path, deepest, convention, stamp)
 
 
 @lru_cache(maxsize=2)
 def _from_file(
-    path: Path, deepest: str, convention: Convention | Literal["auto"], stamp: tuple[int, int, int]
+    path: Path, deepest: str, convention: Convention | Literal["auto"], stamp: tuple[int, ...]
 ) -> Weights:
     del stamp  # only a part of the cache's key: a file written anew is read anew
     try:

@@ -52,19 +52,19 @@ def canonical(value: Any) -> Any:  # noqa: ANN401 - JSON has no type of its own
         case None | bool() | int() | str():
             told: Any = value
         case float():
-            told = value.hex()
+            told = ["float", value.hex()]
         case InputFile() | Reference():
-            told = value.sha256
+            told = ["file", value.sha256]
         case Network():
             told = ["network", value.identity, value.convention, value.precision, value.regions]
         case Config():
             told = {name: canonical(item) for name, item in value if name not in _NOT_CONTENT}
         case InputFiles() | Stage():
             told = {name: canonical(item) for name, item in vars(value).items()}
-        case dict():
+        case dict() if all(isinstance(name, str) for name in value):
             told = {name: canonical(item) for name, item in value.items()}
         case list() | tuple():
-            told = [canonical(item) for item in value]
+            told = ["list", *(canonical(item) for item in value)]
         case _:
             raise TypeError(f"the content of a {type(value).__name__} is not known")
     return told

@@ -16,6 +16,7 @@ from prefect.serializers import JSONSerializer
 from pydantic import ValidationError
 
 from pst_core.store import Reference, open_store
+from pst_core.store_files import KEY_PATTERN
 
 __all__ = ["StoreLocks", "StoreRecords", "keep_results_in_store", "look_up", "references_in"]
 
@@ -31,7 +32,9 @@ class StoreRecords(LocalFileSystem):
         return open_store().read_record(self._key(path))
 
     def write_path(self, path: str, content: bytes, **_: Any) -> str:  # type: ignore[override]  # noqa: ANN401
-        """Write a result whose artifacts are in the store already."""
+        """Write a result whose artifacts are in the store already; a failure has no key and is not kept."""
+        if not KEY_PATTERN.fullmatch(self._key(path)):
+            return path
         open_store().write_record(self._key(path), content, tuple(references_in(_result_of(content))))
         return path
 

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from flows.prefect_server import prepare_environment
 from pst_core.encoder import Encoder
 from pst_core.weights import load_weights
 
 # Pictures here are so small that threads would mostly wait for one another.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by what is loaded later, such as scikit-learn
+prepare_environment()  # read by Prefect when it is imported
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
@@ -22,6 +24,26 @@ def _no_weights_from_outside(monkeypatch):
     """A weights file named in the environment must not decide what a test sees."""
     monkeypatch.delenv("PST_VGG19_WEIGHTS", raising=False)
     monkeypatch.delenv("PST_DEEPLAB_WEIGHTS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def prefect_server_for_tests(tmp_path_factory):
+    """One Prefect server for the whole session, with a database of its own; flows run one after another."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield
+
+
+@pytest.fixture
+def pst_home(tmp_path, monkeypatch):
+    """A store of the test's own."""
+    monkeypatch.setenv("PST_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
 
 
 @pytest.fixture(scope="session")
