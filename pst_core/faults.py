@@ -21,7 +21,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether the memory of the machine or of its GPU was not enough."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
-    # torch's own error is a RuntimeError, OpenCV's an Exception; naming their classes would mean importing them
+    # torch's own error is a RuntimeError, OpenCV's another: naming their classes would mean importing them
     ours = isinstance(error, RuntimeError) or type(error).__module__.startswith("cv2")
     return ours and any(sign in str(error).lower() for sign in _MEMORY_SIGNS)
 

@@ -27,7 +27,10 @@ WAYS_OUT = (
     f"name a file with --weights or {ENVIRONMENT} (.safetensors or .pth of VGG-19), "
     f"or choose --weights {UNTRAINED}"
 )
-DEEPLAB_WAYS_OUT = f"name a file of torchvision's deeplabv3_resnet101 in {DEEPLAB_ENVIRONMENT}, or use --segmentation cluster"
+DEEPLAB_WAYS_OUT = (
+    f"name a file of torchvision's deeplabv3_resnet101 in {DEEPLAB_ENVIRONMENT}, "
+    "or use --segmentation cluster"
+)
 
 
 class Network(BaseModel):
