@@ -33,7 +33,7 @@ MOST_BYTES = 460_000  # of a page, in base64 and all
 MOST_ROWS = 500
 SHEET_PAIRS = 60
 ROW_SIDE = 250  # pixels
-PROGRESS_SECONDS = 2.5
+PROGRESS_SECONDS = 4.0
 
 
 class ProgressPage:

@@ -33,14 +33,18 @@ _SERVER = {
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
 }
-# Lets the kernel end the server when the run ends, however it ends; other systems than Linux lack this.
+# Lets the kernel end the server when the run ends, however it ends; other systems than Linux lack this. And
+# keeps it polite: its bookkeeping can wait, the optimisation's threads wait for one another.
 _DIE_WITH_PARENT = f"""
 import ctypes, os, sys
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, {int(signal.SIGKILL)})
     if os.getppid() != int(sys.argv[1]):
         sys.exit(1)
+os.nice(10)
 os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 _QUIET = {

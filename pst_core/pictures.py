@@ -155,7 +155,7 @@ def _shortened(
 
 def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=False)
+    image.save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()
 
 

@@ -11,7 +11,7 @@ __all__ = ["score_result"]
 Floats = NDArray[np.float32]
 
 SSIM_SIDE = 1024  # pixels: SSIM's window sees detail of about this size; the paper's pictures are 700 wide
-COLOR_PIXELS = 20_000  # of a regular grid: enough for the distance's quantiles to stand to 1 %
+COLOR_PIXELS = 20_000  # of a regular grid: enough for the distance to stand to 1 %
 
 
 def score_result(image: Floats, content: Floats, style: Floats, regions: Regions) -> dict[str, float | None]:
@@ -29,7 +29,7 @@ def score_result(image: Floats, content: Floats, style: Floats, regions: Regions
         ``ssim`` (on every n-th pixel so that the long side is at most 1024; None for pictures under 11
         pixels a side), ``color_distance`` region by region (None where no region has a counterpart) and
         ``color_distance_whole``, and of the content ``color_distance_before``; colour distances on a regular
-        grid of at most about 20,000 pixels.
+        grid of about 20,000 pixels.
     """
     step = -(-max(content.shape[1:]) // SSIM_SIDE)
     small = [np.ascontiguousarray(each[:, ::step, ::step]) for each in (image, content)]
