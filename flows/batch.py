@@ -28,7 +28,16 @@ from pst_core.overrides import Overrides, overrides_of, settings_of
 from pst_core.report import PROGRAM
 from pst_core.store import StoreMiss, open_store
 
-__all__ = ["ORDER", "SHEET", "BatchOrder", "ServerLost", "find_orders", "is_server_loss", "stylize_folder"]
+__all__ = [
+    "ORDER",
+    "SHEET",
+    "BatchOrder",
+    "ServerLost",
+    "check_order",
+    "find_orders",
+    "is_server_loss",
+    "stylize_folder",
+]
 
 ORDER, SHEET = "batch.json", "contact.png"
 
@@ -75,6 +84,19 @@ def find_orders(order: BatchOrder) -> tuple[tuple[Pair, PairOrder], ...]:
     return tuple((pair, order.pair_order(pair)) for pair in pairs)
 
 
+def check_order(order: BatchOrder) -> tuple[tuple[Pair, PairOrder], ...]:
+    """Every pair of a batch, after looking whether its results can be written.
+
+    Raises
+    ------
+    PairingError, OutputError
+        There are no pairs, or they cannot be told apart, or the output folder cannot be written.
+    """
+    orders = find_orders(order)
+    check_writable(order.out)
+    return orders
+
+
 def _run_name() -> str:
     parameters = runtime.flow_run.parameters
     return f"{Path(parameters['source']).name} {parameters['preset']}"
@@ -108,8 +130,7 @@ def stylize_folder(
         settings=settings_of(settings), on_conflict=on_conflict,
         allow_outside=allow_outside,
     )  # fmt: skip
-    orders = find_orders(order)
-    check_writable(out)
+    orders = check_order(order)
     _save_order(order)
     outcomes: list[PairOutcome] = []
     watcher().batch_started(len(orders))

@@ -1,6 +1,7 @@
 """Batches from the command line: run, resume, status, store."""
 
 import json
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,8 +31,12 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
 
     A server that goes away on the way is replaced by one of our own: what is finished is found done there.
     """
+    from flows.batch import check_order
+
+    check_order(order)  # known before a server is even started
+    watcher = choose_watcher(quiet=quiet, as_json=as_json)
     try:
-        summary = _run_anywhere(order, choose_watcher(quiet=quiet, as_json=as_json))
+        summary, server_lost = _run_anywhere(order, watcher)
     except BaseException as error:
         if not isinstance(error, Exception):  # a signal
             print(f"What is finished is kept; to go on: pst resume {order.out}", file=sys.stderr)
@@ -40,21 +45,26 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
         print_summary(summary)
     if summary.failed and not as_json:
         _tell_way_on(summary)
-    return SOME_FAILED if summary.failed else 0
+    status = SOME_FAILED if summary.failed else 0
+    if server_lost:  # Prefect would wait for minutes to tell it of the last steps
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
-def _run_anywhere(order: "BatchOrder", watcher: BatchWatcher) -> "Summary":
-    """Run on the server that is configured, or else on one of our own."""
+def _run_anywhere(order: "BatchOrder", watcher: BatchWatcher) -> tuple["Summary", bool]:
+    """Run on the server that is configured, or else on one of our own; and whether the former was lost."""
     with watcher, watched_by(watcher), ExitStack() as stack:
         try:
             watcher.server_found(stack.enter_context(prefect_server()))
-            return _run(order, watcher)
+            return _run(order, watcher), False
         except Exception as error:
             if not _lost_server(error):
                 raise
             print(LOST, file=sys.stderr)
             watcher.server_found(stack.enter_context(prefect_server(own=True)))
-            return _run(order, watcher)
+            return _run(order, watcher), True
 
 
 def _run(order: "BatchOrder", watcher: BatchWatcher) -> "Summary":

@@ -52,7 +52,7 @@ _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     # Errors are told in sentences; Prefect's own lines are in its UI.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-    "PREFECT_CLIENT_MAX_RETRIES": "3",
+    "PREFECT_CLIENT_MAX_RETRIES": "2",
 }
 
 

@@ -544,23 +544,6 @@ def test_presets_are_listed(capfd):
     assert "size = none (default: 192)" in capfd.readouterr().out
 
 
-def test_demo_goes_on_without_weights_and_replaces_its_own_result(capfd, monkeypatch):
-    from pst_core.errors import WeightsError
-    from pst_core.weights import load_weights
-
-    def offline(choice, *rest):
-        if choice is None:
-            raise WeightsError("VGG-19's weights could not be downloaded (offline).")
-        return load_weights(choice, *rest)
-
-    monkeypatch.setattr("pst_core.pipeline.load_weights", offline)
-    for _ in range(2):
-        assert cli.run(["demo", "--output", "demo", *QUICK[2:]]) == 0
-        captured = capfd.readouterr()
-        assert captured.out == "demo/result.png\n"
-        assert "warning: " in captured.err
-
-
 def test_doctor_says_what_is_there_and_what_is_missing(capfd, monkeypatch):
     monkeypatch.setenv("PST_VGG19_WEIGHTS", "gone.safetensors")
     assert cli.run(["doctor", "--json"]) == 1
