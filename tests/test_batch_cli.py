@@ -219,7 +219,11 @@ def test_a_server_that_goes_away_in_mid_run_is_replaced(batch, tmp_path):
         time.sleep(0.02)
     server.kill()
     server.communicate()
-    output, errors = process.communicate(timeout=240)
+    try:
+        output, errors = process.communicate(timeout=240)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 0, output + errors
     assert "2 pairs: " in output and "going on with one of our own" in errors
     assert (tmp_path / "out" / "p1" / "result.png").exists()
