@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.planning import Plan
-from pst_core.errors import OutputError
+from pst_core.errors import ImageError, OutputError
 from pst_core.files import write_bytes_atomically
 from pst_core.image_writing import embed_recipe
+from pst_core.recipes import read_recipe
 from pst_core.report import PROGRAM, Facts, Order, build_recipe, build_report, notes_of
 from pst_core.store import open_store
 from tasks.pair import Made
@@ -168,7 +169,16 @@ def _facts(plan: Plan, made: Made) -> Facts:
 
 
 def _place(folder: Path) -> _Place:
-    return _Place(folder, read_report(folder))
+    """A folder by its report, or by the recipe in its picture where the report is lost or damaged."""
+    return _Place(folder, read_report(folder) or _recipe_in(folder / RESULT))
+
+
+def _recipe_in(picture: Path) -> dict[str, Any]:
+    try:
+        recipe = read_recipe(picture) if picture.is_file() else None
+    except ImageError:
+        recipe = None
+    return recipe if recipe and recipe.get("program") == PROGRAM else {}
 
 
 def _free_folder(plan: Plan) -> Path:

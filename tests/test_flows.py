@@ -265,10 +265,15 @@ def again_notes(report):
 ])  # fmt: skip
 def test_conflicts_end_as_the_policy_says(tmp_path, policy, changed, foreign):
     source, out = make_folder(tmp_path / "in", 1), tmp_path / "out"
+
+    def make_foreign():
+        (out / "p0" / "report.json").unlink()
+        Image.new("RGB", (80, 60)).save(out / "p0" / "result.png")
+
     run_folder(source, out)
     for expected, prepare in (
         (changed, lambda: None),
-        (foreign, (out / "p0" / "report.json").unlink),
+        (foreign, make_foreign),
     ):
         prepare()
         before = (out / "p0" / "result.png").read_bytes()
@@ -289,6 +294,9 @@ def test_results_that_were_lost_or_altered_are_put_back_without_computing(tmp_pa
     computed.clear()
     (out / "p0" / "result.png").unlink()
     (out / "p0" / "losses.png").write_bytes(b"altered")
+    _, summary = run_folder(source, out)
+    assert (summary.counts, computed, finals(out)) == ({"cached": 1}, [], wanted)
+    (out / "p0" / "report.json").write_text("{")  # the picture's recipe tells whose it is
     _, summary = run_folder(source, out)
     assert (summary.counts, computed, finals(out)) == ({"cached": 1}, [], wanted)
     shutil.rmtree(out)
