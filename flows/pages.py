@@ -32,7 +32,7 @@ __all__ = ["ProgressPage", "draw_sheet", "show_batch", "show_pair"]
 MOST_BYTES = 460_000  # of a page, in base64 and all
 MOST_ROWS = 500
 SHEET_PAIRS = 48
-SHEET_SIDE = 180  # pixels
+SHEET_SIDES = {12: 300, SHEET_PAIRS: 180}  # pixels of a picture, on sheets of up to so many pairs
 ROW_SIDE = 250  # pixels
 PROGRESS_SECONDS = 4.0
 
@@ -105,7 +105,8 @@ def draw_sheet(summary: Summary) -> "Image.Image | None":
             rows.append((outcome.name, [path.read_bytes() for path in paths]))
         except (OSError, KeyError):
             continue  # a preview that is gone is no reason to have no sheet
-    return draw_contact_sheet(rows, side=SHEET_SIDE) if rows else None
+    side = next(side for most, side in SHEET_SIDES.items() if len(rows) <= most)
+    return draw_contact_sheet(rows, side=side) if rows else None
 
 
 def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:

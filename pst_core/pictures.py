@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -131,18 +132,29 @@ def draw_contact_sheet(
     """
     font, label = ImageFont.load_default(13), 20
     widest = max((len(pictures) for _, pictures in rows), default=1)
-    cell = (widest * (side + 4) + GAP, side + label + GAP)
-    height = -(-len(rows) // columns) if rows else 1
-    sheet = Image.new("RGB", (cell[0] * min(columns, max(len(rows), 1)), cell[1] * height), PAPER)
+    width = widest * (side + 4) + GAP
+    lines = [rows[start : start + columns] for start in range(0, len(rows), columns)] or [()]
+    heights = [label + _tallest(line, side) + GAP for line in lines]
+    sheet = Image.new("RGB", (width * min(columns, max(len(rows), 1)), sum(heights)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for index, (name, pictures) in enumerate(rows):
-        x, y = index % columns * cell[0], index // columns * cell[1]
-        draw.text((x + 2, y + label / 2), _shortened(draw, name, font, cell[0] - GAP), INK, font, "lm")
-        for place, data in enumerate(pictures):
-            with Image.open(io.BytesIO(data)) as picture:
-                picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-                sheet.paste(picture.convert("RGB"), (x + place * (side + 4), y + label))
+    for line, y in zip(lines, accumulate(heights, initial=0), strict=False):
+        for column, (name, pictures) in enumerate(line):
+            x = column * width
+            draw.text((x + 2, y + label / 2), _shortened(draw, name, font, width - GAP), INK, font, "lm")
+            for place, data in enumerate(pictures):
+                with Image.open(io.BytesIO(data)) as picture:
+                    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+                    sheet.paste(picture.convert("RGB"), (x + place * (side + 4), y + label))
     return sheet
+
+
+def _tallest(line: Sequence[tuple[str, Sequence[bytes]]], side: int) -> int:
+    """Height of the highest picture of a line: wide pictures leave no white band under them."""
+    heights = [side] if not line else []
+    for data in (data for _, pictures in line for data in pictures):
+        with Image.open(io.BytesIO(data)) as picture:
+            heights.append(max(1, round(picture.height * min(1.0, side / max(picture.size)))))
+    return max(heights, default=side)
 
 
 def _shortened(
