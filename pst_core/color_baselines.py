@@ -1,0 +1,163 @@
+"""Colour transfer without a network: Reinhard's statistics, histograms, and luminance-only transfer.
+
+Images are RGB on [0, 1], and are worked on as they are stored, gamma and all, as the papers do. Whole images
+are changed, without regions. What grows with the image are the result and, for histograms, 8-bit copies.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pst_core.errors import ImageError
+
+__all__ = ["in_gray", "luminance_of", "match_histograms", "match_luminance", "reinhard", "with_color_of"]
+
+Floats = NDArray[np.floating]
+Image = NDArray[np.float32]
+
+STRIP_PIXELS = 1 << 18
+DARKEST = 1 / 255  # logarithms need a floor: the darkest level of 8 bits that is not black
+FLAT = 1e-6  # a deviation below this is rounding, and has no shape to stretch
+RGB_TO_LMS = np.array([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
+LMS_TO_LAB = np.diag([3**-0.5, 6**-0.5, 2**-0.5]) @ np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]])
+# Not the paper's four digits of the inverse, with which even an unchanged image comes back changed.
+LMS_TO_RGB, LAB_TO_LMS = np.linalg.inv(RGB_TO_LMS), np.linalg.inv(LMS_TO_LAB)
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # Y of YIQ
+
+
+def reinhard(content: Floats, style: Floats) -> Image:
+    """Give the content the style's mean and deviation on each axis of l-alpha-beta (Reinhard et al. 2001).
+
+    Parameters
+    ----------
+    content, style : ndarray, shape (3, H, W) and (3, H', W')
+        Levels below 1/255 count as 1/255, for the space is logarithmic.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+        Clipped to [0, 1]. An axis on which the content has no deviation is only moved.
+    """
+    (mean, deviation), (target_mean, target_deviation) = _moments(content), _moments(style)
+    flat = deviation < FLAT
+    gain = np.where(flat, 1, target_deviation / np.where(flat, 1, deviation))
+    result = np.empty(content.shape, np.float32)
+    for rows in _strips(content):
+        lab = gain * (_to_lab(content[:, rows]) - mean) + target_mean
+        rgb = 10 ** (lab @ LAB_TO_LMS.T) @ LMS_TO_RGB.T
+        result[:, rows] = np.clip(rgb.T, 0, 1).reshape(result[:, rows].shape)
+    return result
+
+
+def _strips(image: Floats) -> Iterator[slice]:
+    """Rows of an image, so many at a time that memory is bounded."""
+    _, height, width = image.shape
+    step = max(1, STRIP_PIXELS // width)
+    return (slice(top, min(top + step, height)) for top in range(0, height, step))
+
+
+def _to_lab(image: Floats) -> NDArray[np.float64]:
+    """Colours of an image in l-alpha-beta, shape (pixels, 3)."""
+    colors = np.maximum(image.reshape(3, -1).T, DARKEST)
+    lab: NDArray[np.float64] = np.log10(colors @ RGB_TO_LMS.T) @ LMS_TO_LAB.T
+    return lab
+
+
+def _moments(image: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation on each axis of l-alpha-beta."""
+    count = image[0].size
+    mean = sum(_to_lab(image[:, rows]).sum(axis=0) for rows in _strips(image)) / count
+    squares = sum(np.square(_to_lab(image[:, rows]) - mean).sum(axis=0) for rows in _strips(image))
+    return mean, np.sqrt(squares / count)
+
+
+def match_histograms(content: Floats, style: Floats) -> Image:
+    """Give each channel of the content the style's cumulative histogram, by scikit-image.
+
+    Parameters
+    ----------
+    content, style : ndarray, shape (3, H, W) and (3, H', W')
+        Their histograms are those of 8-bit levels.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+        On [0, 1]; the levels that those of the content become are not rounded to 8 bits again.
+    """
+    from skimage import exposure
+
+    result = np.empty(content.shape, np.float32)
+    for matched, here, there in zip(result, content, style, strict=True):
+        # One channel at a time: given all three, scikit-image cuts results off to whole levels.
+        matched[:] = exposure.match_histograms(_levels(here), _levels(there)) / 255
+    return result
+
+
+def _levels(channel: Floats) -> NDArray[np.uint8]:
+    return np.round(np.clip(channel, 0, 1) * 255).astype(np.uint8)
+
+
+def luminance_of(image: Floats) -> Image:
+    """Luminance Y of YIQ, shape (H, W), of an image of shape (3, H, W)."""
+    luminance: Image = np.tensordot(LUMINANCE, np.asarray(image, np.float32), 1)
+    return luminance
+
+
+def in_gray(image: Floats) -> Image:
+    """An image of shape (3, H, W) without its colours: its luminance, three times."""
+    return np.repeat(luminance_of(image)[None], 3, axis=0)
+
+
+def match_luminance(style: Floats, content: Floats) -> Image:
+    """The style's luminance, moved to the mean and deviation of the content's, in gray.
+
+    Gatys et al. (2017), "Controlling perceptual factors in neural style transfer", section 5.1:
+    L' = sigma_C / sigma_S (L_S - mu_S) + mu_C, so that the style is transferred between luminances that are
+    alike. What comes of it takes its colours from the content, by `with_color_of`.
+
+    Parameters
+    ----------
+    style, content : ndarray, shape (3, H, W) and (3, H', W')
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+        Three equal channels, clipped to [0, 1]. A style without any deviation is only moved.
+    """
+    moved, there = luminance_of(style), luminance_of(content)
+    mean, deviation = moved.mean(dtype=np.float64), moved.std(dtype=np.float64)
+    target_mean, target_deviation = there.mean(dtype=np.float64), there.std(dtype=np.float64)
+    moved -= np.float32(mean)
+    moved *= np.float32(target_deviation / deviation if deviation > FLAT else 1)
+    moved += np.float32(target_mean)
+    return np.repeat(np.clip(moved, 0, 1, out=moved)[None], 3, axis=0)
+
+
+def with_color_of(content: Floats, result: Floats) -> Image:
+    """The result's luminance with the content's chrominance (Gatys et al. 2017, section 5.1).
+
+    Parameters
+    ----------
+    content, result : ndarray, shape (3, H, W)
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+        Clipped to [0, 1].
+
+    Raises
+    ------
+    ImageError
+        If the two are of different sizes.
+    """
+    if content.shape != result.shape:
+        sizes = ["x".join(map(str, image.shape[:0:-1])) for image in (content, result)]
+        raise ImageError(
+            f"Colours can be kept only from a content of the result's size, {sizes[1]}, not {sizes[0]}: "
+            f"resize one of them."
+        )
+    # To add to Y alone, I and Q as they are, is to add the same to red, green and blue.
+    moved = np.array(content, np.float32)
+    moved += luminance_of(result) - luminance_of(content)
+    return np.clip(moved, 0, 1, out=moved)
