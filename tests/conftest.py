@@ -21,9 +21,10 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 @pytest.fixture(autouse=True)
 def _no_weights_from_outside(monkeypatch):
-    """A weights file named in the environment must not decide what a test sees."""
+    """Files of weights or models named in the environment must not decide what a test sees."""
     monkeypatch.delenv("PST_VGG19_WEIGHTS", raising=False)
     monkeypatch.delenv("PST_DEEPLAB_WEIGHTS", raising=False)
+    monkeypatch.delenv("PST_QUALITY_MODELS", raising=False)
 
 
 @pytest.fixture(scope="session")

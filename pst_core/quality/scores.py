@@ -1,12 +1,18 @@
 """A finished picture against its content and its style, quickly enough to be done for every picture."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from pst_core.quality.brisque import brisque
 from pst_core.quality.distances import color_distance, structural_similarity
+from pst_core.quality.models import QualityModels
+from pst_core.quality.niqe import niqe
+from pst_core.quality.scene_statistics import MetricError
 from pst_core.regions import Labels, Regions
 
-__all__ = ["score_result"]
+__all__ = ["score_naturalness", "score_result"]
 
 Floats = NDArray[np.float32]
 
@@ -41,6 +47,26 @@ def score_result(image: Floats, content: Floats, style: Floats, regions: Regions
         "color_distance_whole": _color_distance(image, style, whole),
         "color_distance_before": _color_distance(content, style, regions),
     }
+
+
+def score_naturalness(image: Floats, models: QualityModels) -> dict[str, float | None]:
+    """BRISQUE and NIQE at native size; None for a picture that is too small or too plain for them.
+
+    Parameters
+    ----------
+    image : ndarray, shape (3, H, W)
+    """
+    return {
+        "brisque": _or_none(lambda: brisque(image, models.brisque)),
+        "niqe": _or_none(lambda: niqe(image, models.niqe)),
+    }
+
+
+def _or_none(measure: Callable[[], float]) -> float | None:
+    try:
+        return measure()
+    except MetricError:
+        return None
 
 
 def _color_distance(image: Floats, style: Floats, regions: Regions) -> float | None:

@@ -1,0 +1,77 @@
+"""BRISQUE: how far a picture's statistics are from those of undistorted photographs, as people rated it.
+
+References
+----------
+A. Mittal, A. K. Moorthy, A. C. Bovik: No-reference image quality assessment in the spatial domain, IEEE
+Transactions on Image Processing 21 (12), 2012.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pst_core.quality.scene_statistics import (
+    MetricError,
+    fit_asymmetric,
+    fit_symmetric,
+    gray_levels,
+    half_size,
+    normalize,
+    pair_products,
+)
+
+if TYPE_CHECKING:
+    from pst_core.quality.models import BrisqueModel
+
+__all__ = ["brisque", "brisque_features"]
+
+LEAST_SIDE = 32  # pixels: half of it is still several windows wide
+
+
+def brisque(image: NDArray[np.floating], model: "BrisqueModel") -> float:
+    """Score a picture; lower is better, about 0 to 100, not clipped.
+
+    Parameters
+    ----------
+    image : ndarray, shape (3, H, W)
+        sRGB on [0, 1], at its native size: the score depends on scale.
+    model
+        A support vector regression with a radial basis, on features scaled to [-1, 1].
+
+    Raises
+    ------
+    MetricError
+        The picture is too small, has no structure, or holds values that are no numbers.
+    """
+    scaled = 2 * (brisque_features(image) - model.lower) / (model.upper - model.lower) - 1
+    distances = np.square(model.vectors - scaled).sum(axis=1)
+    return float(model.coefficients @ np.exp(-model.gamma * distances) - model.rho)
+
+
+def brisque_features(image: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The paper's 36 features: 18 at full size, then 18 at half size.
+
+    Parameters
+    ----------
+    image : ndarray, shape (3, H, W)
+        sRGB on [0, 1].
+
+    Returns
+    -------
+    ndarray, shape (36,)
+        At each size: shape and variance of the normalised luminance; then for each of its four pair
+        products shape, mean, and left and right variance.
+    """
+    gray = gray_levels(image, metric="BRISQUE", least=LEAST_SIDE)
+    features: list[NDArray[np.float64]] = []
+    for level in (gray, half_size(gray)):
+        normalized = normalize(level, "zero")[0][None]
+        features += fit_symmetric(normalized)
+        for product in pair_products(normalized):
+            fit = fit_asymmetric(product)
+            features += [fit.shape, fit.mean, fit.left_deviation**2, fit.right_deviation**2]
+    found = np.concatenate(features)
+    if not np.isfinite(found).all():
+        raise MetricError("BRISQUE has no score for this image: too little of it has structure.")
+    return found
