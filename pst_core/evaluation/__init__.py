@@ -1,0 +1,1 @@
+"""The paper's evaluation: its table of measures, and its figures with magnified details."""

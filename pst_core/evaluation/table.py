@@ -1,0 +1,576 @@
+"""The paper's Table 1 over our own results: means and medians per method, with what is missing named."""
+
+import html
+import io
+import math
+import re
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from pst_core.errors import ConfigError
+from pst_core.evaluation.figures import wrap_text
+from pst_core.pictures import INK, PAPER
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw as Draw
+    from PIL.ImageFont import FreeTypeFont
+
+__all__ = [
+    "CONTENT_METHOD", "METRICS", "PUBLISHED", "Cell", "Measured", "Metric", "Statistics", "Table",
+    "draw_table", "escape_markdown", "method_label", "rows_to_parquet", "tabulate", "to_markdown",
+    "to_parquet",
+]  # fmt: skip
+
+Key = TypeVar("Key", bound=tuple[object, ...])
+
+CONTENT_METHOD = "content"  # the content as it is, which no method should be compared with for being best
+NO_RESULT, NOT_MEASURED, NOT_FINITE = "no result", "not measured", "the measure gave no finite number"
+NONE = "n/a"
+NAMED_PAIRS = 6  # how many pairs a sentence names before it counts the rest
+
+
+class Metric(NamedTuple):
+    """A measure.
+
+    Attributes
+    ----------
+    key, label : str
+    digits : int
+        After the decimal point.
+    better : {"higher", "lower"}
+    """
+
+    key: str
+    label: str
+    digits: int
+    better: Literal["higher", "lower"]
+
+    @property
+    def arrow(self) -> str:
+        """The direction of better values."""
+        return "↑" if self.better == "higher" else "↓"
+
+    def text(self, value: float | None) -> str:
+        """The value to its digits."""
+        return NONE if value is None else f"{value:.{self.digits}f}"
+
+
+METRICS = (
+    Metric("brisque", "BRISQUE", 3, "lower"),
+    Metric("niqe", "NIQE", 3, "lower"),
+    Metric("ssim", "SSIM", 3, "higher"),
+    Metric("color_distance", "Colour distance", 2, "lower"),
+    Metric("gram_distance", "Gram distance", 3, "lower"),
+)
+
+# Yang (2019), Table 1: means over all 60 pairs, BRISQUE and NIQE by MATLAB's own models.
+PUBLISHED: Mapping[str, Mapping[str, float]] = {
+    "content": {"brisque": 19.806, "niqe": 2.325, "ssim": 1.0},
+    "gatys": {"brisque": 29.625, "niqe": 4.236, "ssim": 0.561},
+    "champandard": {"brisque": 30.433, "niqe": 4.230, "ssim": 0.581},
+    "li": {"brisque": 23.211, "niqe": 3.417, "ssim": 0.579},
+    "luan": {"brisque": 21.121, "niqe": 3.169, "ssim": 0.588},
+    "yang": {"brisque": 20.361, "niqe": 2.871, "ssim": 0.656},
+}
+
+_LABELS = {
+    "content": "Content image", "gatys": "Gatys et al.", "champandard": "Champandard", "li": "Li et al.",
+    "luan": "Luan et al.", "yang": "Yang", "reinhard": "Reinhard et al.", "histogram": "Histogram matching",
+}  # fmt: skip
+
+
+class Measured(BaseModel):
+    """What was measured of one method's result for one pair.
+
+    Attributes
+    ----------
+    pair, method : str
+    values : dict
+        Metric -> value. A metric that is left out, or is no finite number, has none (None).
+    reasons : dict
+        Metric -> why it has no value; every metric without one has a reason.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pair: str
+    method: str
+    values: dict[str, float | None]
+    reasons: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Measured":
+        keys = [metric.key for metric in METRICS]
+        if unknown := sorted((self.values.keys() | self.reasons.keys()) - set(keys)):
+            raise ValueError(f"there is no metric {unknown[0]!r}: choose from {', '.join(keys)}")
+        for key in keys:
+            value = self.values.setdefault(key, None)
+            if value is not None and not math.isfinite(value):
+                self.values[key] = None
+                self.reasons.setdefault(key, NOT_FINITE)
+            if self.values[key] is None:
+                self.reasons.setdefault(key, NOT_MEASURED)
+        return self
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of one metric over several pairs; no mean and median (None) without a value."""
+
+    mean: float | None
+    median: float | None
+    count: int
+
+
+class Cell(NamedTuple):
+    """One method by one metric.
+
+    Attributes
+    ----------
+    own : Statistics
+        Over the pairs for which this method has a value.
+    common : Statistics
+        Over the pairs for which every method has one that has any: only these can be compared.
+    missing : int
+        Pairs without a value.
+    """
+
+    own: Statistics
+    common: Statistics
+    missing: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """Methods by metrics.
+
+    Attributes
+    ----------
+    methods, pairs : tuple of str
+    cells : mapping
+        (method, metric's key) -> `Cell`.
+    notes : tuple of str
+        Which metrics are compared over fewer pairs than there are.
+    absences : tuple of str
+        Which values are missing, and why.
+    """
+
+    methods: tuple[str, ...]
+    pairs: tuple[str, ...]
+    cells: Mapping[tuple[str, str], Cell]
+    notes: tuple[str, ...]
+    absences: tuple[str, ...]
+
+    def best(self, metric: Metric) -> frozenset[str]:
+        """The methods with the best mean as it is shown; none where there is nothing to compare."""
+        means = {
+            method: mean
+            for method in self.methods
+            if method != CONTENT_METHOD and (mean := self.cells[method, metric.key].common.mean) is not None
+        }
+        if len(means) < 2:
+            return frozenset()
+        choose = max if metric.better == "higher" else min
+        best = metric.text(choose(means.values()))
+        return frozenset(method for method, mean in means.items() if metric.text(mean) == best)
+
+
+def method_label(method: str) -> str:
+    """A method's name as it is printed: the authors of a published one, any other as it is."""
+    return _LABELS.get(method, method)
+
+
+def tabulate(rows: Sequence[Measured], methods: Sequence[str]) -> Table:
+    """Gather what was measured, method by method.
+
+    Parameters
+    ----------
+    rows
+        In any order; those of other methods are left out.
+    methods
+        The table's rows, in order.
+
+    Raises
+    ------
+    ConfigError
+        If a pair was measured twice for one method, or a method is named twice.
+    """
+    if len(set(methods)) < len(methods):
+        raise ConfigError(f"A method is named twice among {', '.join(methods)}: name each once.")
+    found: dict[tuple[str, str], Measured] = {}
+    for row in rows:
+        if row.method in methods and found.setdefault((row.method, row.pair), row) is not row:
+            raise ConfigError(f"{row.pair!r} was measured twice for {row.method!r}: keep one of the results.")
+    pairs = tuple(dict.fromkeys(pair for _, pair in found))
+    cells: dict[tuple[str, str], Cell] = {}
+    reduced: list[tuple[tuple[int], str]] = []
+    for metric in METRICS:
+        values = {method: _values(found, method, pairs, metric.key) for method in methods}
+        common = _common(values, pairs)
+        for method, own in values.items():
+            shared = [own[pair] for pair in common if pair in own]
+            cells[method, metric.key] = Cell(
+                _statistics(own.values()), _statistics(shared), len(pairs) - len(own)
+            )
+        if len(common) < len(pairs) and any(values.values()):
+            reduced.append(((len(common),), metric.label))
+    return Table(tuple(methods), pairs, cells, _notes(reduced, len(pairs)), _absences(found, methods, pairs))
+
+
+def _values(
+    found: Mapping[tuple[str, str], Measured], method: str, pairs: Sequence[str], key: str
+) -> dict[str, float]:
+    """Pair -> value, where there is one."""
+    rows = {pair: found[method, pair] for pair in pairs if (method, pair) in found}
+    return {pair: value for pair, row in rows.items() if (value := row.values[key]) is not None}
+
+
+def _common(values: Mapping[str, Mapping[str, float]], pairs: Sequence[str]) -> tuple[str, ...]:
+    """Pairs for which every method has a value, but for methods that have none at all."""
+    present = [own for own in values.values() if own]
+    return tuple(pair for pair in pairs if present and all(pair in own for own in present))
+
+
+def _statistics(values: Iterable[float]) -> Statistics:
+    known = list(values)
+    if not known:
+        return Statistics(None, None, 0)
+    return Statistics(statistics.fmean(known), statistics.median(known), len(known))
+
+
+def _notes(reduced: Iterable[tuple[tuple[int], str]], pairs: int) -> tuple[str, ...]:
+    """Sentences on metrics that are compared over some of the pairs: how many, and which metric."""
+    return tuple(
+        f"{', '.join(labels)}: compared over the {count} of {pairs} pairs with a value from every method "
+        "that has any."
+        if count
+        else f"{', '.join(labels)}: not compared, for no pair has a value from every method that has any."
+        for (count,), labels in _grouped(reduced).items()
+    )
+
+
+def _absences(
+    found: Mapping[tuple[str, str], Measured], methods: Sequence[str], pairs: Sequence[str]
+) -> tuple[str, ...]:
+    """Sentences; metrics and methods that lack a value for one reason in the same pairs share a sentence."""
+    lacking = _grouped(
+        ((NO_RESULT if row is None else row.reasons[metric.key], method, metric.label), pair)
+        for method in methods
+        for metric in METRICS
+        for pair in pairs
+        if (row := found.get((method, pair))) is None or row.values[metric.key] is None
+    )
+    labels = _grouped(((why, method, which), label) for (why, method, label), which in lacking.items())
+    named = _grouped(
+        ((why, which, what), method_label(method)) for (why, method, which), what in labels.items()
+    )
+    return tuple(
+        f"{_listed(what, METRICS, 'all measures')} of {_listed(who, methods, 'all methods')}, "
+        f"{_counted(which, pairs)}: {why}"
+        for (why, which, what), who in named.items()
+    )
+
+
+def _grouped(items: Iterable[tuple[Key, str]]) -> dict[Key, tuple[str, ...]]:
+    """Key -> all that came with it, in order."""
+    groups: dict[Key, list[str]] = defaultdict(list)
+    for key, item in items:
+        groups[key].append(item)
+    return {key: tuple(group) for key, group in groups.items()}
+
+
+def _listed(names: Sequence[str], everything: Sequence[object], all_of_them: str) -> str:
+    return all_of_them if len(names) == len(everything) > 1 else ", ".join(names)
+
+
+def _counted(lacking: Sequence[str], pairs: Sequence[str]) -> str:
+    if len(lacking) == len(pairs):
+        return "all pairs" if len(pairs) > 1 else f"pair {lacking[0]}"
+    more = f" and {len(lacking) - NAMED_PAIRS} more" if len(lacking) > NAMED_PAIRS else ""
+    return f"{'pair' if len(lacking) == 1 else 'pairs'} {', '.join(lacking[:NAMED_PAIRS])}{more}"
+
+
+# --- what is printed ---------------------------------------------------------------------------------------
+
+
+class _Column(NamedTuple):
+    metric: Metric
+    published: bool
+
+    def text(self, table: Table, method: str) -> str:
+        """Mean and median over the common pairs, or the published mean."""
+        if self.published:
+            value = PUBLISHED.get(method, {}).get(self.metric.key)
+            return "" if value is None else self.metric.text(value)
+        return _pair_text(self.metric, table.cells[method, self.metric.key].common)
+
+
+def _pair_text(metric: Metric, found: Statistics) -> str:
+    if found.mean is None:
+        return NONE
+    return f"{metric.text(found.mean)} / {metric.text(found.median)}"
+
+
+def _columns(table: Table) -> list[_Column]:
+    """Each metric, and beside it what the paper published if it did so for any of the methods."""
+    known = {key for method in table.methods for key in PUBLISHED.get(method, {})}
+    return [
+        _Column(metric, published)
+        for metric in METRICS
+        for published in ([False, True] if metric.key in known else [False])
+    ]
+
+
+def _legend(table: Table, facts: Mapping[str, str], *, most: int | None = None) -> list[str]:
+    """Everything a reader must know beside the numbers, an entry each; of what is missing, `most` entries."""
+    left_out = 0 if most is None else max(0, len(table.absences) - most)
+    published = any(column.published for column in _columns(table))
+    return [
+        f"Pairs: {len(table.pairs)}. Each cell: mean / median; ↓ lower is better, ↑ higher is better; the "
+        "best mean of the methods in bold.",
+        *(["Published: the paper's Table 1, means by MATLAB's models over 60 pairs. Other models give other "
+           "BRISQUE and NIQE, so compare their order, not their size."] if published else []),
+        "SSIM to the content is highest for a picture that was not changed: read it beside the distances to "
+        "the style.",
+        *table.notes,
+        *(f"{name}: {text}" for name, text in facts.items()),
+        *(f"{NONE}: {absence}" for absence in table.absences[:most]),
+        *([f"{NONE}: {left_out} more gaps that are not listed here"] if left_out else []),
+    ]  # fmt: skip
+
+
+def to_markdown(table: Table, facts: Mapping[str, str]) -> str:
+    """Write the table as Markdown, methods in rows, and below it what it rests on.
+
+    Where methods lack different pairs, the table compares over the pairs they share, and a second one
+    gives each method's figures over all the pairs it has.
+
+    Parameters
+    ----------
+    facts
+        Name -> text: which models, which network's weights, which size.
+    """
+    columns = _columns(table)
+    headings = ["published" if column.published else f"{column.metric.label} {column.metric.arrow}"
+                for column in columns]  # fmt: skip
+    lines = _markdown_table(headings, {
+        method: [_marked(column, table, method) for column in columns] for method in table.methods
+    })  # fmt: skip
+    if any(cell.own != cell.common for cell in table.cells.values()):
+        lines += ["", "Each method over all the pairs it has, with their number; not comparable:", ""]
+        lines += _markdown_table([metric.label for metric in METRICS], {
+            method: [_own_text(metric, table.cells[method, metric.key].own) for metric in METRICS]
+            for method in table.methods
+        })  # fmt: skip
+    return "\n".join([*lines, "", *(f"- {escape_markdown(line)}" for line in _legend(table, facts))]) + "\n"
+
+
+def _markdown_table(headings: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
+    body = [[escape_markdown(method_label(method)), *cells] for method, cells in rows.items()]
+    lines = [["Method", *headings], [":--", *("--:" for _ in headings)], *body]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def _marked(column: _Column, table: Table, method: str) -> str:
+    text = column.text(table, method)
+    if column.published:
+        return f"*{text}*" if text else ""
+    if method in table.best(column.metric):
+        mean, _, median = text.partition(" / ")
+        return f"**{mean}** / {median}"
+    return text
+
+
+def _own_text(metric: Metric, found: Statistics) -> str:
+    return f"{_pair_text(metric, found)} ({found.count})" if found.count else NONE
+
+
+def escape_markdown(text: str) -> str:
+    """Text that is nothing but text on one line, in Markdown as in HTML."""
+    escaped = re.sub(r"([\\`*_{}\[\]()#|~!])", r"\\\1", html.escape(text, quote=False))
+    return " ".join(escaped.split())
+
+
+# --- files -------------------------------------------------------------------------------------------------
+
+
+def to_parquet(table: Table) -> bytes:
+    """Write the table in long form: a row for each method and metric.
+
+    ``mean``, ``median`` and ``count`` are over the pairs a method has; those that can be compared, over the
+    pairs that all methods have, begin with ``common_``. ``published`` is the paper's mean.
+    """
+    import pyarrow as pa
+
+    schema = pa.schema([
+        ("method", pa.string()), ("metric", pa.string()), ("mean", pa.float64()), ("median", pa.float64()),
+        ("count", pa.int32()), ("missing", pa.int32()), ("common_mean", pa.float64()),
+        ("common_median", pa.float64()), ("common_count", pa.int32()), ("published", pa.float64()),
+    ])  # fmt: skip
+    return _parquet(schema, [
+        {"method": method, "metric": key, **asdict(cell.own), "missing": cell.missing,
+         **{f"common_{name}": value for name, value in asdict(cell.common).items()},
+         "published": PUBLISHED.get(method, {}).get(key)}
+        for (method, key), cell in table.cells.items()
+    ])  # fmt: skip
+
+
+def rows_to_parquet(rows: Sequence[Measured]) -> bytes:
+    """Write what was measured: a row for each pair and method, a column for each metric, and the reasons."""
+    import pyarrow as pa
+
+    schema = pa.schema([
+        ("pair", pa.string()), ("method", pa.string()), *((metric.key, pa.float64()) for metric in METRICS),
+        ("reasons", pa.map_(pa.string(), pa.string())),
+    ])  # fmt: skip
+    return _parquet(schema, [
+        {"pair": row.pair, "method": row.method, **row.values, "reasons": list(row.reasons.items())}
+        for row in rows
+    ])  # fmt: skip
+
+
+def _parquet(schema: Any, rows: list[dict[str, Any]]) -> bytes:  # noqa: ANN401 - pyarrow has no types
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    buffer = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
+    return bytes(buffer.getvalue())
+
+
+# --- picture -----------------------------------------------------------------------------------------------
+
+TEXT, SMALL = 30, 24  # sizes of letters in pixels
+MARGIN, LINE, NOTE_LINE = 48, 50, 34
+BETWEEN, WITHIN = 56, 30  # room between two metrics, and between ours and the published mean
+THICK, THIN = 3, 1  # rules
+GREY = (110, 110, 110)
+LABEL = 420  # widest name of a method
+LISTED_ABSENCES = 10  # in the picture; Markdown lists them all
+LEAST_WIDTH = 1000  # so that the lines below a narrow table are no column of single words
+
+
+class _Fonts(NamedTuple):
+    plain: "FreeTypeFont"
+    bold: "FreeTypeFont"
+    italic: "FreeTypeFont"
+    small: "FreeTypeFont"
+
+
+class _Span(NamedTuple):
+    """A column's place in the picture, in pixels."""
+
+    column: _Column
+    left: int
+    right: int
+
+
+def draw_table(table: Table, facts: Mapping[str, str]) -> bytes:
+    """Draw the comparable table as it would be printed, with rules and the lines below it; PNG."""
+    from PIL import Image, ImageDraw
+
+    fonts = _fonts()
+    spans, right = _spans(table, fonts)
+    width = max(right + MARGIN, LEAST_WIDTH)
+    legend = _legend(table, facts, most=LISTED_ABSENCES)
+    notes = [wrap_text(line, fonts.small, width - 2 * MARGIN) for line in legend]
+    body = MARGIN + round(2.3 * LINE)
+    end = body + LINE * len(table.methods) + 12
+    canvas = Image.new("RGB", (width, end + 24 + NOTE_LINE * sum(map(len, notes)) + MARGIN), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for y, thickness in ((MARGIN, THICK), (body - 4, THIN + 1), (end, THICK)):
+        draw.rectangle([MARGIN, y, right, y + thickness - 1], INK)
+    _draw_headings(draw, spans, fonts)
+    for index, method in enumerate(table.methods):
+        _draw_method(draw, table, method, spans, body + round(LINE * (index + 0.5)) + 4, fonts)
+    _draw_notes(draw, notes, end + 24, fonts)
+    buffer = io.BytesIO()
+    canvas.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _fonts() -> _Fonts:
+    """STIX, the letters of printed papers, which come with matplotlib."""
+    from pathlib import Path
+
+    import matplotlib as mpl
+    from PIL import ImageFont
+
+    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
+    plain, bold, italic = (
+        ImageFont.truetype(folder / f"STIXGeneral{kind}.ttf", TEXT) for kind in ("", "Bol", "Italic")
+    )
+    return _Fonts(plain, bold, italic, plain.font_variant(size=SMALL))
+
+
+def _spans(table: Table, fonts: _Fonts) -> tuple[list[_Span], int]:
+    """Places of the columns, each as wide as its widest text; and where the last one ends."""
+    labels = ["Method", *(_label(method, fonts) for method in table.methods)]
+    right = MARGIN + max(round(fonts.plain.getlength(label)) for label in labels)
+    spans: list[_Span] = []
+    for column in _columns(table):
+        left = right + (WITHIN if column.published else BETWEEN)
+        texts = [_subheading(column), *(column.text(table, method) for method in table.methods)]
+        if not column.published:
+            texts.append(_heading(column))
+        right = left + max(round(fonts.bold.getlength(text)) for text in texts)
+        spans.append(_Span(column, left, right))
+    return spans, right
+
+
+def _label(method: str, fonts: _Fonts) -> str:
+    return wrap_text(method_label(method), fonts.plain, LABEL, lines=1)[0]
+
+
+def _heading(column: _Column) -> str:
+    return f"{column.metric.label} {column.metric.arrow}"
+
+
+def _subheading(column: _Column) -> str:
+    return "published" if column.published else "mean / median"
+
+
+def _draw_headings(draw: "Draw", spans: Sequence[_Span], fonts: _Fonts) -> None:
+    """Each metric's name centred over its columns, a rule, and what each column holds."""
+    top = MARGIN + 8
+    draw.text((MARGIN, top + 1.5 * LINE), "Method", INK, fonts.plain, anchor="lm")
+    for place, span in enumerate(spans):
+        ours = not span.column.published
+        draw.text(
+            (span.right, top + 1.5 * LINE), _subheading(span.column), INK if ours else GREY,
+            fonts.plain if ours else fonts.italic, anchor="rm",
+        )  # fmt: skip
+        if ours:
+            beside = spans[place + 1 : place + 2]
+            end = beside[0].right if beside and beside[0].column.published else span.right
+            draw.text(((span.left + end) / 2, top + LINE / 2), _heading(span.column), INK, fonts.plain, "mm")
+            draw.rectangle([span.left, top + LINE, end, top + LINE + THIN - 1], INK)
+
+
+def _draw_method(
+    draw: "Draw", table: Table, method: str, spans: Sequence[_Span], y: int, fonts: _Fonts
+) -> None:
+    draw.text((MARGIN, y), _label(method, fonts), INK, fonts.plain, anchor="lm")
+    for column, _, right in spans:
+        text = column.text(table, method)
+        if column.published:
+            draw.text((right, y), text, GREY, fonts.italic, anchor="rm")
+            continue
+        mean, slash, median = text.partition(" / ")
+        rest = f"{slash}{median}"
+        bold = method in table.best(column.metric)
+        draw.text((right, y), rest, INK, fonts.plain, anchor="rm")
+        start = right - fonts.plain.getlength(rest)
+        draw.text((start, y), mean, INK, fonts.bold if bold else fonts.plain, anchor="rm")
+
+
+def _draw_notes(draw: "Draw", notes: Iterable[Sequence[str]], top: int, fonts: _Fonts) -> None:
+    for lines in notes:
+        for line in lines:
+            draw.text((MARGIN, top), line, GREY, fonts.small, anchor="la")
+            top += NOTE_LINE
