@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.batch_display import describe
 from flows.failures import explain_failure
+from flows.gallery import write_gallery
 from flows.interrupts import deferring_signals
 from flows.outcomes import PairOutcome, Summary, write_outcomes
 from flows.pages import draw_sheet, show_batch
@@ -36,6 +37,7 @@ __all__ = [
     "check_order",
     "find_orders",
     "is_server_loss",
+    "run_orders",
     "stylize_folder",
 ]
 
@@ -132,6 +134,14 @@ def stylize_folder(
     )  # fmt: skip
     orders = check_order(order)
     _save_order(order)
+    summary = run_orders(order.out, orders)
+    # A failed pair makes the run one that an operator looks at; everything else in it is done all the same.
+    ended: State = (Failed if summary.failed else Completed)(message=summary.sentence)
+    return ended
+
+
+def run_orders(out: Path, orders: tuple[tuple[Pair, PairOrder], ...]) -> Summary:
+    """Run pairs one after another, and leave their table, contact sheet and gallery; within a flow run."""
     outcomes: list[PairOutcome] = []
     watcher().batch_started(len(orders))
     try:
@@ -139,11 +149,10 @@ def stylize_folder(
     finally:
         summary = Summary(out=out, outcomes=tuple(outcomes), total=len(orders))
         write_outcomes(summary)
+        write_gallery(summary)
         watcher().batch_ended(summary)
     _show(summary)
-    # A failed pair makes the run one that an operator looks at; everything else in it is done all the same.
-    ended: State = (Failed if summary.failed else Completed)(message=summary.sentence)
-    return ended
+    return summary
 
 
 def _run_all(orders: tuple[tuple[Pair, PairOrder], ...], outcomes: list[PairOutcome]) -> None:

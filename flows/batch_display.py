@@ -47,6 +47,10 @@ class JsonWatcher(BatchWatcher):
         """Write a ``server`` event."""
         emit("server", address=address)
 
+    def method_started(self, title: str) -> None:
+        """Write a ``method`` event."""
+        emit("method", title=title)
+
     def batch_started(self, total: int) -> None:
         """Write a ``batch`` event."""
         emit("batch", pairs=total)
@@ -75,6 +79,10 @@ class PlainWatcher(BatchWatcher):
     def server_found(self, address: str) -> None:
         """Say where Prefect's UI is."""
         self._say(f"Prefect's UI: {address}")
+
+    def method_started(self, title: str) -> None:
+        """Name the method that the next lines are about."""
+        self._say(f"{title}:")
 
     def batch_started(self, total: int) -> None:
         """Count from here."""

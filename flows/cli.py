@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Group, Parameter
 
 from flows.display import emit
+from flows.evaluation_commands import add_commands
 from flows.failures import Stopped, explain_failure, stopping
 from flows.job import Job, Outcome, run_job
 from flows.options import NO_OPTIONS, SETTINGS_GROUP, SettingOptions, preset_differences, resolve
@@ -198,7 +199,7 @@ def resume(
     quiet: _Switch = False,
     as_json: _Json = False,
 ) -> int:
-    """Go on with the batch that was last run into the folder OUT, from its last finished step.
+    """Go on with the batch or evaluation that was last run into OUT, from its last finished step.
 
     Parameters
     ----------
@@ -210,7 +211,11 @@ def resume(
         One JSON object per line on stdout, as for pst run.
     """
     from flows.batch_cli import carry_out, load_order
+    from flows.evaluation_cli import carry_out_evaluation, load_evaluation
 
+    evaluation = load_evaluation(out)
+    if evaluation is not None:
+        return carry_out_evaluation(evaluation, quiet=quiet, as_json=as_json)
     return carry_out(load_order(out), quiet=quiet, as_json=as_json)
 
 
@@ -328,6 +333,9 @@ def presets() -> None:
         print(name)
         for setting, (usual, changed) in preset_differences(name).items():
             print(f"  {setting} = {_plain(changed)} (default: {_plain(usual)})")
+
+
+add_commands(app)
 
 
 def main() -> None:

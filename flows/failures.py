@@ -15,6 +15,10 @@ from pst_core.faults import is_out_of_memory
 __all__ = ["SOME_FAILED", "Stopped", "explain_failure", "stopping", "uninterrupted"]
 
 FAILED = 1
+_COMMANDS = {
+    "stylize", "run", "resume", "status", "store", "demo", "doctor", "presets", "methods", "evaluate",
+    "compare", "ablate", "study",
+}  # fmt: skip
 SOME_FAILED = 3
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _HELD = [signal.SIGINT, *_ENDING]
@@ -97,11 +101,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def _help_command() -> str:
-    commands = [
-        token
-        for token in sys.argv[1:2]
-        if token in ("stylize", "run", "resume", "status", "store", "demo", "doctor", "presets")
-    ]
+    commands = [token for token in sys.argv[1:2] if token in _COMMANDS]
     return " ".join(["pst", *commands, "--help"])
 
 

@@ -132,9 +132,10 @@ def resolve(options: object, preset: str | None, file: Path | None, *, base: Cho
     recipe = ({} if base is None else dict(base.settings), "")
     layers = [recipe, (_from_file(file), str(file)), below, (given_settings(options), "")]
     presets = [layer.pop("preset", None) for layer, _ in layers]
-    if base is not None and (preset or any(presets)):
+    if base is not None and (preset or any(presets) or "method" in given_settings(options)):
         raise ConfigError(
-            "A result is made again with its own settings: leave the preset out, or change single ones."
+            "A result is made again with its own settings: leave the preset and the method out, "
+            "or change single ones."
         )
     chosen = str(preset or presets[2] or presets[1] or (base.preset if base else "default"))
     settings: dict[str, Any] = {}

@@ -33,7 +33,7 @@ class PairOutcome(BaseModel):
     steps, steps_cached : int
         How many steps it took, and how many of them were found done.
     notes : tuple of str
-    ssim, color_distance : float or None
+    ssim, color_distance, brisque, niqe : float or None
     files : dict
         Role -> input file as it was given.
     settings : dict
@@ -54,6 +54,8 @@ class PairOutcome(BaseModel):
     notes: tuple[str, ...] = ()
     ssim: float | None = None
     color_distance: float | None = None
+    brisque: float | None = None
+    niqe: float | None = None
     files: dict[str, str] = {}
     settings: dict[str, Any] = {}
     previews: dict[str, str] = {}
@@ -139,6 +141,7 @@ def _table(outcomes: Sequence[PairOutcome]) -> bytes:
         ("name", pa.string()), ("state", pa.string()), ("folder", pa.string()), ("error", pa.string()),
         ("seconds", pa.float64()), ("steps", pa.int32()), ("steps_cached", pa.int32()),
         ("notes", pa.list_(pa.string())), ("ssim", pa.float64()), ("color_distance", pa.float64()),
+        ("brisque", pa.float64()), ("niqe", pa.float64()),
         ("files", texts), ("settings", pa.string()), ("previews", texts),
     ])  # fmt: skip
     rows = [

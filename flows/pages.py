@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from pst_core.solver import Evaluation
 
-__all__ = ["ProgressPage", "draw_sheet", "show_batch", "show_pair"]
+__all__ = ["ProgressPage", "draw_sheet", "show_batch", "show_evaluation", "show_pair"]
 
 MOST_BYTES = 460_000  # of a page, in base64 and all
 MOST_ROWS = 500
 SHEET_PAIRS = 48
 SHEET_SIDES = {12: 300, SHEET_PAIRS: 180}  # pixels of a picture, on sheets of up to so many pairs
-ROW_SIDE = 250  # pixels
+ROW_SIDE, LARGE_SIDE = 250, 480  # pixels
 PROGRESS_SECONDS = 4.0
 
 
@@ -92,6 +92,20 @@ def show_batch(summary: Summary) -> None:
         create_markdown_artifact(key=f"{key}-sheet", markdown=page, description="Contact sheet")
 
 
+def show_evaluation(out: "Path", markdown: str, picture: bytes) -> None:
+    """Create the page of an evaluation: its table, and the picture that was drawn."""
+    from PIL import Image
+    from prefect.artifacts import create_markdown_artifact
+
+    with Image.open(io.BytesIO(picture)) as image:
+        drawn = _image("what was drawn", _fitting(image.convert("RGB")))
+    create_markdown_artifact(
+        key=_key("evaluation", out.name, str(out.absolute())),
+        markdown=f"# {_plain(out.name)}\n\n{markdown}\n\n{drawn}\n\nFiles lie in `{_code(out)}`.\n",
+        description="Evaluation",
+    )  # fmt: skip
+
+
 def draw_sheet(summary: Summary) -> "Image.Image | None":
     """Draw content, style and result of pairs from all over the batch; None where there is none."""
     from pst_core.pictures import draw_contact_sheet
@@ -117,6 +131,8 @@ def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
         ("Colour distance to the style, by region", _number(scores.color_distance)),
         ("The same before", _number(scores.color_distance_before)),
         ("Colour distance to the style, as a whole", _number(scores.color_distance_whole)),
+        (f"BRISQUE ({_plain(scores.models['brisque'])})", _number(scores.brisque)),
+        (f"NIQE ({_plain(scores.models['niqe'])})", _number(scores.niqe)),
         ("Regions", f"{made.segmented.description['count']} ({made.segmented.description['source']})"),
         ("Stages", str(len(plan_stages(made.config, plan.files.content.side)))),
         (
@@ -145,7 +161,7 @@ def _pictures(made: Made) -> dict[str, str]:
     store, previews = open_store(), made.scored.previews
     data = {role: store.read(getattr(previews, role)) for role in ("content", "style", "result")}
     shown = {role: _image(role, _shrunk(picture)) for role, picture in data.items()}
-    shown["large"] = _image("result", data["result"])
+    shown["large"] = _image("result", _shrunk(data["result"], LARGE_SIDE))
     with Image.open(io.BytesIO(store.read(made.explained.region_map))) as regions:
         regions.thumbnail((900, 400), Image.Resampling.NEAREST)
         buffer = io.BytesIO()
@@ -155,12 +171,12 @@ def _pictures(made: Made) -> dict[str, str]:
     return shown
 
 
-def _shrunk(picture: bytes) -> bytes:
-    """A picture small enough for three of them to stand in a row of the UI."""
+def _shrunk(picture: bytes, side: int = ROW_SIDE) -> bytes:
+    """A picture small enough for the page; by default for three of them to stand in a row of the UI."""
     from PIL import Image
 
     with Image.open(io.BytesIO(picture)) as image:
-        image.thumbnail((ROW_SIDE, ROW_SIDE), Image.Resampling.LANCZOS)
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
@@ -195,6 +211,8 @@ def _table_row(outcome: PairOutcome) -> dict[str, str]:
         "seconds": f"{outcome.seconds:.1f}",
         "SSIM": _number(outcome.ssim),
         "colour distance": _number(outcome.color_distance),
+        "BRISQUE": _number(outcome.brisque),
+        "NIQE": _number(outcome.niqe),
         "folder": _plain(outcome.folder),
     }
 

@@ -78,10 +78,10 @@ def describe_outcome(plan: Plan, made: Made, folder: Path, **figures: Any) -> Pa
     figures
         ``state``, ``seconds``, ``steps`` and ``steps_cached``.
     """
-    previews = made.scored.previews
+    previews, scores = made.scored.previews, made.scored.scores
     return PairOutcome(
         name=plan.order.name, folder=str(folder), notes=notes_on(plan, made),
-        ssim=made.scored.scores.ssim, color_distance=made.scored.scores.color_distance,
+        ssim=scores.ssim, color_distance=scores.color_distance, brisque=scores.brisque, niqe=scores.niqe,
         files={role: str(path) for role, path in plan.order.paths.items()},
         previews={role: getattr(previews, role).path for role in ("content", "style", "result")},
         **figures,

@@ -32,7 +32,7 @@ Pairing = Literal["auto", "pairs", "one-style", "every-style", "luan", "manifest
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 """What a photograph's name ends with, in lower case."""
-RESERVED = frozenset({"batch.json", "batch.parquet", "contact.png", "failed.jsonl"})
+RESERVED = frozenset({"batch.json", "batch.parquet", "contact.png", "failed.jsonl", "gallery.html"})
 """Names at the top of the results' folder that are the batch's own."""
 
 _RESULT_FILES = ("result", "report", "losses", "regions")  # how the files in a pair's folder begin

@@ -21,7 +21,7 @@ from pst_core.report import PROGRAM, Facts, Order, build_recipe, build_report, n
 from pst_core.store import open_store
 from tasks.pair import Made
 
-__all__ = ["RESULT", "choose_folder", "is_published", "notes_on", "publish", "read_report"]
+__all__ = ["REPORT", "RESULT", "choose_folder", "is_published", "notes_on", "publish", "read_report"]
 
 RESULT, REPORT = "result.png", "report.json"
 

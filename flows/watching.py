@@ -17,6 +17,9 @@ __all__ = ["Watcher", "watched_by", "watcher"]
 class Watcher:
     """Hears of everything that happens in a batch; this one ignores it."""
 
+    def method_started(self, title: str) -> None:
+        """Begin a method's batch within an evaluation."""
+
     def batch_started(self, total: int) -> None:
         """Begin a batch of so many pairs."""
 

@@ -5,12 +5,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pst_core.errors import ConfigError
+from pst_core.methods import METHODS, MethodName
 
 __all__ = ["PRESETS", "Config", "PresetName"]
 
 PresetName = Literal["default", "fast", "quality", "paper"]
 LayerName = Annotated[str, Field(pattern=r"^conv([12]_[12]|[345]_[1-4])$")]
 LayerWeight = Annotated[float, Field(ge=0, le=1e12)]
+PoolName = Annotated[str, Field(pattern=r"^[1-9]\d?$")]
 
 
 class Config(BaseModel):
@@ -21,6 +23,9 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    method: MethodName = "yang"
+    """Whose recipe is followed; `pst methods` lists them. Settings given by name go before its own."""
 
     # --- regions (paper, section 3: masks from k-means over the semantic maps)
     regions: int | None = Field(default=None, ge=1, le=64)
@@ -61,6 +66,23 @@ class Config(BaseModel):
     layer_scale: Literal["pair", "none"] = "pair"
     """Features divided by the layer's mean activation on the pair at hand, or taken as they are."""
 
+    style_term: Literal["gram", "patches"] = "gram"
+    """What regional stages match: Gram matrices, or 3x3 patches and their regions (Champandard 2016)."""
+    semantic_weight: float = Field(default=10.0, ge=0, le=1e6)
+    """`patches`: weight of the regions against the features in finding a patch's counterpart."""
+    edge_weights: dict[PoolName, LayerWeight] = {}
+    """Weights of the Laplacian term (Li et al. 2017) by pooling in pixels, as 4=100,16=100."""
+    matting_weight: float = Field(default=0.0, ge=0, le=1e12)
+    """Weight of the matting Laplacian's term (Luan et al. 2017), a mean over pixels."""
+    matting_epsilon: float = Field(default=1e-7, gt=0, le=1)
+    """Regulariser of the matting Laplacian, on [0, 1] squared."""
+    matting_from: int = Field(default=1, ge=1, le=1000)
+    """Round in which the matting Laplacian's term sets in, counted from 1."""
+    smoothness_weight: float = Field(default=0.0, ge=0, le=1e12)
+    """Weight of the total variation of the image, a mean over pixels."""
+    colors: Literal["style", "content"] = "style"
+    """Whose colours the result has; `content` transfers luminance alone (Gatys et al. 2017)."""
+
     # --- stages
     size: int | None = Field(default=192, ge=32, le=16384)
     """Working size: long side in pixels at which the image is optimised; none: the content's own."""
@@ -78,8 +100,8 @@ class Config(BaseModel):
     """Step length: factor on the L-BFGS step; for Adam, hundredths of the pixel range."""
     history: int = Field(default=20, ge=1, le=200)
     """Curvature pairs that L-BFGS remembers."""
-    init: Literal["color", "content", "random"] = "color"
-    """Start: colour transfer per region, the content, or random pixels (a given image overrides it)."""
+    init: Literal["color", "content", "random", "reinhard", "histogram"] = "color"
+    """Start: `color` transfer per region, the content, random pixels, or whole-image colour transfers."""
 
     # --- filter after every stage
     filter: Literal["guided", "gaussian", "highpass", "tv", "none"] = "guided"
@@ -125,7 +147,7 @@ class Config(BaseModel):
 
     @classmethod
     def make(cls, preset: str = "default", **settings: Any) -> "Config":  # noqa: ANN401
-        """Build the settings of a preset, with some of them changed.
+        """Build the settings of a preset, with those of a method and some others changed.
 
         Raises
         ------
@@ -135,9 +157,14 @@ class Config(BaseModel):
         if preset not in PRESETS:
             raise ConfigError(f"There is no preset {preset!r}: choose one of {', '.join(PRESETS)}.")
         try:
-            return cls(**(PRESETS[preset] | settings))
+            return cls(**(PRESETS[preset] | _recipe(settings.get("method")) | settings))
         except ValidationError as error:
             raise ConfigError(explain(error)) from error
+
+
+def _recipe(method: object) -> dict[str, Any]:
+    """What a method sets; nothing for a name that validation will refuse."""
+    return next((recipe.settings for name, recipe in METHODS.items() if name == method), {})
 
 
 def explain(error: ValidationError) -> str:

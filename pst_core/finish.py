@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pst_core.color import sliced_transport, transfer_colors
+from pst_core.color_baselines import in_gray, with_color_of
 from pst_core.config import Config
 from pst_core.filters import guided_coefficients, upsample_through_guide, upsampled_strips
 from pst_core.quality.distances import structural_similarity
@@ -93,7 +94,14 @@ def render(image: Tensor, pair: WorkingPair, content: Floats, config: Config) ->
     ndarray of float32, shape (3, H, W)
         On [0, 1].
     """
-    guide = torch.from_numpy(content).to(image.device)
+    if config.colors == "content":
+        luminance = _full_size(image, pair, torch.from_numpy(in_gray(content)).to(image.device), config)
+        return with_color_of(content, luminance.cpu().numpy())
+    return _full_size(image, pair, torch.from_numpy(content).to(image.device), config).cpu().numpy()
+
+
+def _full_size(image: Tensor, pair: WorkingPair, guide: Tensor, config: Config) -> Tensor:
+    """Enlarge the working image through `guide`, whose small form is the pair's content."""
     if image.shape == guide.shape:
         full = image.clone()  # what follows works in place
     elif config.upsampling == "bicubic":
@@ -106,7 +114,7 @@ def render(image: Tensor, pair: WorkingPair, content: Floats, config: Config) ->
     full = full.clamp_(0, 1)
     if config.detail:
         full = restore_detail(full, image, pair.content, guide, config.detail)
-    return full.cpu().numpy()
+    return full
 
 
 def restore_detail(

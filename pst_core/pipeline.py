@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pst_core.color import transfer_colors
+from pst_core.color_baselines import in_gray, match_histograms, match_luminance, reinhard
 from pst_core.config import Config
 from pst_core.encoder import Encoder, deepest_layer, make_encoder, pick_device, pick_dtype
 from pst_core.errors import DivergenceError
@@ -22,7 +23,7 @@ from pst_core.regions import Regions, cluster_maps
 from pst_core.report import notes_of
 from pst_core.solver import Evaluation, minimise
 from pst_core.steps import Stage, plan_stages, walk
-from pst_core.targets import Targets, compute_targets, global_losses, layers_of, regional_losses
+from pst_core.targets import NO_TARGETS, Targets, compute_targets, global_losses, layers_of, regional_losses
 from pst_core.weights import Weights, load_weights
 from pst_core.working import WorkingPair, make_working_pair, resize
 
@@ -225,9 +226,13 @@ class _InMemory:
             return find_regions(self.inputs, self.encoder, self.config)
 
     def prepare(self, regions: Regions, size: int) -> Prepared:
+        content, config = self.inputs.content, self.config
         with self.clock("targets"):
-            pair = prepare(self.inputs, regions, size, self.config, self.encoder.mean.device)
-            return Prepared(pair, targets_of(pair, self.encoder, self.config))
+            pair = prepare(
+                content.pixels, self.inputs.style.pixels, regions, size, config, self.encoder.mean.device
+            )
+            stages = plan_stages(config, max(content.height, content.width))
+            return Prepared(pair, targets_of(pair, self.encoder, config) if stages else NO_TARGETS)
 
     def start(self, prepared: Prepared) -> Tensor:
         with self.clock("targets"):
@@ -256,16 +261,19 @@ class _InMemory:
             return render(image, prepared.pair, self.inputs.content.pixels, self.config), strength
 
 
-def prepare(inputs: Inputs, regions: Regions, size: int, config: Config, device: torch.device) -> WorkingPair:
-    """The pair at one working size."""
-    return make_working_pair(
-        inputs.content.pixels,
-        inputs.style.pixels,
-        regions,
-        size=size,
-        device=device,
-        softness=config.mask_softness,
-    )
+def prepare(
+    content: Floats, style: Floats, regions: Regions, size: int, config: Config, device: torch.device
+) -> WorkingPair:
+    """The pair at one working size; in gray where luminance alone is transferred.
+
+    Parameters
+    ----------
+    content, style : ndarray of float32, shape (3, H, W)
+        Both photographs as they were read.
+    """
+    if config.colors == "content":
+        style, content = match_luminance(style, content), in_gray(content)
+    return make_working_pair(content, style, regions, size=size, device=device, softness=config.mask_softness)
 
 
 def targets_of(pair: WorkingPair, encoder: Encoder, config: Config) -> Targets:
@@ -280,6 +288,10 @@ def start_image(pair: WorkingPair, config: Config, given: Floats | None = None) 
         return resize(torch.from_numpy(given).to(pair.content.device), size).clamp(0, 1)
     if config.init == "content":
         return pair.content
+    if config.init in ("reinhard", "histogram"):
+        transfer = reinhard if config.init == "reinhard" else match_histograms
+        moved = transfer(pair.content.cpu().numpy(), pair.style.cpu().numpy())
+        return torch.from_numpy(moved).to(pair.content.device)
     if config.init == "random":
         # Drawn on the CPU, so that every device starts from the same pixels.
         generator = torch.Generator().manual_seed(config.seed)
@@ -314,7 +326,7 @@ def run_stage(
     try:
         return minimise(
             image,
-            losses(encoder, targets, config),
+            losses(encoder, targets, config, stage.round),
             iterations=stage.iterations,
             optimizer=config.optimizer,
             step=config.step,

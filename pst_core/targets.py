@@ -1,7 +1,7 @@
 """What stays fixed for a pair at one size: content features, global and regional Grams, masks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from pst_core.config import Config
 from pst_core.encoder import Encoder
+from pst_core.image_terms import make_image_term, needs_content
 from pst_core.losses import (
     content_loss,
     gram,
@@ -19,9 +20,13 @@ from pst_core.losses import (
 )
 from pst_core.solver import Losses
 
-__all__ = ["GROUPS", "Targets", "compute_targets", "global_losses", "layers_of", "regional_losses"]
+__all__ = [
+    "GROUPS", "NO_TARGETS", "Targets", "compute_targets", "global_losses", "layers_of", "mask_pyramid",
+    "regional_losses",
+]  # fmt: skip
 
 Tensors = dict[str, Tensor]
+Objective = Callable[[Tensor], Losses]
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,11 @@ class Targets:
         Style layer -> masks of the content's regions, shape (R, D).
     region_weights : dict
         Style layer -> factor of each region in the style loss, shape (R,).
+    photographs : dict
+        ``content`` -> the content at working size, shape (3, h, w), if a term of the image needs it.
+    style_features, style_masks, content_masks : dict
+        Style layer -> features of the style, shape (N, h, w), and masks of both photographs' regions, shape
+        (R, h, w), if patches are matched.
     """
 
     scales: Tensors
@@ -48,9 +58,14 @@ class Targets:
     regional_grams: Tensors
     masks: Tensors
     region_weights: Tensors
+    photographs: Tensors = field(default_factory=dict)
+    style_features: Tensors = field(default_factory=dict)
+    style_masks: Tensors = field(default_factory=dict)
+    content_masks: Tensors = field(default_factory=dict)
 
 
-GROUPS = ("scales", "content", "global_grams", "regional_grams", "masks", "region_weights")
+GROUPS = tuple(item.name for item in fields(Targets))
+NO_TARGETS = Targets({}, {}, {}, {}, {}, {})
 
 
 def layers_of(config: Config) -> frozenset[str]:
@@ -113,7 +128,31 @@ def compute_targets(
         regional[layer] = torch.where(has_style[:, None, None], grams, whole[layer])
         weights[layer] = _region_weights(here[layer], has_style, config)
     masks = {layer: here[layer] for layer in config.style_layers}
-    return Targets(scales, content_targets, whole, regional, masks, weights)
+    return Targets(
+        scales, content_targets, whole, regional, masks, weights,
+        photographs={"content": content} if needs_content(config) else {},
+        **_patch_targets(content_features, style_features, scales, here, there, config),
+    )  # fmt: skip
+
+
+def _patch_targets(
+    content_features: Tensors, style_features: Tensors, scales: Tensors, here: Tensors, there: Tensors,
+    config: Config,
+) -> dict[str, Tensors]:  # fmt: skip
+    """What matching patches takes, with each layer's own height and width."""
+    if config.style_term != "patches":
+        return {}
+    layers = list(config.style_layers)
+    return {
+        "style_features": {layer: style_features[layer].float() / scales[layer] for layer in layers},
+        "style_masks": {layer: _as_map(there[layer], style_features[layer]) for layer in layers},
+        "content_masks": {layer: _as_map(here[layer], content_features[layer]) for layer in layers},
+    }
+
+
+def _as_map(masks: Tensor, features: Tensor) -> Tensor:
+    """Masks of shape (R, D) with the height and width of a layer's features."""
+    return masks.reshape(len(masks), *features.shape[1:])
 
 
 def _region_weights(masks: Tensor, has_style: Tensor, config: Config) -> Tensor:
@@ -126,51 +165,88 @@ def _region_weights(masks: Tensor, has_style: Tensor, config: Config) -> Tensor:
     return present * masks.mean(dim=1)
 
 
-def global_losses(encoder: Encoder, targets: Targets, config: Config) -> Callable[[Tensor], Losses]:
-    """Equation (1) as a function of the image."""
+def global_losses(encoder: Encoder, targets: Targets, config: Config, turn: int = 0) -> Objective:
+    """Equation (1) as a function of the image.
 
-    def losses(image: Tensor) -> Losses:
-        features = _scaled_features(encoder, targets, image)
-        normalized = config.gram == "normalized"
+    Parameters
+    ----------
+    turn
+        Round of the stage, from 0: terms of the image may set in later.
+    """
+    normalized = config.gram == "normalized"
+
+    def style_term(features: Tensors) -> Tensor:
         terms = [
-            weight * style_loss(gram(features[layer], normalized=normalized), targets.global_grams[layer])
+            weight
+            * style_loss(gram(features[layer].flatten(1), normalized=normalized), targets.global_grams[layer])
             for layer, weight in config.style_layers.items()
         ]
-        return _total(_content_term(features, targets, config), torch.stack(terms).sum(), config)
+        return torch.stack(terms).sum()
 
-    return losses
+    return _objective(encoder, targets, config, style_term, turn)
 
 
-def regional_losses(encoder: Encoder, targets: Targets, config: Config) -> Callable[[Tensor], Losses]:
+def regional_losses(encoder: Encoder, targets: Targets, config: Config, turn: int = 0) -> Objective:
     """Equation (2) as a function of the image; its content term is equation (1)'s (masks partition)."""
+    style_term = _patch_term if config.style_term == "patches" else _regional_gram_term
+    return _objective(encoder, targets, config, style_term(targets, config), turn)
+
+
+def _regional_gram_term(targets: Targets, config: Config) -> Callable[[Tensors], Tensor]:
     normalized = config.gram == "normalized"
     supports = {layer: mask_supports(mask, normalized=normalized) for layer, mask in targets.masks.items()}
 
-    def losses(image: Tensor) -> Losses:
-        features = _scaled_features(encoder, targets, image)
+    def term(features: Tensors) -> Tensor:
         terms = []
         for layer, weight in config.style_layers.items():
-            grams = supported_gram(features[layer], supports[layer])
+            grams = supported_gram(features[layer].flatten(1), supports[layer])
             loss = style_loss(grams, targets.regional_grams[layer], targets.region_weights[layer])
             terms.append(weight * loss)
-        return _total(_content_term(features, targets, config), torch.stack(terms).sum(), config)
+        return torch.stack(terms).sum()
+
+    return term
+
+
+def _patch_term(targets: Targets, config: Config) -> Callable[[Tensors], Tensor]:
+    """Champandard's style term: every patch of the image against its best counterpart in the style."""
+    from pst_core.patches import patch_loss, style_patches
+
+    patches = {
+        layer: style_patches(features, targets.style_masks[layer], config.semantic_weight)
+        for layer, features in targets.style_features.items()
+    }
+
+    def term(features: Tensors) -> Tensor:
+        terms = [
+            weight * patch_loss(features[layer], targets.content_masks[layer], patches[layer])
+            for layer, weight in config.style_layers.items()
+        ]
+        return torch.stack(terms).sum()
+
+    return term
+
+
+def _objective(
+    encoder: Encoder, targets: Targets, config: Config, style_term: Callable[[Tensors], Tensor], turn: int
+) -> Objective:
+    """Content, style and image terms together."""
+    image_term = make_image_term(targets.photographs.get("content"), config, turn)
+
+    def losses(image: Tensor) -> Losses:
+        features = {
+            layer: value.float() / targets.scales[layer] for layer, value in encoder(image[None]).items()
+        }
+        content = config.content_weight * _content_term(features, targets, config)
+        style = config.style_weight * style_term(features)
+        total = content + style
+        return Losses(total if image_term is None else total + image_term(image), content, style)
 
     return losses
-
-
-def _scaled_features(encoder: Encoder, targets: Targets, image: Tensor) -> Tensors:
-    features = encoder(image[None])
-    return {layer: value.float().flatten(1) / targets.scales[layer] for layer, value in features.items()}
 
 
 def _content_term(features: Tensors, targets: Targets, config: Config) -> Tensor:
     terms = [
-        weight * content_loss(features[layer], targets.content[layer])
+        weight * content_loss(features[layer].flatten(1), targets.content[layer])
         for layer, weight in config.content_layers.items()
     ]
     return torch.stack(terms).sum() if terms else next(iter(features.values())).new_zeros(())
-
-
-def _total(content: Tensor, style: Tensor, config: Config) -> Losses:
-    content, style = config.content_weight * content, config.style_weight * style
-    return Losses(content + style, content, style)

@@ -14,6 +14,7 @@ from pst_core.config import Config
 from pst_core.input_files import InputFile, InputFiles
 from pst_core.network import Network
 from pst_core.provenance import code_version, versions
+from pst_core.quality.model_files import ModelFiles
 from pst_core.steps import Stage
 from pst_core.store import Reference
 
@@ -55,6 +56,8 @@ def canonical(value: Any) -> Any:  # noqa: ANN401 - JSON has no type of its own
             told = ["float", value.hex()]
         case InputFile() | Reference():
             told = ["file", value.sha256]
+        case ModelFiles():
+            told = ["models", value.identity]
         case Network():
             told = ["network", value.identity, value.convention, value.precision, value.regions]
         case Config():

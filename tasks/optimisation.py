@@ -12,7 +12,8 @@ __all__ = ["SETTINGS", "optimise"]
 
 SETTINGS = (
     "content_layers", "style_layers", "content_weight", "style_weight", "gram", "optimizer", "step",
-    "history",
+    "history", "style_term", "semantic_weight", "edge_weights", "matting_weight", "matting_epsilon",
+    "matting_from", "smoothness_weight",
 )  # fmt: skip
 
 

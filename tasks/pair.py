@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from pst_core.config import Config
 from pst_core.input_files import InputFiles
 from pst_core.network import Network
+from pst_core.quality.model_files import ModelFiles
 from pst_core.steps import Stage, plan_stages, walk, working_sizes
 from pst_core.store import Reference
 from tasks import filtering, optimisation, precomputation, rendering, starting
@@ -58,7 +59,8 @@ class _Steps:
         """See `tasks.precomputation`."""
         self.precomputed = self.run(
             precompute, content=self.files.content, style=self.files.style, regions=regions.regions,
-            size=size, settings=self.config.only(*precomputation.SETTINGS), network=self.network,
+            size=size, staged=bool(plan_stages(self.config, self.files.content.side)),
+            settings=self.config.only(*precomputation.SETTINGS), network=self.network,
         )  # fmt: skip
         return self.precomputed
 
@@ -128,8 +130,9 @@ def make_pair(
     steps = _Steps(files, config, network, noted)
     segmented, rendered = walk(steps, config, files.content.side)
     scored = noted(
-        score, picture=rendered.picture, content=files.content, style=files.style, regions=segmented.regions
-    )
+        score, picture=rendered.picture, content=files.content, style=files.style,
+        regions=segmented.regions, models=ModelFiles.at(None),
+    )  # fmt: skip
     stages = plan_stages(config, files.content.side)
     explained = noted(explain, stages=stages, losses=tuple(steps.losses), regions=segmented.regions)
     made = Made(
@@ -147,4 +150,5 @@ def count_steps(config: Config, content_side: int) -> int:
 
 def pair_key(files: InputFiles, config: Config, network: Network) -> str:
     """The key under which a finished pair's receipt is kept."""
-    return key_of("pair", {"files": files, "config": config, "network": network})
+    models = ModelFiles.at(None)
+    return key_of("pair", {"files": files, "config": config, "network": network, "models": models})

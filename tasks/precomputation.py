@@ -9,28 +9,37 @@ from tasks.unit import unit
 
 __all__ = ["SETTINGS", "precompute"]
 
-SETTINGS = ("mask_softness", "content_layers", "style_layers", "gram", "layer_scale", "unmatched")
+SETTINGS = (
+    "mask_softness", "content_layers", "style_layers", "gram", "layer_scale", "unmatched", "style_term",
+    "edge_weights", "matting_weight", "colors",
+)  # fmt: skip
 
 
 @unit("precompute", run_name="features at {size} px")
 def precompute(
-    content: InputFile, style: InputFile, regions: Reference, size: int, settings: Config, network: Network
+    content: InputFile,
+    style: InputFile,
+    regions: Reference,
+    size: int,
+    staged: bool,
+    settings: Config,
+    network: Network,
 ) -> Precomputed:
-    """Bring the pair to its working size and compute its targets."""
+    """Bring the pair to its working size and compute its targets, unless no stage will ask for them."""
     from pst_core.artifacts import pack_targets, pack_working_pair, unpack_regions
     from pst_core.machine import describe_device, reproducible
-    from pst_core.pipeline import open_encoder, targets_of
+    from pst_core.pipeline import open_encoder, prepare, targets_of
     from pst_core.report import describe_weights
-    from pst_core.working import make_working_pair
+    from pst_core.targets import NO_TARGETS
 
     store, config = open_store(), network.within(settings)
     with reproducible():
         weights, encoder = open_encoder(config)
-        pair = make_working_pair(
+        pair = prepare(
             content.photograph().pixels, style.photograph().pixels, unpack_regions(store.read(regions)),
-            size=size, device=encoder.mean.device, softness=config.mask_softness,
+            size, config, encoder.mean.device,
         )  # fmt: skip
-        targets = targets_of(pair, encoder, config)
+        targets = targets_of(pair, encoder, config) if staged else NO_TARGETS
     return Precomputed(
         working=store.put(pack_working_pair(pair), "working-pair", ".parquet"),
         targets=store.put(pack_targets(targets), "targets", ".parquet"),

@@ -10,7 +10,7 @@ __all__ = ["SETTINGS", "render"]
 
 SETTINGS = (
     "color_match", "detail", "upsampling", "upsampling_radius", "upsampling_epsilon", "unmatched",
-    "bit_depth", "device",
+    "bit_depth", "device", "colors",
 )  # fmt: skip
 
 

@@ -6,7 +6,17 @@ from pydantic import BaseModel, ConfigDict
 
 from pst_core.store import Reference
 
-__all__ = ["Explained", "Optimised", "Precomputed", "Previews", "Rendered", "Scored", "Scores", "Segmented"]
+__all__ = [
+    "Explained",
+    "Measures",
+    "Optimised",
+    "Precomputed",
+    "Previews",
+    "Rendered",
+    "Scored",
+    "Scores",
+    "Segmented",
+]
 
 
 class _Result(BaseModel):
@@ -65,12 +75,19 @@ class Scores(_Result):
         To the style, region by region and as a whole, in CIELAB units.
     color_distance_before : float or None
         The content's own, region by region.
+    brisque, niqe : float or None
+        How natural it looks by itself, lower is better; None if the picture is too small or has no structure.
+    models : dict
+        ``brisque`` and ``niqe`` -> name of the model that gave the score.
     """
 
     ssim: float | None
     color_distance: float | None
     color_distance_whole: float | None
     color_distance_before: float | None
+    brisque: float | None
+    niqe: float | None
+    models: dict[str, str]
 
 
 class Previews(_Result):
@@ -95,3 +112,24 @@ class Explained(_Result):
     curve: Reference
     region_map: Reference
     stages: tuple[dict[str, Any], ...]
+
+
+class Measures(_Result):
+    """Every measure of one picture.
+
+    Attributes
+    ----------
+    values : dict
+        Measure -> value, None where there is none.
+    reasons : dict
+        Measure -> why there is none.
+    models : dict
+        ``brisque`` and ``niqe`` -> name of the model.
+    weights : str
+        Network behind the Gram distance.
+    """
+
+    values: dict[str, float | None]
+    reasons: dict[str, str]
+    models: dict[str, str]
+    weights: str

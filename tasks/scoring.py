@@ -1,6 +1,7 @@
 """How good a result is: structure kept, colours reached; and how it looks, small."""
 
 from pst_core.input_files import InputFile
+from pst_core.quality.model_files import ModelFiles
 from pst_core.store import Reference, open_store
 from tasks.results import Previews, Scored, Scores
 from tasks.unit import unit
@@ -8,16 +9,19 @@ from tasks.unit import unit
 __all__ = ["score"]
 
 
-PREVIEW_SIDE = 480  # pixels
+PREVIEW_SIDE = 960  # pixels
 
 
 @unit("score", run_name="scores")
-def score(picture: Reference, content: InputFile, style: InputFile, regions: Reference) -> Scored:
-    """Measure a finished picture against both photographs."""
+def score(
+    picture: Reference, content: InputFile, style: InputFile, regions: Reference, models: ModelFiles
+) -> Scored:
+    """Measure a finished picture against both photographs, and by itself."""
     from pst_core.artifacts import unpack_regions
     from pst_core.images import read_photograph
     from pst_core.pictures import thumbnail
-    from pst_core.quality.scores import score_result
+    from pst_core.quality.models import load_quality_models
+    from pst_core.quality.scores import score_naturalness, score_result
 
     store = open_store()
     found = unpack_regions(store.read(regions))
@@ -27,9 +31,14 @@ def score(picture: Reference, content: InputFile, style: InputFile, regions: Ref
         "style": style.photograph().pixels,
         "result": read_photograph(store.path_of(picture)).pixels,
     }
-    scores = score_result(pictures["result"], pictures["content"], pictures["style"], found)
+    loaded = load_quality_models(models.source)
+    scores = Scores(
+        **score_result(pictures["result"], pictures["content"], pictures["style"], found),
+        **score_naturalness(pictures["result"], loaded),
+        models={"brisque": loaded.brisque.name, "niqe": loaded.niqe.name},
+    )
     previews = {
         role: store.put(thumbnail(pixels, PREVIEW_SIDE), "preview", ".jpg")
         for role, pixels in pictures.items()
     }
-    return Scored(scores=Scores(**scores), previews=Previews(**previews))
+    return Scored(scores=scores, previews=Previews(**previews))

@@ -96,6 +96,15 @@ WAYS = {
     "odd gaussian": ODD | {"filter": "gaussian", "init": "content", "optimizer": "lbfgs"},
     "odd tv": ODD | {"filter": "tv", "init": "color", "layer_scale": "pair"},
     "no stages": {"rounds": 0},
+    "no stages, Reinhard": {"rounds": 0, "init": "reinhard"},
+    "no stages, histograms": {"rounds": 0, "init": "histogram", "colors": "content"},
+    "image terms": {
+        "edge_weights": {"2": 9.0, "4": 3.0}, "matting_weight": 50.0, "matting_epsilon": 1e-5,
+        "smoothness_weight": 7.0, "colors": "content", "rounds": 2, "matting_from": 2,
+    },
+    "patches": {
+        "style_term": "patches", "semantic_weight": 3.0, "style_layers": {"conv2_1": 1.0}, "scales": 2,
+    },
 }  # fmt: skip
 
 
