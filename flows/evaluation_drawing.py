@@ -10,13 +10,13 @@ from flows.pairing import Pair
 from pst_core.evaluation.table import (
     CONTENT_METHOD,
     Measured,
-    draw_table,
     method_label,
     rows_to_parquet,
     tabulate,
-    to_markdown,
     to_parquet,
 )
+from pst_core.evaluation.table_picture import draw_table
+from pst_core.evaluation.table_text import to_markdown
 from pst_core.files import write_bytes_atomically
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ Only pictures inside the page show there (data URIs), and a page over 500 KB is 
 """
 
 import base64
-import html
 import io
 import re
 import time
@@ -16,6 +15,7 @@ from flows.display import Meter
 from flows.outcomes import PairOutcome, Summary
 from flows.planning import Plan
 from flows.publication import RESULT, notes_on
+from pst_core.markdown import escape_markdown
 from pst_core.steps import Stage, plan_stages
 from pst_core.store import open_store
 from tasks.pair import Made
@@ -46,7 +46,7 @@ class ProgressPage:
         self.meter = Meter(stages)
         self.last = time.monotonic()
         self.id: UUID | None = create_progress_artifact(  # type: ignore[assignment]
-            progress=0.0, key=_key("progress", name), description=f"Evaluations of {_plain(name)}"
+            progress=0.0, key=_key("progress", name), description=f"Evaluations of {escape_markdown(name)}"
         )
 
     def update(self, stage: Stage, evaluation: "Evaluation") -> None:
@@ -74,8 +74,8 @@ def show_pair(plan: Plan, made: Made, folder: "Path") -> None:
 
     create_markdown_artifact(
         key=_key("pair", plan.order.name), markdown=_pair_page(plan, made, folder),
-        description=f"{_plain(plan.order.name)}: SSIM {_number(made.scored.scores.ssim)}, colour distance "
-        f"{_number(made.scored.scores.color_distance)}",
+        description=f"{escape_markdown(plan.order.name)}: SSIM {_number(made.scored.scores.ssim)}, "
+        f"colour distance {_number(made.scored.scores.color_distance)}",
     )  # fmt: skip
 
 
@@ -84,11 +84,11 @@ def show_batch(summary: Summary) -> None:
     from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
     key = _key("batch", summary.out.name, str(summary.out.absolute()))
-    create_table_artifact(key=key, table=_rows(summary), description=_plain(summary.sentence))
+    create_table_artifact(key=key, table=_rows(summary), description=escape_markdown(summary.sentence))
     sheet = draw_sheet(summary)
     if sheet is not None:
         picture = _image("contact sheet", _fitting(sheet))
-        page = f"# {_plain(summary.out.name)}\n\nContent, style, result.\n\n{picture}\n"
+        page = f"# {escape_markdown(summary.out.name)}\n\nContent, style, result.\n\n{picture}\n"
         create_markdown_artifact(key=f"{key}-sheet", markdown=page, description="Contact sheet")
 
 
@@ -101,7 +101,7 @@ def show_evaluation(out: "Path", markdown: str, picture: bytes) -> None:
         drawn = _image("what was drawn", _fitting(image.convert("RGB")))
     create_markdown_artifact(
         key=_key("evaluation", out.name, str(out.absolute())),
-        markdown=f"# {_plain(out.name)}\n\n{markdown}\n\n{drawn}\n\nFiles lie in `{_code(out)}`.\n",
+        markdown=f"# {escape_markdown(out.name)}\n\n{markdown}\n\n{drawn}\n\nFiles lie in `{_code(out)}`.\n",
         description="Evaluation",
     )  # fmt: skip
 
@@ -125,29 +125,26 @@ def draw_sheet(summary: Summary) -> "Image.Image | None":
 
 def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
     pictures = _pictures(made)
-    scores = made.scored.scores
+    scores, weights = made.scored.scores, made.precomputed.weights
     rows = [
         ("SSIM to the content", _number(scores.ssim)),
         ("Colour distance to the style, by region", _number(scores.color_distance)),
         ("The same before", _number(scores.color_distance_before)),
         ("Colour distance to the style, as a whole", _number(scores.color_distance_whole)),
-        (f"BRISQUE ({_plain(scores.models['brisque'])})", _number(scores.brisque)),
-        (f"NIQE ({_plain(scores.models['niqe'])})", _number(scores.niqe)),
+        (f"BRISQUE ({escape_markdown(scores.models['brisque'])})", _number(scores.brisque)),
+        (f"NIQE ({escape_markdown(scores.models['niqe'])})", _number(scores.niqe)),
         ("Regions", f"{made.segmented.description['count']} ({made.segmented.description['source']})"),
         ("Stages", str(len(plan_stages(made.config, plan.files.content.side)))),
-        (
-            "Weights",
-            _plain(f"{made.precomputed.weights['name']}, sha256 {made.precomputed.weights['sha256'][:12]}"),
-        ),
-        ("Device", _plain(f"{made.precomputed.device}, {made.precomputed.dtype}")),
+        ("Weights", escape_markdown(f"{weights['name']}, sha256 {weights['sha256'][:12]}")),
+        ("Device", escape_markdown(f"{made.precomputed.device}, {made.precomputed.dtype}")),
     ]
     files = {**{role: file.path for role, file in plan.files.given.items()}, "result": folder / RESULT}
     return "\n".join([
-        f"# {_plain(plan.order.name)}", "",
+        f"# {escape_markdown(plan.order.name)}", "",
         "| content | style | result |", "| --- | --- | --- |",
         f"| {pictures['content']} | {pictures['style']} | {pictures['result']} |", "",
         pictures["large"], "",
-        *(f"> {_plain(note)}\n" for note in notes_on(plan, made)),
+        *(f"> {escape_markdown(note)}\n" for note in notes_on(plan, made)),
         "| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows), "",
         "## Regions", "", pictures["regions"], "", "## Losses", "", pictures["curve"], "",
         "## Files", "", *(f"- {role}: `{_code(path)}`" for role, path in files.items()), "",
@@ -204,16 +201,16 @@ def _rows(summary: Summary) -> list[dict[str, str]]:
 
 def _table_row(outcome: PairOutcome) -> dict[str, str]:
     return {
-        "pair": _plain(outcome.name),
+        "pair": escape_markdown(outcome.name),
         "state": outcome.state,
-        "why": _plain(outcome.error or " ".join(outcome.notes)),
+        "why": escape_markdown(outcome.error or " ".join(outcome.notes)),
         "steps cached": f"{outcome.steps_cached} of {outcome.steps}",
         "seconds": f"{outcome.seconds:.1f}",
         "SSIM": _number(outcome.ssim),
         "colour distance": _number(outcome.color_distance),
         "BRISQUE": _number(outcome.brisque),
         "NIQE": _number(outcome.niqe),
-        "folder": _plain(outcome.folder),
+        "folder": escape_markdown(outcome.folder),
     }
 
 
@@ -227,11 +224,6 @@ def _key(kind: str, name: str, identity: str | None = None) -> str:
 
 def _image(name: str, data: bytes, kind: str = "jpeg") -> str:
     return f"![{name}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
-
-
-def _plain(text: str) -> str:
-    """Text that is nothing but text, in Markdown as in HTML."""
-    return re.sub(r"([\\`*_{}\[\]()#|~!])", r"\\\1", html.escape(text, quote=False)).replace("\n", " ")
 
 
 def _code(text: object) -> str:

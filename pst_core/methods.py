@@ -60,9 +60,9 @@ def _staged(title: str, each: int, *, regional: bool, whole: bool, **settings: A
 
 
 METHODS: dict[MethodName, Method] = {
-    "yang": Method("Ours", "Yang 2019, with the additions described in the README", {}),
+    "yang": Method("Yang, ours", "Yang 2019, with the additions described in the README", {}),
     "gatys": Method(
-        "Gatys", "Gatys, Ecker and Bethge 2016",
+        "Gatys et al.", "Gatys, Ecker and Bethge 2016",
         _PLAIN | _GLOBAL | {"content_weight": 5.0, "style_weight": 100.0},
     ),
     "champandard": Method(
@@ -74,22 +74,24 @@ METHODS: dict[MethodName, Method] = {
         },
     ),
     "li": Method(
-        "Li", "Li, Xu, Nie and Chua 2017",
+        "Li et al.", "Li, Xu, Nie and Chua 2017",
         _PLAIN | _GLOBAL | {
             "content_weight": 20.0, "style_weight": 100.0, "edge_weights": {"4": 100.0, "16": 100.0},
             "smoothness_weight": 100.0,
         },
     ),
     "luan": Method(
-        "Luan", "Luan, Paris, Shechtman and Bala 2017",
+        "Luan et al.", "Luan, Paris, Shechtman and Bala 2017",
         # Two passes: the second starts from the first's image, and the photorealism term sets in.
         _PLAIN | _REGIONAL | {
             "rounds": 2, "regional_iterations": ITERATIONS // 2, "content_weight": 5.0, "style_weight": 100.0,
             "matting_weight": 1e4, "matting_from": 2, "smoothness_weight": 100.0,
         },
     ),
-    "reinhard": Method("Reinhard", "Reinhard et al. 2001", _COLORS | {"init": "reinhard"}),
-    "histogram": Method("Histogram", "histogram matching by channel", _COLORS | {"init": "histogram"}),
+    "reinhard": Method("Reinhard et al.", "Reinhard et al. 2001", _COLORS | {"init": "reinhard"}),
+    "histogram": Method(
+        "Histogram matching", "cumulative histograms, by channel", _COLORS | {"init": "histogram"}
+    ),
     "regional-only": _staged("Regional only", 40, regional=True, whole=False),
     "global-only": _staged("Global only", 40, regional=False, whole=True),
     "both": _staged("Both", 20, regional=True, whole=True),

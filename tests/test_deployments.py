@@ -31,7 +31,9 @@ def test_bad_parameters_are_refused_with_the_limit_named():
             stylize_folder.validate_parameters({"source": "in", "out": "out", "settings": settings})
 
 
-def test_both_flows_are_deployed_and_one_has_a_nightly_schedule():
+def test_all_flows_are_deployed_and_one_has_a_nightly_schedule():
     entries = {deployment["entrypoint"] for deployment in DEPLOYMENTS}
-    assert entries == {"flows/batch.py:stylize_folder", "flows/pair.py:stylize_pair"}
+    assert entries == {
+        "flows/batch.py:stylize_folder", "flows/pair.py:stylize_pair", "flows/evaluation.py:evaluate_folder",
+    }  # fmt: skip
     assert any(schedule.get("cron") for deployment in DEPLOYMENTS for schedule in deployment["schedules"])

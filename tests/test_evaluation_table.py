@@ -13,14 +13,14 @@ from pst_core.evaluation.table import (
     METRICS,
     PUBLISHED,
     Measured,
-    draw_table,
-    escape_markdown,
     method_label,
     rows_to_parquet,
     tabulate,
-    to_markdown,
     to_parquet,
 )
+from pst_core.evaluation.table_picture import draw_table
+from pst_core.evaluation.table_text import to_markdown
+from pst_core.markdown import escape_markdown
 
 KEYS = [metric.key for metric in METRICS]
 BRISQUE, SSIM = METRICS[0], METRICS[2]

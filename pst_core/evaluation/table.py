@@ -1,29 +1,20 @@
 """The paper's Table 1 over our own results: means and medians per method, with what is missing named."""
 
-import html
-import io
 import math
-import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from pst_core.errors import ConfigError
-from pst_core.evaluation.figures import wrap_text
-from pst_core.pictures import INK, PAPER
-
-if TYPE_CHECKING:
-    from PIL.ImageDraw import ImageDraw as Draw
-    from PIL.ImageFont import FreeTypeFont
+from pst_core.methods import METHODS
 
 __all__ = [
-    "CONTENT_METHOD", "METRICS", "PUBLISHED", "Cell", "Measured", "Metric", "Statistics", "Table",
-    "draw_table", "escape_markdown", "method_label", "rows_to_parquet", "tabulate", "to_markdown",
-    "to_parquet",
+    "CONTENT_METHOD", "METRICS", "NONE", "PUBLISHED", "Cell", "Measured", "Metric", "Statistics", "Table",
+    "method_label", "rows_to_parquet", "tabulate", "to_parquet",
 ]  # fmt: skip
 
 Key = TypeVar("Key", bound=tuple[object, ...])
@@ -77,11 +68,6 @@ PUBLISHED: Mapping[str, Mapping[str, float]] = {
     "luan": {"brisque": 21.121, "niqe": 3.169, "ssim": 0.588},
     "yang": {"brisque": 20.361, "niqe": 2.871, "ssim": 0.656},
 }
-
-_LABELS = {
-    "content": "Content image", "gatys": "Gatys et al.", "champandard": "Champandard", "li": "Li et al.",
-    "luan": "Luan et al.", "yang": "Yang", "reinhard": "Reinhard et al.", "histogram": "Histogram matching",
-}  # fmt: skip
 
 
 class Measured(BaseModel):
@@ -182,7 +168,8 @@ class Table:
 
 def method_label(method: str) -> str:
     """A method's name as it is printed: the authors of a published one, any other as it is."""
-    return _LABELS.get(method, method)
+    titles = {CONTENT_METHOD: "Content image"} | {str(name): each.title for name, each in METHODS.items()}
+    return titles.get(method, method)
 
 
 def tabulate(rows: Sequence[Measured], methods: Sequence[str]) -> Table:
@@ -295,110 +282,6 @@ def _counted(lacking: Sequence[str], pairs: Sequence[str]) -> str:
     return f"{'pair' if len(lacking) == 1 else 'pairs'} {', '.join(lacking[:NAMED_PAIRS])}{more}"
 
 
-# --- what is printed ---------------------------------------------------------------------------------------
-
-
-class _Column(NamedTuple):
-    metric: Metric
-    published: bool
-
-    def text(self, table: Table, method: str) -> str:
-        """Mean and median over the common pairs, or the published mean."""
-        if self.published:
-            value = PUBLISHED.get(method, {}).get(self.metric.key)
-            return "" if value is None else self.metric.text(value)
-        return _pair_text(self.metric, table.cells[method, self.metric.key].common)
-
-
-def _pair_text(metric: Metric, found: Statistics) -> str:
-    if found.mean is None:
-        return NONE
-    return f"{metric.text(found.mean)} / {metric.text(found.median)}"
-
-
-def _columns(table: Table) -> list[_Column]:
-    """Each metric, and beside it what the paper published if it did so for any of the methods."""
-    known = {key for method in table.methods for key in PUBLISHED.get(method, {})}
-    return [
-        _Column(metric, published)
-        for metric in METRICS
-        for published in ([False, True] if metric.key in known else [False])
-    ]
-
-
-def _legend(table: Table, facts: Mapping[str, str], *, most: int | None = None) -> list[str]:
-    """Everything a reader must know beside the numbers, an entry each; of what is missing, `most` entries."""
-    left_out = 0 if most is None else max(0, len(table.absences) - most)
-    published = any(column.published for column in _columns(table))
-    return [
-        f"Pairs: {len(table.pairs)}. Each cell: mean / median; ↓ lower is better, ↑ higher is better; the "
-        "best mean of the methods in bold.",
-        *(["Published: the paper's Table 1, means by MATLAB's models over 60 pairs. Other models give other "
-           "BRISQUE and NIQE, so compare their order, not their size."] if published else []),
-        "SSIM to the content is highest for a picture that was not changed: read it beside the distances to "
-        "the style.",
-        *table.notes,
-        *(f"{name}: {text}" for name, text in facts.items()),
-        *(f"{NONE}: {absence}" for absence in table.absences[:most]),
-        *([f"{NONE}: {left_out} more gaps that are not listed here"] if left_out else []),
-    ]  # fmt: skip
-
-
-def to_markdown(table: Table, facts: Mapping[str, str]) -> str:
-    """Write the table as Markdown, methods in rows, and below it what it rests on.
-
-    Where methods lack different pairs, the table compares over the pairs they share, and a second one
-    gives each method's figures over all the pairs it has.
-
-    Parameters
-    ----------
-    facts
-        Name -> text: which models, which network's weights, which size.
-    """
-    columns = _columns(table)
-    headings = ["published" if column.published else f"{column.metric.label} {column.metric.arrow}"
-                for column in columns]  # fmt: skip
-    lines = _markdown_table(headings, {
-        method: [_marked(column, table, method) for column in columns] for method in table.methods
-    })  # fmt: skip
-    if any(cell.own != cell.common for cell in table.cells.values()):
-        lines += ["", "Each method over all the pairs it has, with their number; not comparable:", ""]
-        lines += _markdown_table([metric.label for metric in METRICS], {
-            method: [_own_text(metric, table.cells[method, metric.key].own) for metric in METRICS]
-            for method in table.methods
-        })  # fmt: skip
-    return "\n".join([*lines, "", *(f"- {escape_markdown(line)}" for line in _legend(table, facts))]) + "\n"
-
-
-def _markdown_table(headings: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
-    body = [[escape_markdown(method_label(method)), *cells] for method, cells in rows.items()]
-    lines = [["Method", *headings], [":--", *("--:" for _ in headings)], *body]
-    return [f"| {' | '.join(cells)} |" for cells in lines]
-
-
-def _marked(column: _Column, table: Table, method: str) -> str:
-    text = column.text(table, method)
-    if column.published:
-        return f"*{text}*" if text else ""
-    if method in table.best(column.metric):
-        mean, _, median = text.partition(" / ")
-        return f"**{mean}** / {median}"
-    return text
-
-
-def _own_text(metric: Metric, found: Statistics) -> str:
-    return f"{_pair_text(metric, found)} ({found.count})" if found.count else NONE
-
-
-def escape_markdown(text: str) -> str:
-    """Text that is nothing but text on one line, in Markdown as in HTML."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#|~!])", r"\\\1", html.escape(text, quote=False))
-    return " ".join(escaped.split())
-
-
-# --- files -------------------------------------------------------------------------------------------------
-
-
 def to_parquet(table: Table) -> bytes:
     """Write the table in long form: a row for each method and metric.
 
@@ -441,136 +324,3 @@ def _parquet(schema: Any, rows: list[dict[str, Any]]) -> bytes:  # noqa: ANN401 
     buffer = pa.BufferOutputStream()
     parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
     return bytes(buffer.getvalue())
-
-
-# --- picture -----------------------------------------------------------------------------------------------
-
-TEXT, SMALL = 30, 24  # sizes of letters in pixels
-MARGIN, LINE, NOTE_LINE = 48, 50, 34
-BETWEEN, WITHIN = 56, 30  # room between two metrics, and between ours and the published mean
-THICK, THIN = 3, 1  # rules
-GREY = (110, 110, 110)
-LABEL = 420  # widest name of a method
-LISTED_ABSENCES = 10  # in the picture; Markdown lists them all
-LEAST_WIDTH = 1000  # so that the lines below a narrow table are no column of single words
-
-
-class _Fonts(NamedTuple):
-    plain: "FreeTypeFont"
-    bold: "FreeTypeFont"
-    italic: "FreeTypeFont"
-    small: "FreeTypeFont"
-
-
-class _Span(NamedTuple):
-    """A column's place in the picture, in pixels."""
-
-    column: _Column
-    left: int
-    right: int
-
-
-def draw_table(table: Table, facts: Mapping[str, str]) -> bytes:
-    """Draw the comparable table as it would be printed, with rules and the lines below it; PNG."""
-    from PIL import Image, ImageDraw
-
-    fonts = _fonts()
-    spans, right = _spans(table, fonts)
-    width = max(right + MARGIN, LEAST_WIDTH)
-    legend = _legend(table, facts, most=LISTED_ABSENCES)
-    notes = [wrap_text(line, fonts.small, width - 2 * MARGIN) for line in legend]
-    body = MARGIN + round(2.3 * LINE)
-    end = body + LINE * len(table.methods) + 12
-    canvas = Image.new("RGB", (width, end + 24 + NOTE_LINE * sum(map(len, notes)) + MARGIN), PAPER)
-    draw = ImageDraw.Draw(canvas)
-    for y, thickness in ((MARGIN, THICK), (body - 4, THIN + 1), (end, THICK)):
-        draw.rectangle([MARGIN, y, right, y + thickness - 1], INK)
-    _draw_headings(draw, spans, fonts)
-    for index, method in enumerate(table.methods):
-        _draw_method(draw, table, method, spans, body + round(LINE * (index + 0.5)) + 4, fonts)
-    _draw_notes(draw, notes, end + 24, fonts)
-    buffer = io.BytesIO()
-    canvas.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _fonts() -> _Fonts:
-    """STIX, the letters of printed papers, which come with matplotlib."""
-    from pathlib import Path
-
-    import matplotlib as mpl
-    from PIL import ImageFont
-
-    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
-    plain, bold, italic = (
-        ImageFont.truetype(folder / f"STIXGeneral{kind}.ttf", TEXT) for kind in ("", "Bol", "Italic")
-    )
-    return _Fonts(plain, bold, italic, plain.font_variant(size=SMALL))
-
-
-def _spans(table: Table, fonts: _Fonts) -> tuple[list[_Span], int]:
-    """Places of the columns, each as wide as its widest text; and where the last one ends."""
-    labels = ["Method", *(_label(method, fonts) for method in table.methods)]
-    right = MARGIN + max(round(fonts.plain.getlength(label)) for label in labels)
-    spans: list[_Span] = []
-    for column in _columns(table):
-        left = right + (WITHIN if column.published else BETWEEN)
-        texts = [_subheading(column), *(column.text(table, method) for method in table.methods)]
-        if not column.published:
-            texts.append(_heading(column))
-        right = left + max(round(fonts.bold.getlength(text)) for text in texts)
-        spans.append(_Span(column, left, right))
-    return spans, right
-
-
-def _label(method: str, fonts: _Fonts) -> str:
-    return wrap_text(method_label(method), fonts.plain, LABEL, lines=1)[0]
-
-
-def _heading(column: _Column) -> str:
-    return f"{column.metric.label} {column.metric.arrow}"
-
-
-def _subheading(column: _Column) -> str:
-    return "published" if column.published else "mean / median"
-
-
-def _draw_headings(draw: "Draw", spans: Sequence[_Span], fonts: _Fonts) -> None:
-    """Each metric's name centred over its columns, a rule, and what each column holds."""
-    top = MARGIN + 8
-    draw.text((MARGIN, top + 1.5 * LINE), "Method", INK, fonts.plain, anchor="lm")
-    for place, span in enumerate(spans):
-        ours = not span.column.published
-        draw.text(
-            (span.right, top + 1.5 * LINE), _subheading(span.column), INK if ours else GREY,
-            fonts.plain if ours else fonts.italic, anchor="rm",
-        )  # fmt: skip
-        if ours:
-            beside = spans[place + 1 : place + 2]
-            end = beside[0].right if beside and beside[0].column.published else span.right
-            draw.text(((span.left + end) / 2, top + LINE / 2), _heading(span.column), INK, fonts.plain, "mm")
-            draw.rectangle([span.left, top + LINE, end, top + LINE + THIN - 1], INK)
-
-
-def _draw_method(
-    draw: "Draw", table: Table, method: str, spans: Sequence[_Span], y: int, fonts: _Fonts
-) -> None:
-    draw.text((MARGIN, y), _label(method, fonts), INK, fonts.plain, anchor="lm")
-    for column, _, right in spans:
-        text = column.text(table, method)
-        if column.published:
-            draw.text((right, y), text, GREY, fonts.italic, anchor="rm")
-            continue
-        mean, slash, median = text.partition(" / ")
-        rest = f"{slash}{median}"
-        bold = method in table.best(column.metric)
-        draw.text((right, y), rest, INK, fonts.plain, anchor="rm")
-        start = right - fonts.plain.getlength(rest)
-        draw.text((start, y), mean, INK, fonts.bold if bold else fonts.plain, anchor="rm")
-
-
-def _draw_notes(draw: "Draw", notes: Iterable[Sequence[str]], top: int, fonts: _Fonts) -> None:
-    for lines in notes:
-        for line in lines:
-            draw.text((MARGIN, top), line, GREY, fonts.small, anchor="la")
-            top += NOTE_LINE
