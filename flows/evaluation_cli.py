@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.batch_display import choose_watcher
 from flows.display import emit
+from flows.external import named_folders
 from flows.failures import SOME_FAILED
 from flows.options import Choice
 from flows.prefect_server import prefect_server, prepare_environment
@@ -19,7 +20,7 @@ from pst_core.network import UNTRAINED
 if TYPE_CHECKING:
     from flows.evaluation import EvaluationOrder
 
-__all__ = ["carry_out_evaluation", "load_evaluation", "make_evaluation", "named_folders"]
+__all__ = ["carry_out_evaluation", "load_evaluation", "make_evaluation"]
 
 
 def make_evaluation(
@@ -105,25 +106,6 @@ def carry_out_evaluation(order: "EvaluationOrder", *, quiet: bool, as_json: bool
         print((order.out / "table.md").read_text("utf-8"))
         print(f"{state.message}. Drawn: {drawn}")
     return 0 if state.is_completed() else SOME_FAILED
-
-
-def named_folders(sources: Sequence[str]) -> dict[str, Path]:
-    """Folders with names, written as ``NAME=FOLDER``.
-
-    Raises
-    ------
-    ConfigError
-        One is written otherwise, or two have one name.
-    """
-    folders: dict[str, Path] = {}
-    for source in sources:
-        name, equals, folder = source.partition("=")
-        if not (name.strip() and equals and folder):
-            raise ConfigError(f"A source cannot be {source!r}: write it as NAME=FOLDER, ours=results/luan.")
-        if name.strip() in folders:
-            raise ConfigError(f"Two sources are called {name.strip()!r}: give each a name of its own.")
-        folders[name.strip()] = Path(folder)
-    return folders
 
 
 def _methods(text: str) -> list[str]:

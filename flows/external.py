@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from flows.pairing import EXTENSIONS, RESERVED, PairingError, fold, show
+from pst_core.errors import ConfigError
 
-__all__ = ["find_pictures", "list_names"]
+__all__ = ["find_pictures", "list_names", "named_folders"]
 
 RESULT = "result.png"  # as `flows.publication` names it, which would bring Prefect along
 _NUMBER = re.compile("[0-9]+")
@@ -69,6 +70,25 @@ def list_names(folder: Path) -> list[str]:
             stray = (Path(file) for file in sorted(files) if inside or fold(file) not in RESERVED)
             names.update((inside + file.stem, None) for file in stray if _is_picture(file))
     return [*names]
+
+
+def named_folders(sources: Sequence[str]) -> dict[str, Path]:
+    """Folders with names, written as ``NAME=FOLDER``.
+
+    Raises
+    ------
+    ConfigError
+        One is written otherwise, or two have one name.
+    """
+    folders: dict[str, Path] = {}
+    for source in sources:
+        name, equals, folder = source.partition("=")
+        if not (name.strip() and equals and folder):
+            raise ConfigError(f"A source cannot be {source!r}: write it as NAME=FOLDER, ours=results/luan.")
+        if name.strip() in folders:
+            raise ConfigError(f"Two sources are called {name.strip()!r}: give each a name of its own.")
+        folders[name.strip()] = Path(folder)
+    return folders
 
 
 def _matching(folder: Path, names: Sequence[str], key: Callable[[str], str | int | None]) -> dict[str, Path]:
