@@ -191,7 +191,7 @@ def evaluate_folder(
         measured = [_measured(subject, order, prober, stop_if_asked) for subject in subjects]
     draw_evaluation(
         order.out, order.drawing, subjects, measured, columns=order.columns,
-        crops=[parse_crop(text) for text in order.crops], facts=_facts(order, len(chosen)),
+        crops=[parse_crop(text) for text in order.crops], facts=_facts(order),
     )  # fmt: skip
     missing = sum(not subject.picture for subject in subjects)
     told = f"{len(chosen)} pairs, {len(order.columns) - 1} methods, {missing} results missing"
@@ -311,7 +311,7 @@ def _measure(pair: Pair, picture: Path, order: EvaluationOrder, prober: Prober) 
     return made
 
 
-def _facts(order: EvaluationOrder, pairs: int) -> dict[str, str]:
+def _facts(order: EvaluationOrder) -> dict[str, str]:
     """What must stand under every table: which models, which weights, which size."""
     from pst_core.quality.models import load_quality_models
 
@@ -324,7 +324,6 @@ def _facts(order: EvaluationOrder, pairs: int) -> dict[str, str]:
         else f"{order.evaluations} for each compared method"
     )
     return {
-        "Pairs": str(pairs),
         "Size": "native" if order.side is None else f"all photographs shrunk to {order.side} pixels first",
         "Loss evaluations": recipes,
         "BRISQUE's model": models.brisque.name,

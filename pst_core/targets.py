@@ -144,7 +144,10 @@ def _patch_targets(
         return {}
     layers = list(config.style_layers)
     return {
-        "style_features": {layer: style_features[layer].float() / scales[layer] for layer in layers},
+        # Contiguous, as an artifact's are: sums must not depend on how a tensor lies in memory.
+        "style_features": {
+            layer: (style_features[layer].float() / scales[layer]).contiguous() for layer in layers
+        },
         "style_masks": {layer: _as_map(there[layer], style_features[layer]) for layer in layers},
         "content_masks": {layer: _as_map(here[layer], content_features[layer]) for layer in layers},
     }
