@@ -36,9 +36,10 @@ from pst_core.network import Network
 from pst_core.overrides import Overrides, overrides_of, settings_of
 from pst_core.quality.model_files import ModelFiles
 from pst_core.report import PROGRAM
-from pst_core.store import open_store
+from pst_core.store import StoreMiss, open_store
+from tasks.keys import key_of
 from tasks.measuring import measure
-from tasks.records import keep_results_in_store
+from tasks.records import keep_results_in_store, look_up
 from tasks.results import Measures
 from tasks.segmentation import segment, settings_that_matter
 from tasks.shrinking import shrink, shrink_map
@@ -300,15 +301,23 @@ def _measure(pair: Pair, picture: Path, order: EvaluationOrder, prober: Prober) 
     files = InputFiles(**{role: prober(path) for role in roles if (path := getattr(pair, role)) is not None})
     config = Config.make(order.preset, **order.settings)
     network = Network.of(config)
-    found = segment(
-        files=files, settings=settings_that_matter(config, files),
+    found = _found_or_made(
+        segment, files=files, settings=settings_that_matter(config, files),
         network=None if files.content_map is not None else network,
     )  # fmt: skip
-    made: Measures = measure(
-        picture=prober(picture), content=files.content, style=files.style, regions=found.regions,
+    measures: Measures = _found_or_made(
+        measure, picture=prober(picture), content=files.content, style=files.style, regions=found.regions,
         models=ModelFiles.at(order.quality_models), network=network,
     )  # fmt: skip
-    return made
+    return measures
+
+
+def _found_or_made(unit: Any, **inputs: Any) -> Any:  # noqa: ANN401 - whatever a task takes and returns
+    """A task's result, without a task run where it is known: an evaluation has thousands of them."""
+    try:
+        return look_up(key_of(unit.name, inputs))
+    except StoreMiss:
+        return unit(**inputs)
 
 
 def _facts(order: EvaluationOrder) -> dict[str, str]:

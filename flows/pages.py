@@ -40,13 +40,15 @@ PROGRESS_SECONDS = 4.0
 class ProgressPage:
     """One progress artifact, updated in place, never more often than the server likes."""
 
-    def __init__(self, name: str, stages: Sequence[Stage]) -> None:
+    def __init__(self, name: str, folder: "Path", stages: Sequence[Stage]) -> None:
         from prefect.artifacts import create_progress_artifact
 
         self.meter = Meter(stages)
         self.last = time.monotonic()
         self.id: UUID | None = create_progress_artifact(  # type: ignore[assignment]
-            progress=0.0, key=_key("progress", name), description=f"Evaluations of {escape_markdown(name)}"
+            progress=0.0,
+            key=_key("progress", name, str(folder.absolute())),
+            description=f"Evaluations of {escape_markdown(name)}",
         )
 
     def update(self, stage: Stage, evaluation: "Evaluation") -> None:
@@ -73,7 +75,7 @@ def show_pair(plan: Plan, made: Made, folder: "Path") -> None:
     from prefect.artifacts import create_markdown_artifact
 
     create_markdown_artifact(
-        key=_key("pair", plan.order.name), markdown=_pair_page(plan, made, folder),
+        key=_key("pair", plan.order.name, str(folder.absolute())), markdown=_pair_page(plan, made, folder),
         description=f"{escape_markdown(plan.order.name)}: SSIM {_number(made.scored.scores.ssim)}, "
         f"colour distance {_number(made.scored.scores.color_distance)}",
     )  # fmt: skip
@@ -214,12 +216,12 @@ def _table_row(outcome: PairOutcome) -> dict[str, str]:
     }
 
 
-def _key(kind: str, name: str, identity: str | None = None) -> str:
-    """A key in the letters Prefect allows; the hash keeps apart what looks alike in them."""
+def _key(kind: str, name: str, identity: str) -> str:
+    """A key in the letters Prefect allows; the identity's hash keeps apart what looks alike in them."""
     import hashlib
 
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[-40:].strip("-") or "pair"
-    return f"pst-{kind}-{slug}-{hashlib.sha256((identity or name).encode()).hexdigest()[:6]}"
+    return f"pst-{kind}-{slug}-{hashlib.sha256(identity.encode()).hexdigest()[:6]}"
 
 
 def _image(name: str, data: bytes, kind: str = "jpeg") -> str:

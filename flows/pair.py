@@ -116,7 +116,7 @@ def _make(
     while True:
         stages = plan_stages(config, side)
         watcher().pair_started(plan.order.name, stages)
-        page = ProgressPage(plan.order.name, stages)
+        page = ProgressPage(plan.order.name, plan.order.folder, stages)
         try:
             with listening(_listener(page, stop_if_asked)):
                 network = plan.network.model_copy(
