@@ -1,11 +1,13 @@
 """The commands of the paper's evaluation: tables, figures, and the user study."""
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Group, Parameter
 
 from flows.options import NO_OPTIONS, SETTINGS_GROUP, SettingOptions, resolve
+from flows.pairing import Pairing
 from pst_core.config import PresetName
 from pst_core.methods import ABLATIONS, METHODS
 
@@ -14,18 +16,68 @@ __all__ = ["add_commands"]
 _EVALUATION = Group("Evaluation", sort_key=0)
 _STUDY = Group("Study", sort_key=0)
 _OUTPUT = Group("Output", sort_key=2)
-_Path = Annotated[Path | None, Parameter(group=_EVALUATION)]
-_Out = Annotated[Path | None, Parameter(name=("--out", "-o"), group=_EVALUATION)]
-_Text = Annotated[str | None, Parameter(group=_EVALUATION)]
-_Number = Annotated[int | None, Parameter(group=_EVALUATION)]
-_External = Annotated[list[str] | None, Parameter(group=_EVALUATION, negative=())]
+_Source = Annotated[Path | None, Parameter(group=_EVALUATION)]
 _Switch = Annotated[bool, Parameter(group=_OUTPUT, negative=(), show_default=False)]
 _Json = Annotated[bool, Parameter(name="--json", group=_OUTPUT, negative=(), show_default=False)]
-_Preset = Annotated[PresetName | None, Parameter(group=SETTINGS_GROUP)]
-
-_ABLATIONS = ",".join(ABLATIONS)
+_Crops = Annotated[list[str] | None, Parameter(group=_EVALUATION, negative=())]
 
 study = App(name="study", help="Ask people which result looks real, and count their answers.")
+
+
+def _option(kind: Any, text: str, **details: Any) -> Any:  # noqa: ANN401 - a type built at run time
+    """The type of an option of every evaluation, with its help."""
+    return Annotated[kind, Parameter(help=text, group=_EVALUATION, negative=(), **details)]
+
+
+def _output(text: str, **details: Any) -> Any:  # noqa: ANN401 - a type built at run time
+    return Annotated[bool, Parameter(help=text, group=_OUTPUT, negative=(), show_default=False, **details)]
+
+
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "out": (
+        _option(Path | None, "Folder for results (methods/NAME/PAIR), scores, table, figures; what is there "
+                "is used.", name=("--out", "-o")), None,
+    ),
+    "methods": (
+        _option(str | None, "Names with commas between; pst methods lists them. Without: those that the "
+                "paper compares, and more; for an ablation regional only, global only, both, ours."), None,
+    ),
+    "external": (
+        _option(list[str] | None, "NAME=DIR: results made elsewhere; may be given several times."), None,
+    ),
+    "pairs": (_option(str | None, "Names of the pairs to take, with commas between; all without it."), None),
+    "side": (
+        _option(int | None, "Long side in pixels to which all photographs are shrunk first; native size "
+                "without it."), None,
+    ),
+    "evaluations": (
+        _option(int | None, "Loss evaluations of each compared method, in place of its recipe's."), None,
+    ),
+    "quality_models": (
+        _option(Path | None, "Folder of BRISQUE's and NIQE's models: LIVE's files, or this program's."), None,
+    ),
+    "pairing": (_option(Pairing, "How files are put together, as for pst run."), "auto"),
+    "allow_outside": (_option(bool, "Let a manifest's paths lead out of its folder."), False),
+    "settings": (_option(Path | None, "TOML file with settings under their names, and preset."), None),
+    "preset": (
+        Annotated[PresetName | None, Parameter(
+            help="Settings to begin with; pst presets shows them.", group=SETTINGS_GROUP)], None,
+    ),
+    "quiet": (_output("Print nothing but errors."), False),
+    "as_json": (
+        _output("One JSON object per line on stdout, as for pst run, and at the end event evaluation.",
+                name="--json"), False,
+    ),
+}  # fmt: skip
+_Chosen = dataclasses.make_dataclass(
+    "_Chosen", [(name, kind, default) for name, (kind, default) in _OPTIONS.items()], frozen=True
+)
+_Chosen.__module__ = __name__  # "types", where it was made, counts as a built-in that has no fields
+NOTHING_CHOSEN: Any = _Chosen()
+if TYPE_CHECKING:
+    Chosen = Any
+else:
+    Chosen = Annotated[_Chosen, Parameter(name="*")]
 
 
 def add_commands(app: App) -> None:
@@ -43,21 +95,7 @@ def methods() -> None:
 
 
 def evaluate(
-    source: _Path = None,
-    /,
-    *,
-    out: _Out = None,
-    methods: _Text = None,
-    external: _External = None,
-    pairs: _Text = None,
-    side: _Number = None,
-    evaluations: _Number = None,
-    quality_models: _Path = None,
-    settings: _Path = None,
-    preset: _Preset = None,
-    quiet: _Switch = False,
-    as_json: _Json = False,
-    options: SettingOptions = NO_OPTIONS,
+    source: _Source = None, /, *, chosen: Chosen = NOTHING_CHOSEN, options: SettingOptions = NO_OPTIONS
 ) -> int:
     """Run methods over every pair of a folder, measure all results, and write the paper's Table 1.
 
@@ -65,51 +103,16 @@ def evaluate(
     ----------
     source
         Folder or manifest of pairs, as for pst run.
-    out
-        Folder for results (methods/NAME/PAIR), scores.parquet, and the table as Parquet, Markdown and PNG.
-    methods
-        Names with commas between; pst methods lists them. Without: those that the paper compares, and more.
-    external
-        NAME=DIR: results made elsewhere; may be given several times.
-    pairs
-        Names of the pairs to take, with commas between; all without it.
-    side
-        Long side in pixels to which all photographs are shrunk first; native size without it.
-    evaluations
-        Loss evaluations of each compared method, in place of its recipe's.
-    quality_models
-        Folder of BRISQUE's and NIQE's models, LIVE's own files or this program's.
-    settings
-        TOML file with settings under their names, and preset.
-    preset
-        Settings to begin with; pst presets shows them.
-    quiet
-        Print nothing but errors.
-    as_json
-        One JSON object per line on stdout, as for pst run, and at the end event evaluation.
     """
-    return _run(
-        source, out, options, settings, preset, quiet=quiet, as_json=as_json, drawing="table",
-        methods=methods, external=external or [], pairs=pairs, side=side, evaluations=evaluations,
-        quality_models=quality_models,
-    )  # fmt: skip
+    return _run(source, chosen, options, drawing="table")
 
 
 def compare(
-    source: _Path = None,
+    source: _Source = None,
     /,
     *,
-    out: _Out = None,
-    methods: _Text = None,
-    external: _External = None,
-    pairs: _Text = None,
-    crop: Annotated[list[str] | None, Parameter(group=_EVALUATION, negative=())] = None,
-    side: _Number = None,
-    evaluations: _Number = None,
-    settings: _Path = None,
-    preset: _Preset = None,
-    quiet: _Switch = False,
-    as_json: _Json = False,
+    crop: _Crops = None,
+    chosen: Chosen = NOTHING_CHOSEN,
     options: SettingOptions = NO_OPTIONS,
 ) -> int:
     """Draw methods side by side with magnified details, as the paper's Figures 3 and 6.
@@ -118,51 +121,15 @@ def compare(
     ----------
     source
         Folder or manifest of pairs, as for pst run.
-    out
-        Folder for comparison.png, and everything that pst evaluate writes; what is there is used.
-    methods
-        Names with commas between; pst methods lists them.
-    external
-        NAME=DIR: results made elsewhere; may be given several times.
-    pairs
-        Names of the pairs to draw, with commas between; all without it.
     crop
         LEFT,TOP,WIDTH,HEIGHT in pixels of the content; may be given several times. Without it, details are
         found where methods differ most.
-    side
-        Long side in pixels to which all photographs are shrunk first; native size without it.
-    evaluations
-        Loss evaluations of each compared method, in place of its recipe's.
-    settings
-        TOML file with settings under their names, and preset.
-    preset
-        Settings to begin with; pst presets shows them.
-    quiet
-        Print nothing but errors.
-    as_json
-        One JSON object per line on stdout.
     """
-    return _run(
-        source, out, options, settings, preset, quiet=quiet, as_json=as_json, drawing="comparison",
-        methods=methods, external=external or [], pairs=pairs, crops=tuple(crop or ()), side=side,
-        evaluations=evaluations,
-    )  # fmt: skip
+    return _run(source, chosen, options, drawing="comparison", crops=tuple(crop or ()))
 
 
 def ablate(
-    source: _Path = None,
-    /,
-    *,
-    out: _Out = None,
-    methods: _Text = _ABLATIONS,
-    pairs: _Text = None,
-    side: _Number = None,
-    evaluations: _Number = None,
-    settings: _Path = None,
-    preset: _Preset = None,
-    quiet: _Switch = False,
-    as_json: _Json = False,
-    options: SettingOptions = NO_OPTIONS,
+    source: _Source = None, /, *, chosen: Chosen = NOTHING_CHOSEN, options: SettingOptions = NO_OPTIONS
 ) -> int:
     """Draw what each stage does, as the paper's Figure 5: regional only, global only, both.
 
@@ -170,39 +137,21 @@ def ablate(
     ----------
     source
         Folder or manifest of pairs, as for pst run.
-    out
-        Folder for ablation.png, and everything that pst evaluate writes; what is there is used.
-    methods
-        Names with commas between; pst methods lists them, other filters and none among them.
-    pairs
-        Names of the pairs to draw, with commas between; all without it.
-    side
-        Long side in pixels to which all photographs are shrunk first; native size without it.
-    evaluations
-        Loss evaluations of each ablation, in place of its recipe's.
-    settings
-        TOML file with settings under their names, and preset.
-    preset
-        Settings to begin with; pst presets shows them.
-    quiet
-        Print nothing but errors.
-    as_json
-        One JSON object per line on stdout.
     """
-    return _run(
-        source, out, options, settings, preset, quiet=quiet, as_json=as_json, drawing="ablation",
-        methods=methods, external=[], pairs=pairs, side=side, evaluations=evaluations,
-    )  # fmt: skip
+    if chosen.methods is None:
+        chosen = dataclasses.replace(chosen, methods=",".join(ABLATIONS))
+    return _run(source, chosen, options, drawing="ablation")
 
 
-def _run(
-    source: Path | None, out: Path | None, options: object, settings: Path | None, preset: str | None, *,
-    quiet: bool, as_json: bool, **details: Any,  # noqa: ANN401 - EvaluationOrder's
-) -> int:  # fmt: skip
+def _run(source: Path | None, chosen: Any, options: object, **drawn: Any) -> int:  # noqa: ANN401 - see `Chosen`
     from flows.evaluation_cli import carry_out_evaluation, make_evaluation
 
-    order = make_evaluation(source, out, resolve(options, preset, settings), **details)
-    return carry_out_evaluation(order, quiet=quiet, as_json=as_json)
+    names = ("pairs", "methods", "side", "evaluations", "quality_models", "pairing", "allow_outside")
+    order = make_evaluation(
+        source, chosen.out, resolve(options, chosen.preset, chosen.settings),
+        external=chosen.external or [], **{name: getattr(chosen, name) for name in names}, **drawn,
+    )  # fmt: skip
+    return carry_out_evaluation(order, quiet=chosen.quiet, as_json=chosen.as_json)
 
 
 @study.command
