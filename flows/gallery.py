@@ -171,7 +171,10 @@ def _render(summary: Summary, rows: Sequence[dict[str, Any]]) -> str:
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     data = {"pairs": rows, "metrics": [asdict(metric) for metric in METRICS], "pictures": PICTURES}
     return environment.get_template(TEMPLATE).render(
-        title=_printable(summary.out.absolute().name), sentence=summary.sentence, data=data
+        title=_printable(summary.out.absolute().name),
+        sentence=summary.sentence,
+        models=summary.models,
+        data=data,
     )
 
 

@@ -34,6 +34,8 @@ class PairOutcome(BaseModel):
         How many steps it took, and how many of them were found done.
     notes : tuple of str
     ssim, color_distance, brisque, niqe : float or None
+    models : dict
+        ``brisque`` and ``niqe`` -> name of the model that gave the score.
     files : dict
         Role -> input file as it was given.
     settings : dict
@@ -56,6 +58,7 @@ class PairOutcome(BaseModel):
     color_distance: float | None = None
     brisque: float | None = None
     niqe: float | None = None
+    models: dict[str, str] = {}
     files: dict[str, str] = {}
     settings: dict[str, Any] = {}
     previews: dict[str, str] = {}
@@ -89,6 +92,12 @@ class Summary(BaseModel):
         noun = "pair" if self.total == 1 else "pairs"
         return f"{self.total} {noun}: {', '.join(parts) or 'none begun'}"
 
+    @property
+    def models(self) -> str:
+        """Which models gave the scores: ``BRISQUE by ..., NIQE by ...``; empty where nothing was scored."""
+        named = dict.fromkeys(item for outcome in self.outcomes for item in outcome.models.items())
+        return ", ".join(f"{metric.upper()} by {model}" for metric, model in named)
+
 
 def write_outcomes(summary: Summary) -> None:
     """Write the batch's table, and the list of failures that can be fed back in.
@@ -117,7 +126,7 @@ def read_outcomes(out: Path) -> tuple[PairOutcome, ...]:
         return tuple(
             PairOutcome(
                 **row
-                | {name: dict(row[name]) for name in ("files", "previews")}
+                | {name: dict(row[name]) for name in ("files", "models", "previews")}
                 | {"settings": json.loads(row["settings"])}
             )
             for row in rows
@@ -141,13 +150,14 @@ def _table(outcomes: Sequence[PairOutcome]) -> bytes:
         ("name", pa.string()), ("state", pa.string()), ("folder", pa.string()), ("error", pa.string()),
         ("seconds", pa.float64()), ("steps", pa.int32()), ("steps_cached", pa.int32()),
         ("notes", pa.list_(pa.string())), ("ssim", pa.float64()), ("color_distance", pa.float64()),
-        ("brisque", pa.float64()), ("niqe", pa.float64()),
+        ("brisque", pa.float64()), ("niqe", pa.float64()), ("models", texts),
         ("files", texts), ("settings", pa.string()), ("previews", texts),
     ])  # fmt: skip
     rows = [
         {
             **outcome.model_dump(),
             "files": list(outcome.files.items()),
+            "models": list(outcome.models.items()),
             "settings": json.dumps(outcome.settings),
             "previews": list(outcome.previews.items()),
         }

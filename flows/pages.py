@@ -86,7 +86,7 @@ def show_batch(summary: Summary) -> None:
     from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
     key = _key("batch", summary.out.name, str(summary.out.absolute()))
-    create_table_artifact(key=key, table=_rows(summary), description=escape_markdown(summary.sentence))
+    create_table_artifact(key=key, table=_rows(summary), description=_told(summary))
     sheet = draw_sheet(summary)
     if sheet is not None:
         picture = _image("contact sheet", _fitting(sheet))
@@ -190,6 +190,11 @@ def _fitting(sheet: "Image.Image") -> bytes:
         if len(buffer.getvalue()) * 4 / 3 < MOST_BYTES:
             return buffer.getvalue()
         image, quality = image.resize((round(image.width * 0.8), round(image.height * 0.8))), 75
+
+
+def _told(summary: Summary) -> str:
+    """A batch in a sentence, with the models behind its scores."""
+    return escape_markdown(f"{summary.sentence}; {summary.models}" if summary.models else summary.sentence)
 
 
 def _rows(summary: Summary) -> list[dict[str, str]]:

@@ -82,6 +82,7 @@ def describe_outcome(plan: Plan, made: Made, folder: Path, **figures: Any) -> Pa
     return PairOutcome(
         name=plan.order.name, folder=str(folder), notes=notes_on(plan, made),
         ssim=scores.ssim, color_distance=scores.color_distance, brisque=scores.brisque, niqe=scores.niqe,
+        models=scores.models,
         files={role: str(path) for role, path in plan.order.paths.items()},
         previews={role: getattr(previews, role).path for role in ("content", "style", "result")},
         **figures,

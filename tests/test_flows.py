@@ -22,6 +22,7 @@ from pst_core import Config, stylize
 from pst_core.errors import OutputError
 from pst_core.images import read_photograph
 from pst_core.overrides import overrides_of
+from pst_core.quality.models import load_quality_models
 from pst_core.recipes import read_recipe
 from pst_core.store import open_store, prune, verify
 from tasks import (
@@ -181,6 +182,9 @@ def test_a_batch_ends_with_tables_sheet_and_folders(tmp_path, computed):
     rows = parquet.read_table(tmp_path / "out" / "batch.parquet").to_pylist()
     assert {row["name"]: row["state"] for row in rows} == {"p0": "done", "p1": "failed", "lonely": "failed"}
     assert read_outcomes(tmp_path / "out") == summary.outcomes
+    models = load_quality_models()
+    assert summary.models == f"BRISQUE by {models.brisque.name}, NIQE by {models.niqe.name}"
+    assert summary.models in (tmp_path / "out" / "gallery.html").read_text()
     with Image.open(tmp_path / "out" / "contact.png") as sheet:
         assert sheet.width > 600
     assert {path.name for path in (tmp_path / "out" / "p0").iterdir()} == {
