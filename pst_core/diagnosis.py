@@ -195,6 +195,13 @@ def _deeplab() -> Finding:
     return Finding("DeepLab weights", "ok", f"{source} by {ENVIRONMENT}")
 
 
+def _quality_models() -> Finding:
+    from pst_core.quality.models import load_quality_models
+
+    models = load_quality_models()
+    return Finding("quality models", "ok", f"BRISQUE by {models.brisque.name}, NIQE by {models.niqe.name}")
+
+
 def _size(count: int) -> str:
     return f"{count / 2**30:.1f} GiB"
 
@@ -210,4 +217,5 @@ _ENGINE_LOOKS: tuple[tuple[str, Callable[[], Finding]], ...] = (
     ("device", _device),
     ("VGG-19 weights", _weights),
     ("DeepLab weights", _deeplab),
+    ("quality models", _quality_models),
 )

@@ -553,3 +553,15 @@ def test_doctor_says_what_is_there_and_what_is_missing(capfd, monkeypatch):
     assert (states["VGG-19 weights"], states["libraries"]) == ("missing", "ok")
     assert cli.run(["doctor"]) == 1
     assert "MISSING  VGG-19 weights" in capfd.readouterr().out
+
+
+def test_doctor_names_the_quality_models_or_what_is_wrong_with_them(capfd, monkeypatch, tmp_path):
+    def finding():
+        cli.run(["doctor", "--json"])
+        found = json.loads(capfd.readouterr().out)["findings"]
+        return next(each for each in found if each["name"] == "quality models")
+
+    assert finding()["state"] == "ok" and "NIQE by " in finding()["text"]
+    (tmp_path / "niqe.json").write_text("{}")
+    monkeypatch.setenv("PST_QUALITY_MODELS", str(tmp_path))
+    assert finding()["state"] == "missing" and "niqe.json" in finding()["text"]
