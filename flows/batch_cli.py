@@ -138,13 +138,18 @@ def load_order(out: Path) -> "BatchOrder":
 
     prepare_environment()
     from flows.batch import ORDER, BatchOrder
+    from flows.evaluation import EVALUATION
 
     path = out / ORDER
     try:
         saved = json.loads(path.read_bytes())
         return BatchOrder(**{name: value for name, value in saved.items() if name != "program"})
     except FileNotFoundError as error:
-        raise ConfigError(f"{out} holds no batch: begin one with pst run FOLDER --out {out}.") from error
+        if (out / EVALUATION).exists():
+            way_out = f"{out} holds an evaluation: pst resume {out} goes on with it, and finds what is done."
+        else:
+            way_out = f"{out} holds no batch: begin one with pst run FOLDER --out {out}."
+        raise ConfigError(way_out) from error
     except (OSError, ValueError, TypeError, AttributeError, ValidationError) as error:
         raise ConfigError(
             f"{path} cannot be used ({type(error).__name__}): begin anew with pst run."

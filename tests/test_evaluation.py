@@ -200,6 +200,7 @@ def test_the_command_line_runs_resumes_and_explains(tmp_path, source, monkeypatc
         (["evaluate", "in", "--out", "ev", "--methods", "picasso"], "There is no method 'picasso'"),
         (["evaluate", "in", "--out", "ev", "--external", "x"], "NAME=FOLDER"),
         (["compare", "in", "--out", "ev", "--crop", "1,2"], "left,top,width,height"),
+        (["status", "ev"], "ev holds an evaluation: pst resume ev"),
         (["ablate", "in", "--out", "ev", "--side", "3"], "side"),
     ):
         assert cli.run(wrong) == 1
