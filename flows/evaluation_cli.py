@@ -18,7 +18,7 @@ from pst_core.methods import METHODS
 from pst_core.network import UNTRAINED
 
 if TYPE_CHECKING:
-    from flows.evaluation import EVALUATION, EvaluationOrder
+    from flows.evaluation import EvaluationOrder
 
 __all__ = ["carry_out_evaluation", "load_evaluation", "make_evaluation"]
 
@@ -73,7 +73,7 @@ def load_evaluation(out: Path) -> "EvaluationOrder | None":
     prepare_environment()
     from pydantic import ValidationError
 
-    from flows.evaluation import EvaluationOrder
+    from flows.evaluation import EVALUATION, EvaluationOrder
 
     path = out / EVALUATION
     try:
