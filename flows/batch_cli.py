@@ -3,9 +3,10 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.batch_display import BatchWatcher, choose_watcher, print_summary, print_table
 from flows.display import clock, emit
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from flows.batch import BatchOrder
     from flows.outcomes import Summary
 
-__all__ = ["carry_out", "list_standings", "load_order", "make_order"]
+__all__ = ["carry_out", "ended", "list_standings", "load_order", "make_order", "run_anywhere"]
 
+Ran = TypeVar("Ran")
 WAITING = ("new", "partly")
 LOST = "Prefect's server went away: going on with one of our own, from what is finished."
 
@@ -35,36 +37,47 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
 
     check_order(order)  # known before a server is even started
     watcher = choose_watcher(quiet=quiet, as_json=as_json)
-    try:
-        summary, server_lost = _run_anywhere(order, watcher)
-    except BaseException as error:
-        if not isinstance(error, Exception):  # a signal
-            print(f"What is finished is kept; to go on: pst resume {order.out}", file=sys.stderr)
-        raise
+    summary, server_lost = run_anywhere(watcher, order.out, lambda: _run(order, watcher))
     if not (quiet or as_json):
         print_summary(summary)
     if summary.failed and not as_json:
         _tell_way_on(summary)
     status = SOME_FAILED if summary.failed else 0
-    if server_lost:  # Prefect would wait for minutes to tell it of the last steps
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    return status
+    return ended(status, server_lost=server_lost)
 
 
-def _run_anywhere(order: "BatchOrder", watcher: BatchWatcher) -> tuple["Summary", bool]:
-    """Run on the server that is configured, or else on one of our own; and whether the former was lost."""
+def run_anywhere(watcher: BatchWatcher, out: Path, run: Callable[[], Ran]) -> tuple[Ran, bool]:
+    """Run on the server that is configured, or else on one of our own; and whether the former was lost.
+
+    Parameters
+    ----------
+    out
+        What to resume after a signal.
+    run
+        Called again on a server of our own if the first one was lost; what is finished is found done.
+    """
     with watcher, watched_by(watcher), ExitStack() as stack:
         try:
             watcher.server_found(stack.enter_context(prefect_server()))
-            return _run(order, watcher), False
+            return run(), False
         except Exception as error:
             if not _lost_server(error):
                 raise
             print(LOST, file=sys.stderr)
             watcher.server_found(stack.enter_context(prefect_server(own=True)))
-            return _run(order, watcher), True
+            return run(), True
+        except BaseException:  # a signal
+            print(f"What is finished is kept; to go on: pst resume {out}", file=sys.stderr)
+            raise
+
+
+def ended(status: int, *, server_lost: bool) -> int:
+    """The exit status; after a lost server the process ends here, for Prefect would wait minutes for it."""
+    if server_lost:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 def _run(order: "BatchOrder", watcher: BatchWatcher) -> "Summary":

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flows.batch import BatchOrder, ServerLost, is_server_loss, run_orders
 from flows.evaluation_drawing import CONTENT, Subject, draw_evaluation
@@ -54,6 +54,7 @@ __all__ = [
 ]
 
 EVALUATION = "evaluation.json"
+MISSING = "results missing"  # how an evaluation is told that came to its end without some of them
 Drawing = Literal["table", "comparison", "ablation"]
 
 
@@ -84,6 +85,11 @@ class EvaluationOrder(BaseModel):
             source=self.source, out=self.out / "methods" / method, preset=self.preset,
             settings={**recipe, **self.settings, "method": method},
         )  # fmt: skip
+
+    @field_validator("methods", "pairs")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(names))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -195,16 +201,24 @@ def evaluate_folder(
         crops=[parse_crop(text) for text in order.crops], facts=_facts(order),
     )  # fmt: skip
     missing = sum(not subject.picture for subject in subjects)
-    told = f"{len(chosen)} pairs, {len(order.columns) - 1} methods, {missing} results missing"
+    told = f"{len(chosen)} pairs, {len(order.columns) - 1} methods, {missing} {MISSING}"
     ended: State = (Failed if missing else Completed)(message=told)
     return ended
 
 
 def run_evaluation(order: EvaluationOrder) -> State:
-    """Run an order as a flow."""
+    """Run an order as a flow; how it ended, complete or with results missing.
+
+    Raises
+    ------
+    BaseException
+        Whatever ended it early.
+    """
     parameters = {name: getattr(order, name) for name in type(order).model_fields}
     parameters["settings"] = overrides_of(order.settings)
     state: State = evaluate_folder(**parameters, return_state=True)
+    if not (state.is_completed() or (state.message or "").endswith(MISSING)):
+        state.result()
     return state
 
 

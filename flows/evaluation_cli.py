@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.batch_cli import ended, run_anywhere
 from flows.batch_display import choose_watcher
 from flows.display import emit
 from flows.external import named_folders
 from flows.failures import SOME_FAILED
 from flows.options import Choice
-from flows.prefect_server import prefect_server, prepare_environment
-from flows.watching import watched_by
+from flows.prefect_server import prepare_environment
 from pst_core.errors import ConfigError
 from pst_core.methods import METHODS
 from pst_core.network import UNTRAINED
@@ -94,18 +93,14 @@ def carry_out_evaluation(order: "EvaluationOrder", *, quiet: bool, as_json: bool
 
     check_evaluation(order)  # known before a server is even started
     watcher = choose_watcher(quiet=quiet, as_json=as_json)
-    with watcher, watched_by(watcher), ExitStack() as stack:
-        watcher.server_found(stack.enter_context(prefect_server()))
-        state = run_evaluation(order)
-        if not (state.is_completed() or (state.is_failed() and "missing" in (state.message or ""))):
-            state.result()  # raises what ended it
+    state, server_lost = run_anywhere(watcher, order.out, lambda: run_evaluation(order))
     drawn = order.out / FILES[order.drawing]
     if as_json:
         emit("evaluation", out=str(order.out), drawn=str(drawn), said=state.message)
     elif not quiet:
         print((order.out / "table.md").read_text("utf-8"))
         print(f"{state.message}. Drawn: {drawn}")
-    return 0 if state.is_completed() else SOME_FAILED
+    return ended(0 if state.is_completed() else SOME_FAILED, server_lost=server_lost)
 
 
 def _methods(text: str) -> list[str]:
@@ -116,4 +111,4 @@ def _methods(text: str) -> list[str]:
 
 
 def _listed(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
+    return [*dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip())]

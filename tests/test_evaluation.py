@@ -2,9 +2,11 @@
 
 import functools
 import json
+import os
 import shutil
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from batch_runs import QUICK, make_folder, settings_file
@@ -222,3 +224,43 @@ def test_methods_are_listed_and_chosen_everywhere(tmp_path, source, monkeypatch,
     assert cli.run(["run", "pairs.csv", "--out", "out", "--weights", "untrained", "--quiet"]) == 0
     reports = [json.loads(path.read_text()) for path in Path("out").glob("*/report.json")]
     assert [report["settings"]["init"] for report in reports] == ["histogram"]
+
+
+def test_an_interrupted_evaluation_goes_on(tmp_path, source, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    settings, work, calls = str(settings_file(tmp_path)), optimisation.optimise.fn, []
+
+    @functools.wraps(work)
+    def interrupted(**inputs):
+        calls.append(inputs["stage"].name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return work(**inputs)
+
+    monkeypatch.setattr(optimisation.optimise, "fn", interrupted)
+    command = ["evaluate", "in", "--out", "ev", "--methods", "yang", "--settings", settings, "--quiet"]
+    assert cli.run(command) == 130
+    assert "to go on: pst resume ev" in capfd.readouterr().err
+    assert cli.run(["resume", "ev", "--quiet"]) == 0
+    assert len(calls) == 9  # of two pairs with four stages each, one was begun twice
+    assert scores(tmp_path / "ev")["yang", "p1"]["ssim"] is not None
+
+
+def test_a_lost_server_is_replaced(tmp_path, source, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    settings, work, calls = str(settings_file(tmp_path)), measuring.measure.fn, []
+
+    @functools.wraps(work)
+    def cut_off(**inputs):
+        calls.append(inputs)
+        if len(calls) == 2:
+            raise httpx.ConnectError("All connection attempts failed")
+        return work(**inputs)
+
+    ended = []
+    monkeypatch.setattr(measuring.measure, "fn", cut_off)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    command = ["evaluate", "in", "--out", "ev", "--methods", "reinhard", "--settings", settings, "--quiet"]
+    assert cli.run(command) == 0 and ended == [0]
+    assert "Prefect's server went away" in capfd.readouterr().err
+    assert len(calls) == 5  # of four measures one was cut off
