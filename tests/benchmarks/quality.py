@@ -16,50 +16,24 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from pst_core import Config, stylize
-from pst_core.encoder import deepest_layer, make_encoder
 from pst_core.image_writing import write_image
 from pst_core.images import read_photograph
-from pst_core.losses import regional_gram
-from pst_core.pipeline import Result
+from pst_core.pipeline import Result, open_encoder
 from pst_core.quality.distances import color_distance, structural_similarity
-from pst_core.targets import layers_of, mask_pyramid
-from pst_core.weights import load_weights
+from pst_core.quality.grams import gram_distance
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 
 
-def gram_distance(image: np.ndarray, style: np.ndarray, result: Result) -> float:
-    """Relative distance of regional Grams, averaged over layers and matched regions, by the run's encoder."""
-    config = result.config
-    weights = load_weights(config.weights, deepest_layer(layers_of(config)), config.weights_convention)
-    encoder = make_encoder(weights, layers_of(config), torch.float32, torch.device("cpu"))
-    sides = []
-    for pixels, labels in ((image, result.regions.content), (style, result.regions.style)):
-        masks = torch.stack(
-            [torch.from_numpy(labels == region).float() for region in range(result.regions.count)]
-        )
-        with torch.no_grad():
-            features = encoder(torch.from_numpy(np.ascontiguousarray(pixels))[None])
-        pyramid = mask_pyramid(masks, features)
-        sides.append(
-            {
-                layer: regional_gram(features[layer].flatten(1), pyramid[layer])
-                for layer in config.style_layers
-            }
-        )
-    matched = torch.from_numpy(result.regions.matched)
-    relative = [
-        ((sides[0][layer] - there).square().sum((1, 2)) / there.square().sum((1, 2)).clamp_min(1e-12))[
-            matched
-        ].mean()
-        for layer, there in sides[1].items()
-    ]
-    return float(torch.stack(relative).mean())
+def gram_of(image: np.ndarray, style: np.ndarray, result: Result) -> float:
+    """Regional Gram distance by the run's weights, in float32 on the CPU."""
+    config = result.config.model_copy(update={"device": "cpu", "precision": "float32"})
+    _, encoder = open_encoder(config)
+    return gram_distance(image, style, result.regions, encoder, tuple(config.style_layers))
 
 
 def scores(image: np.ndarray, result: Result, with_gram: bool) -> tuple[float, float, float]:
@@ -68,7 +42,7 @@ def scores(image: np.ndarray, result: Result, with_gram: bool) -> tuple[float, f
     return (
         structural_similarity(image, content),
         color_distance(image, style, regions.content, regions.style, matched=regions.matched),
-        gram_distance(image, style, result) if with_gram else float("nan"),
+        gram_of(image, style, result) if with_gram else float("nan"),
     )
 
 
