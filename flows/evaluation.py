@@ -86,6 +86,11 @@ class EvaluationOrder(BaseModel):
             settings={**recipe, **self.settings, "method": method},
         )  # fmt: skip
 
+    def config_of(self, pair: Pair) -> Config:
+        """What decides a pair's regions, whichever method is measured over them."""
+        settings = {**self.settings, **pair.settings}
+        return Config.make(settings.pop("preset", self.preset), **settings)
+
     @field_validator("methods", "pairs")
     @classmethod
     def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -126,6 +131,7 @@ def check_evaluation(order: EvaluationOrder) -> tuple[Pair, ...]:
     pairs = _chosen(find_pairs(
         order.source, pairing=order.pairing, allow_outside=order.allow_outside, out=order.out,
     ), order.pairs)  # fmt: skip
+    _refuse_named_methods(pairs)
     for folder in order.external.values():
         find_pictures(folder, [pair.name for pair in pairs])
     for crop in order.crops:
@@ -133,6 +139,16 @@ def check_evaluation(order: EvaluationOrder) -> tuple[Pair, ...]:
     ModelFiles.at(order.quality_models)
     check_writable(order.out)
     return pairs
+
+
+def _refuse_named_methods(pairs: tuple[Pair, ...]) -> None:
+    """A pair's own method would stand in the table under every other one's name."""
+    for pair in pairs:
+        if "method" in pair.settings:
+            raise PairingError(
+                f"{pair.name!r} of the manifest names the method {pair.settings['method']!r}, but an "
+                "evaluation runs all of its own over every pair: leave that column out."
+            )
 
 
 def _chosen(pairs: tuple[Pair, ...], names: Sequence[str]) -> tuple[Pair, ...]:
@@ -306,14 +322,15 @@ def _measured(
             raise ServerLost(str(error)) from error
         return subject.without_measures(explain_failure(error)[0])
     return Measured(
-        pair=subject.pair.name, method=subject.method, values=measures.values, reasons=measures.reasons
-    )
+        pair=subject.pair.name, method=subject.method, values=measures.values, reasons=measures.reasons,
+        models=measures.models,
+    )  # fmt: skip
 
 
 def _measure(pair: Pair, picture: Path, order: EvaluationOrder, prober: Prober) -> Measures:
     roles = ("content", "style", "content_map", "style_map")
     files = InputFiles(**{role: prober(path) for role in roles if (path := getattr(pair, role)) is not None})
-    config = Config.make(order.preset, **order.settings)
+    config = order.config_of(pair)
     network = Network.of(config)
     found = _found_or_made(
         segment, files=files, settings=settings_that_matter(config, files),
@@ -357,7 +374,8 @@ def _facts(order: EvaluationOrder) -> dict[str, str]:
 
 
 def _save(order: EvaluationOrder) -> None:
-    places = {"source": order.source.absolute(), "out": order.out.absolute()}
+    models = order.quality_models.absolute() if order.quality_models else None
+    places = {"source": order.source.absolute(), "out": order.out.absolute(), "quality_models": models}
     external = {name: folder.absolute() for name, folder in order.external.items()}
     saved = order.model_copy(update=places | {"external": external}).model_dump(mode="json")
     text = json.dumps({"program": PROGRAM} | saved, indent=2) + "\n"

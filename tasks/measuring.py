@@ -38,6 +38,9 @@ def measure(
     return Measures(
         values=values,
         reasons=reasons,
-        models={"brisque": loaded.brisque.name, "niqe": loaded.niqe.name},
-        weights=f"{weights.name}, sha256 {weights.sha256[:12]}",
+        models={
+            "brisque": loaded.brisque.name,
+            "niqe": loaded.niqe.name,
+            "gram_distance": f"{weights.name}, sha256 {weights.sha256[:12]}",
+        },
     )

@@ -124,12 +124,9 @@ class Measures(_Result):
     reasons : dict
         Measure -> why there is none.
     models : dict
-        ``brisque`` and ``niqe`` -> name of the model.
-    weights : str
-        Network behind the Gram distance.
+        ``brisque`` and ``niqe`` -> name of the model; ``gram_distance`` -> the network's weights.
     """
 
     values: dict[str, float | None]
     reasons: dict[str, str]
     models: dict[str, str]
-    weights: str

@@ -20,6 +20,7 @@ from pst_core.config import Config
 from pst_core.errors import ConfigError, PstError
 from pst_core.methods import METHODS
 from pst_core.quality.distances import structural_similarity
+from pst_core.quality.models import load_quality_models
 from pst_core.steps import plan_stages
 from tasks import measuring, optimisation
 
@@ -264,3 +265,50 @@ def test_a_lost_server_is_replaced(tmp_path, source, monkeypatch, capfd):
     assert cli.run(command) == 0 and ended == [0]
     assert "Prefect's server went away" in capfd.readouterr().err
     assert len(calls) == 5  # of four measures one was cut off
+
+
+ROLES = {"content": "content", "style": "style", "content_map": "content_maps", "style_map": "style_maps"}
+
+
+def manifest(source, **settings):
+    row = {"name": "p0"} | {role: f"{folder}/p0.png" for role, folder in ROLES.items()}
+    path = source / "pairs.jsonl"
+    path.write_text(json.dumps(row | settings) + "\n")
+    return path
+
+
+def test_a_manifest_cannot_name_methods_for_an_evaluation(tmp_path, source):
+    with pytest.raises(
+        PairingError, match=r"'p0' of the manifest names the method 'luan'.*leave that column out"
+    ):
+        check_evaluation(order(manifest(source, method="luan"), tmp_path / "out"))
+
+
+def test_a_result_is_measured_over_its_pairs_own_regions(tmp_path, source):
+    found = {}
+    for regions in (1, 2):
+        out = tmp_path / str(regions)
+        run_evaluation(order(manifest(source, regions=regions), out, methods=("reinhard",)))
+        found[regions] = scores(out)["content", "p0"]["color_distance"]
+    assert abs(found[1] - found[2]) > 1e-3  # the colours of one region are not those of two
+
+
+def test_every_row_of_scores_names_its_models(tmp_path, source):
+    run_evaluation(order(source, tmp_path / "out", methods=("reinhard",)))
+    models = load_quality_models()
+    for row in scores(tmp_path / "out").values():
+        named = dict(row["models"])
+        assert (named["brisque"], named["niqe"]) == (models.brisque.name, models.niqe.name)
+        assert "untrained" in named["gram_distance"]
+
+
+def test_an_evaluation_can_be_resumed_from_another_folder(tmp_path, source, monkeypatch, capfd):
+    (tmp_path / "here" / "models").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    settings = str(settings_file(tmp_path))
+    chosen = ["--methods", "reinhard", "--quality-models", "models", "--settings", settings]
+    command = ["evaluate", str(source), "--out", str(tmp_path / "ev"), *chosen, "--quiet"]
+    shutil.copy(Path(__file__).parents[1] / "data" / "models" / "niqe.json", "models")
+    assert cli.run(command) == 0
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["resume", str(tmp_path / "ev"), "--quiet"]) == 0

@@ -80,6 +80,8 @@ class Measured(BaseModel):
         Metric -> value. A metric that is left out, or is no finite number, has none (None).
     reasons : dict
         Metric -> why it has no value; every metric without one has a reason.
+    models : dict
+        Metric -> the model or the network that it was measured with, where it takes one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,6 +90,7 @@ class Measured(BaseModel):
     method: str
     values: dict[str, float | None]
     reasons: dict[str, str] = {}
+    models: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _complete(self) -> "Measured":
@@ -304,15 +307,17 @@ def to_parquet(table: Table) -> bytes:
 
 
 def rows_to_parquet(rows: Sequence[Measured]) -> bytes:
-    """Write what was measured: a row for each pair and method, a column for each metric, and the reasons."""
+    """Write what was measured: a row a pair and method, a column a metric, reasons and models."""
     import pyarrow as pa
 
+    texts = pa.map_(pa.string(), pa.string())
     schema = pa.schema([
         ("pair", pa.string()), ("method", pa.string()), *((metric.key, pa.float64()) for metric in METRICS),
-        ("reasons", pa.map_(pa.string(), pa.string())),
+        ("reasons", texts), ("models", texts),
     ])  # fmt: skip
     return _parquet(schema, [
-        {"pair": row.pair, "method": row.method, **row.values, "reasons": list(row.reasons.items())}
+        {"pair": row.pair, "method": row.method, **row.values, "reasons": list(row.reasons.items()),
+         "models": list(row.models.items())}
         for row in rows
     ])  # fmt: skip
 
