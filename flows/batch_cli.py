@@ -56,19 +56,21 @@ def run_anywhere(watcher: BatchWatcher, out: Path, run: Callable[[], Ran]) -> tu
     run
         Called again on a server of our own if the first one was lost; what is finished is found done.
     """
-    with watcher, watched_by(watcher), ExitStack() as stack:
-        try:
-            watcher.server_found(stack.enter_context(prefect_server()))
-            return run(), False
-        except Exception as error:
-            if not _lost_server(error):
-                raise
-            print(LOST, file=sys.stderr)
-            watcher.server_found(stack.enter_context(prefect_server(own=True)))
-            return run(), True
-        except BaseException:  # a signal
+    try:
+        with watcher, watched_by(watcher), ExitStack() as stack:
+            try:
+                watcher.server_found(stack.enter_context(prefect_server()))
+                return run(), False
+            except Exception as error:
+                if not _lost_server(error):
+                    raise
+                print(LOST, file=sys.stderr)
+                watcher.server_found(stack.enter_context(prefect_server(own=True)))
+                return run(), True
+    except BaseException as error:
+        if not isinstance(error, Exception):  # a signal, be it during the second run
             print(f"What is finished is kept; to go on: pst resume {out}", file=sys.stderr)
-            raise
+        raise
 
 
 def ended(status: int, *, server_lost: bool) -> int:
