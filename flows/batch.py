@@ -12,22 +12,22 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict
 
-from flows.batch_display import describe
-from flows.failures import explain_failure
-from flows.gallery import write_gallery
-from flows.interrupts import deferring_signals
-from flows.outcomes import PairOutcome, Summary, write_outcomes
-from flows.pages import draw_sheet, show_batch
+from flows.display.batch import describe
+from flows.display.pages import draw_sheet, show_batch
+from flows.display.watching import watcher
+from flows.orders.planning import OnConflict, PairOrder, Prober, plan_pair
 from flows.pair import describe_outcome, find_made, republish, stylize_pair
-from flows.pairing import Pair, Pairing, find_pairs
-from flows.planning import OnConflict, PairOrder, Prober, plan_pair
-from flows.publication import choose_folder
-from flows.watching import watcher
-from pst_core.config import PresetName
+from flows.pairs.find import Pair, Pairing, find_pairs
+from flows.results.gallery import write_gallery
+from flows.results.outcomes import PairOutcome, Summary, write_outcomes
+from flows.results.publication import choose_folder
+from flows.runtime.failures import explain_failure
+from flows.runtime.interrupts import deferring_signals
 from pst_core.files import check_writable, write_bytes_atomically
-from pst_core.overrides import Overrides, overrides_of, settings_of
 from pst_core.report import PROGRAM
-from pst_core.store import StoreMiss, open_store
+from pst_core.settings.config import PresetName
+from pst_core.settings.overrides import Overrides, overrides_of, settings_of
+from pst_core.store.store import StoreMiss, open_store
 
 __all__ = [
     "ORDER",

@@ -16,27 +16,27 @@ from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flows.batch import BatchOrder, ServerLost, is_server_loss, run_orders
-from flows.evaluation_drawing import CONTENT, Subject, draw_evaluation
-from flows.external import find_pictures
-from flows.failures import explain_failure
-from flows.interrupts import deferring_signals
-from flows.outcomes import Summary
-from flows.pairing import Pair, Pairing, PairingError, find_pairs
-from flows.planning import Prober
-from flows.publication import RESULT
-from flows.watching import watcher
-from pst_core.config import Config, PresetName
+from flows.comparing.drawing import CONTENT, Subject, draw_evaluation
+from flows.display.watching import watcher
+from flows.orders.planning import Prober
+from flows.pairs.elsewhere import find_pictures
+from flows.pairs.find import Pair, Pairing, PairingError, find_pairs
+from flows.results.outcomes import Summary
+from flows.results.publication import RESULT
+from flows.runtime.failures import explain_failure
+from flows.runtime.interrupts import deferring_signals
 from pst_core.errors import ConfigError
 from pst_core.evaluation.crops import parse_crop
 from pst_core.evaluation.table import Measured
 from pst_core.files import check_writable, write_bytes_atomically
-from pst_core.input_files import InputFiles
-from pst_core.methods import COMPARED, METHODS, MethodName
-from pst_core.network import Network
-from pst_core.overrides import Overrides, overrides_of, settings_of
+from pst_core.images.input_files import InputFiles
+from pst_core.network.identity import Network
 from pst_core.quality.model_files import ModelFiles
 from pst_core.report import PROGRAM
-from pst_core.store import StoreMiss, open_store
+from pst_core.settings.config import Config, PresetName
+from pst_core.settings.methods import COMPARED, METHODS, MethodName
+from pst_core.settings.overrides import Overrides, overrides_of, settings_of
+from pst_core.store.store import StoreMiss, open_store
 from tasks.keys import key_of
 from tasks.measuring import measure
 from tasks.records import keep_results_in_store, look_up

@@ -8,17 +8,17 @@ from typing import Any
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from flows.interrupts import deferring_signals
-from flows.outcomes import PairOutcome
-from flows.pages import ProgressPage, show_pair
-from flows.planning import OnConflict, PairOrder, Plan, plan_pair
-from flows.publication import choose_folder, notes_on, publish
-from flows.watching import watcher
-from pst_core.config import Config, PresetName
+from flows.display.pages import ProgressPage, show_pair
+from flows.display.watching import watcher
+from flows.orders.planning import OnConflict, PairOrder, Plan, plan_pair
+from flows.results.outcomes import PairOutcome
+from flows.results.publication import choose_folder, notes_on, publish
+from flows.runtime.interrupts import deferring_signals
 from pst_core.faults import is_out_of_memory
-from pst_core.overrides import Overrides, settings_of
-from pst_core.steps import Stage, cheaper_plan, plan_stages
-from pst_core.store import Receipt, StoreMiss, open_store
+from pst_core.pipeline.walk import Stage, cheaper_plan, plan_stages
+from pst_core.settings.config import Config, PresetName
+from pst_core.settings.overrides import Overrides, settings_of
+from pst_core.store.store import Receipt, StoreMiss, open_store
 from tasks.pair import Made, make_pair, pair_key
 from tasks.progress import listening
 from tasks.records import keep_results_in_store

@@ -123,8 +123,8 @@ def _disk() -> Finding:
 def _device() -> Finding:
     import torch
 
-    from pst_core.encoder import has_fast_bfloat16, pick_device
     from pst_core.machine import describe_device
+    from pst_core.network.encoder import has_fast_bfloat16, pick_device
 
     device = pick_device("auto")
     names = [describe_device(device)]
@@ -137,8 +137,8 @@ def _device() -> Finding:
 
 
 def _weights() -> Finding:
-    from pst_core.network import ENVIRONMENT, find_weights
-    from pst_core.weights import load_weights
+    from pst_core.network.identity import ENVIRONMENT, find_weights
+    from pst_core.network.weights import load_weights
 
     if find_weights(None) == "torchvision":
         return _torchvision_weights()
@@ -153,7 +153,7 @@ def _torchvision_weights() -> Finding:
     import torch
     from torchvision.models import VGG19_Weights
 
-    from pst_core.network import WAYS_OUT
+    from pst_core.network.identity import WAYS_OUT
 
     address = str(VGG19_Weights.IMAGENET1K_V1.url)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(address).name
@@ -180,8 +180,8 @@ def _unreachable(address: str) -> str:
 
 
 def _deeplab() -> Finding:
-    from pst_core.network import DEEPLAB_ENVIRONMENT as ENVIRONMENT
-    from pst_core.network import DEEPLAB_WAYS_OUT as WAYS_OUT
+    from pst_core.network.identity import DEEPLAB_ENVIRONMENT as ENVIRONMENT
+    from pst_core.network.identity import DEEPLAB_WAYS_OUT as WAYS_OUT
 
     source = os.environ.get(ENVIRONMENT)
     if not source:

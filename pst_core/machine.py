@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import torch
 
-from pst_core.encoder import pick_device
 from pst_core.errors import ConfigError
+from pst_core.network.encoder import pick_device
 
 __all__ = ["check_device", "describe_device", "peak_memory", "reproducible"]
 

@@ -11,15 +11,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pst_core.config import Config
+from pst_core.pipeline.walk import Stage
 from pst_core.provenance import versions
-from pst_core.steps import Stage
+from pst_core.settings.config import Config
 
 if TYPE_CHECKING:
-    from pst_core.pipeline import Result, StageTrace
-    from pst_core.regions import Regions
-    from pst_core.solver import Evaluation
-    from pst_core.weights import Weights
+    from pst_core.network.weights import Weights
+    from pst_core.optimisation.solver import Evaluation
+    from pst_core.pipeline.steps import Result, StageTrace
+    from pst_core.regions.maps import Regions
 
 __all__ = [
     "FORMAT", "PROGRAM", "ROLES", "Facts", "Order", "build_recipe", "build_report", "describe_regions",
@@ -245,8 +245,8 @@ def read_trace(table: bytes, stages: Sequence[Stage]) -> list["StageTrace"]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    from pst_core.pipeline import StageTrace
-    from pst_core.solver import Evaluation
+    from pst_core.optimisation.solver import Evaluation
+    from pst_core.pipeline.steps import StageTrace
 
     rows = parquet.read_table(pa.BufferReader(table)).to_pylist()
     return [

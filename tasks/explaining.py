@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from pst_core.steps import Stage
-from pst_core.store import Reference, open_store
+from pst_core.pipeline.walk import Stage
+from pst_core.store.store import Reference, open_store
 from tasks.results import Explained
 from tasks.unit import unit
 
@@ -13,8 +13,8 @@ __all__ = ["explain"]
 @unit("explain", run_name="report")
 def explain(stages: Sequence[Stage], losses: Sequence[Reference], regions: Reference) -> Explained:
     """Join the stages' losses, draw their curve, and draw the regions of both photographs."""
-    from pst_core.artifacts import unpack_regions
     from pst_core.pictures import draw_losses, draw_regions
+    from pst_core.pipeline.artifacts import unpack_regions
     from pst_core.report import join_losses, read_trace, summarise_losses
 
     store = open_store()

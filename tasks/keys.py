@@ -10,13 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pst_core.config import Config
-from pst_core.input_files import InputFile, InputFiles
-from pst_core.network import Network
+from pst_core.images.input_files import InputFile, InputFiles
+from pst_core.network.identity import Network
+from pst_core.pipeline.walk import Stage
 from pst_core.provenance import code_version, versions
 from pst_core.quality.model_files import ModelFiles
-from pst_core.steps import Stage
-from pst_core.store import Reference
+from pst_core.settings.config import Config
+from pst_core.store.store import Reference
 
 __all__ = ["canonical", "key_of"]
 

@@ -1,10 +1,10 @@
 """Every measure of one result: the paper's Table 1 is made of these."""
 
-from pst_core.config import Config
-from pst_core.input_files import InputFile
-from pst_core.network import Network
+from pst_core.images.input_files import InputFile
+from pst_core.network.identity import Network
 from pst_core.quality.model_files import ModelFiles
-from pst_core.store import Reference, open_store
+from pst_core.settings.config import Config
+from pst_core.store.store import Reference, open_store
 from tasks.results import Measures
 from tasks.unit import unit
 
@@ -21,9 +21,9 @@ def measure(
     network: Network,
 ) -> Measures:
     """Measure a picture, whoever made it, against its content and its style."""
-    from pst_core.artifacts import unpack_regions
     from pst_core.machine import reproducible
-    from pst_core.pipeline import open_encoder
+    from pst_core.pipeline.artifacts import unpack_regions
+    from pst_core.pipeline.steps import open_encoder
     from pst_core.quality.measures import Subject, fit_to, measure_result
     from pst_core.quality.models import load_quality_models
 

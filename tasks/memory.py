@@ -7,7 +7,7 @@ __all__ = ["free_device", "runs_on_gpu"]
 
 def runs_on_gpu(device: str) -> bool:
     """Whether a setting ``device`` means a GPU on this machine."""
-    from pst_core.encoder import pick_device
+    from pst_core.network.encoder import pick_device
 
     return pick_device(device).type != "cpu"
 

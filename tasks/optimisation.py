@@ -1,9 +1,9 @@
 """One optimisation stage: equation (1) in a global, equation (2) in a regional one."""
 
-from pst_core.config import Config
-from pst_core.network import Network
-from pst_core.steps import Stage
-from pst_core.store import Reference, open_store
+from pst_core.network.identity import Network
+from pst_core.pipeline.walk import Stage
+from pst_core.settings.config import Config
+from pst_core.store.store import Reference, open_store
 from tasks.progress import tell
 from tasks.results import Optimised
 from tasks.unit import unit
@@ -22,9 +22,9 @@ def optimise(
     image: Reference, stage: Stage, targets: Reference, settings: Config, network: Network
 ) -> Optimised:
     """Minimise the stage's loss over the image; called directly, so that a cancellation reaches it."""
-    from pst_core.artifacts import pack_image, unpack_image, unpack_targets
     from pst_core.machine import reproducible
-    from pst_core.pipeline import StageTrace, open_encoder, run_stage
+    from pst_core.pipeline.artifacts import pack_image, unpack_image, unpack_targets
+    from pst_core.pipeline.steps import StageTrace, open_encoder, run_stage
     from pst_core.report import losses_table
 
     store, config = open_store(), network.within(settings)

@@ -6,12 +6,12 @@ from typing import Any
 from prefect import Task
 from pydantic import BaseModel, ConfigDict
 
-from pst_core.config import Config
-from pst_core.input_files import InputFiles
-from pst_core.network import Network
+from pst_core.images.input_files import InputFiles
+from pst_core.network.identity import Network
+from pst_core.pipeline.walk import Stage, plan_stages, walk, working_sizes
 from pst_core.quality.model_files import ModelFiles
-from pst_core.steps import Stage, plan_stages, walk, working_sizes
-from pst_core.store import Reference
+from pst_core.settings.config import Config
+from pst_core.store.store import Reference
 from tasks import filtering, optimisation, precomputation, rendering, starting
 from tasks.explaining import explain
 from tasks.filtering import filter_image
@@ -41,7 +41,7 @@ class Made(BaseModel):
 
 
 class _Steps:
-    """`pst_core.steps.Steps` over tasks and references."""
+    """`pst_core.pipeline.walk.Steps` over tasks and references."""
 
     def __init__(self, files: InputFiles, config: Config, network: Network, run: Callable[..., Any]) -> None:
         self.files, self.config, self.network, self.run = files, config, network, run

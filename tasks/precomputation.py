@@ -1,9 +1,9 @@
 """Feature precomputation: what stays fixed while the image changes (paper, equations 1 and 2)."""
 
-from pst_core.config import Config
-from pst_core.input_files import InputFile
-from pst_core.network import Network
-from pst_core.store import Reference, open_store
+from pst_core.images.input_files import InputFile
+from pst_core.network.identity import Network
+from pst_core.settings.config import Config
+from pst_core.store.store import Reference, open_store
 from tasks.results import Precomputed
 from tasks.unit import unit
 
@@ -26,11 +26,11 @@ def precompute(
     network: Network,
 ) -> Precomputed:
     """Bring the pair to its working size and compute its targets, unless no stage will ask for them."""
-    from pst_core.artifacts import pack_targets, pack_working_pair, unpack_regions
     from pst_core.machine import describe_device, reproducible
-    from pst_core.pipeline import open_encoder, prepare, targets_of
+    from pst_core.optimisation.targets import NO_TARGETS
+    from pst_core.pipeline.artifacts import pack_targets, pack_working_pair, unpack_regions
+    from pst_core.pipeline.steps import open_encoder, prepare, targets_of
     from pst_core.report import describe_weights
-    from pst_core.targets import NO_TARGETS
 
     store, config = open_store(), network.within(settings)
     with reproducible():

@@ -1,8 +1,8 @@
 """The closing colour match and full resolution."""
 
-from pst_core.config import Config
-from pst_core.input_files import InputFile
-from pst_core.store import Reference, open_store
+from pst_core.images.input_files import InputFile
+from pst_core.settings.config import Config
+from pst_core.store.store import Reference, open_store
 from tasks.results import Rendered
 from tasks.unit import unit
 
@@ -17,10 +17,10 @@ SETTINGS = (
 @unit("render", run_name="full resolution")
 def render(image: Reference, working: Reference, content: InputFile, settings: Config) -> Rendered:
     """Bring the last image to the content's full size and encode it, without any file's name in it."""
-    from pst_core import finish
-    from pst_core.artifacts import unpack_image, unpack_working_pair
-    from pst_core.image_writing import encode_png
+    from pst_core.images.writing import encode_png
     from pst_core.machine import check_device
+    from pst_core.pipeline import finish
+    from pst_core.pipeline.artifacts import unpack_image, unpack_working_pair
 
     store, device = open_store(), check_device(settings.device)
     photograph = content.photograph()

@@ -1,8 +1,8 @@
 """How good a result is: structure kept, colours reached; and how it looks, small."""
 
-from pst_core.input_files import InputFile
+from pst_core.images.input_files import InputFile
 from pst_core.quality.model_files import ModelFiles
-from pst_core.store import Reference, open_store
+from pst_core.store.store import Reference, open_store
 from tasks.results import Previews, Scored, Scores
 from tasks.unit import unit
 
@@ -17,9 +17,9 @@ def score(
     picture: Reference, content: InputFile, style: InputFile, regions: Reference, models: ModelFiles
 ) -> Scored:
     """Measure a finished picture against both photographs, and by itself."""
-    from pst_core.artifacts import unpack_regions
-    from pst_core.images import read_photograph
+    from pst_core.images.reading import read_photograph
     from pst_core.pictures import thumbnail
+    from pst_core.pipeline.artifacts import unpack_regions
     from pst_core.quality.models import load_quality_models
     from pst_core.quality.scores import score_naturalness, score_result
 

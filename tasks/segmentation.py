@@ -1,9 +1,9 @@
 """Segmentation clustering (paper, section 3): one k-means over both maps, or regions found without maps."""
 
-from pst_core.config import Config
-from pst_core.input_files import InputFiles
-from pst_core.network import Network
-from pst_core.store import open_store
+from pst_core.images.input_files import InputFiles
+from pst_core.network.identity import Network
+from pst_core.settings.config import Config
+from pst_core.store.store import open_store
 from tasks.results import Segmented
 from tasks.unit import unit
 
@@ -21,9 +21,9 @@ def settings_that_matter(config: Config, files: InputFiles) -> Config:
 @unit("segment", run_name="regions")
 def segment(files: InputFiles, settings: Config, network: Network | None) -> Segmented:
     """Find the regions of both photographs; `network` is None where maps make it needless."""
-    from pst_core.artifacts import pack_regions
     from pst_core.machine import reproducible
-    from pst_core.pipeline import find_regions, open_encoder
+    from pst_core.pipeline.artifacts import pack_regions
+    from pst_core.pipeline.steps import find_regions, open_encoder
     from pst_core.report import describe_regions
 
     inputs = files.load()

@@ -1,7 +1,7 @@
 """Photographs and maps brought to an evaluation's size, before anything else is done with them."""
 
-from pst_core.input_files import InputFile
-from pst_core.store import Reference, open_store
+from pst_core.images.input_files import InputFile
+from pst_core.store.store import Reference, open_store
 from tasks.unit import unit
 
 __all__ = ["shrink", "shrink_map"]
@@ -10,7 +10,7 @@ __all__ = ["shrink", "shrink_map"]
 @unit("shrink", run_name="photograph to {side} px")
 def shrink(photograph: InputFile, side: int) -> Reference:
     """Shrink a photograph to a long side; it is never enlarged."""
-    from pst_core.shrinking import shrink_photograph
+    from pst_core.images.shrinking import shrink_photograph
 
     return open_store().put(shrink_photograph(photograph.path, side), "photograph", ".png")
 
@@ -18,6 +18,6 @@ def shrink(photograph: InputFile, side: int) -> Reference:
 @unit("shrink-map", run_name="map to {width}x{height}")
 def shrink_map(semantic_map: InputFile, width: int, height: int) -> Reference:
     """Bring a semantic map to its photograph's size, without new colours."""
-    from pst_core import shrinking
+    from pst_core.images import shrinking
 
     return open_store().put(shrinking.shrink_map(semantic_map.path, (width, height)), "map", ".png")

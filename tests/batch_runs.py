@@ -22,7 +22,7 @@ QUICK = {
 # Runs the command line with every unit of work noted as it begins: what is noted twice was done twice.
 DRIVER = """
 import functools, os, sys
-from flows.prefect_server import prepare_environment
+from flows.runtime.server import prepare_environment
 prepare_environment()
 from tasks import explaining, filtering, optimisation, precomputation
 from tasks import rendering, scoring, segmentation, starting
@@ -39,7 +39,7 @@ for unit in (segmentation.segment, precomputation.precompute, starting.start, st
              optimisation.optimise, filtering.filter_image, rendering.render, scoring.score,
              explaining.explain):
     noted(unit)
-from flows.cli import main
+from flows.cli.app import main
 main()
 """
 

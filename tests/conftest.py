@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from flows.prefect_server import prepare_environment
-from pst_core.encoder import Encoder
-from pst_core.weights import load_weights
+from flows.runtime.server import prepare_environment
+from pst_core.network.encoder import Encoder
+from pst_core.network.weights import load_weights
 
 # Pictures here are so small that threads would mostly wait for one another.
 torch.set_num_threads(1)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from pst_core.errors import ConfigError
-from pst_core.methods import METHODS
+from pst_core.settings.methods import METHODS
 
 __all__ = [
     "CONTENT_METHOD", "METRICS", "NONE", "PUBLISHED", "Cell", "Measured", "Metric", "Statistics", "Table",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pst_core.errors import ImageError, PstError
-from pst_core.images import read_photograph
+from pst_core.images.reading import read_photograph
 from pst_core.quality.brisque import brisque_features
 from pst_core.quality.models import write_model
 from pst_core.quality.niqe import patch_features

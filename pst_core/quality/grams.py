@@ -5,11 +5,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pst_core.encoder import Encoder
 from pst_core.errors import PstError
-from pst_core.losses import regional_gram
-from pst_core.regions import Labels, Regions
-from pst_core.targets import mask_pyramid
+from pst_core.network.encoder import Encoder
+from pst_core.optimisation.losses import regional_gram
+from pst_core.optimisation.targets import mask_pyramid
+from pst_core.regions.maps import Labels, Regions
 
 __all__ = ["gram_distance"]
 

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pst_core.encoder import Encoder
 from pst_core.errors import PstError
+from pst_core.network.encoder import Encoder
 from pst_core.quality.brisque import brisque
 from pst_core.quality.distances import color_distance, structural_similarity
 from pst_core.quality.grams import gram_distance
 from pst_core.quality.models import QualityModels
 from pst_core.quality.niqe import niqe
-from pst_core.regions import Regions
+from pst_core.regions.maps import Regions
 
 __all__ = ["Subject", "fit_to", "measure_result"]
 

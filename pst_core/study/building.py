@@ -137,7 +137,7 @@ def _read(method: str, path: Path) -> _Result:
     import numpy as np
     from PIL import Image
 
-    from pst_core.images import read_photograph
+    from pst_core.images.reading import read_photograph
 
     photograph = read_photograph(path)
     pixels = np.moveaxis(np.rint(photograph.pixels * 255).astype(np.uint8), 0, -1)

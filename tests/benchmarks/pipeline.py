@@ -22,7 +22,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from batch_runs import make_folder, settings_file
 
-from flows.prefect_server import prefect_server
+from flows.runtime.server import prefect_server
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"content": ("input", "in"), "style": ("style", "tar"), "content_map": ("segmentation", "in"),
@@ -72,7 +72,7 @@ def run(
     """Run the command line in a process of its own; seconds it took."""
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from flows.cli.app import main; main()", *arguments],
         env=os.environ | environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     if watch is not None:

@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 
 from pst_core import Config, stylize
-from pst_core.image_writing import write_image
-from pst_core.images import read_photograph
-from pst_core.pipeline import Result, open_encoder
+from pst_core.images.reading import read_photograph
+from pst_core.images.writing import write_image
+from pst_core.pipeline.steps import Result, open_encoder
 from pst_core.quality.distances import color_distance, structural_similarity
 from pst_core.quality.grams import gram_distance
 

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from scipy.stats import spearmanr
 
-from pst_core.images import read_photograph
+from pst_core.images.reading import read_photograph
 from pst_core.quality.brisque import brisque
 from pst_core.quality.fitting import blurred, compressed, eight_bits
 from pst_core.quality.models import QualityModels, load_quality_models

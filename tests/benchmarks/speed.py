@@ -23,12 +23,12 @@ import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
 from pst_core import Config
-from pst_core.encoder import make_encoder, pick_device, pick_dtype
-from pst_core.images import read_photograph
-from pst_core.inputs import load_inputs
-from pst_core.pipeline import find_regions, prepare, targets_of
-from pst_core.targets import global_losses, layers_of, regional_losses
-from pst_core.weights import CONVOLUTIONS, load_weights
+from pst_core.images.inputs import load_inputs
+from pst_core.images.reading import read_photograph
+from pst_core.network.encoder import make_encoder, pick_device, pick_dtype
+from pst_core.network.weights import CONVOLUTIONS, load_weights
+from pst_core.optimisation.targets import global_losses, layers_of, regional_losses
+from pst_core.pipeline.steps import find_regions, prepare, targets_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
@@ -36,7 +36,7 @@ FILES = (("input", "in"), ("style", "tar"), ("segmentation", "in"), ("segmentati
 CHILD = """
 import resource, sys
 from pst_core import Config, stylize
-from pst_core.image_writing import write_image
+from pst_core.images.writing import write_image
 *paths, weights, out = sys.argv[1:]
 result = stylize(*paths, config=Config(weights=weights, device="{device}"))
 write_image(out, result.image, overwrite=True)

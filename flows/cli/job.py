@@ -1,0 +1,330 @@
+"""One picture from the command line: everything checked before the work, everything written after it."""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from flows.cli.options import Choice
+from flows.display.picture import choose_display, emit
+from flows.runtime.failures import uninterrupted
+from pst_core.errors import ImageError, OutputError, WeightsError
+from pst_core.report import (
+    PROGRAM,
+    Facts,
+    Order,
+    build_recipe,
+    build_report,
+    losses_path,
+    losses_table,
+    report_path,
+    run_figures,
+)
+
+if TYPE_CHECKING:
+    from pst_core.images.reading import Photograph, SemanticMap
+    from pst_core.pipeline.steps import Result
+
+__all__ = ["Expected", "Job", "Outcome", "run_job"]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a recipe says its result was made with.
+
+    Attributes
+    ----------
+    hashes : mapping
+        Role -> sha256 of the file's bytes.
+    weights, dtype, device : str
+        The weights' sha256, the network's arithmetic, and the machine's device.
+    versions : mapping
+        Library -> version.
+    """
+
+    hashes: Mapping[str, str]
+    weights: str
+    dtype: str
+    device: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to make.
+
+    Attributes
+    ----------
+    paths : mapping
+        Role (``content``, ``style``, ``content_map``, ``style_map``, ``start``) -> file.
+    output : Path
+    choice : Choice
+        The settings.
+    overwrite, quiet, as_json, with_recipe, with_report : bool
+    expected : Expected, optional
+        Set where a result is made again.
+    protected : tuple of Path
+        Files besides the inputs that must not become the output.
+    """
+
+    paths: Mapping[str, Path]
+    output: Path
+    choice: Choice
+    overwrite: bool = False
+    quiet: bool = False
+    as_json: bool = False
+    with_recipe: bool = True
+    with_report: bool = True
+    expected: Expected | None = None
+    protected: tuple[Path, ...] = ()
+
+    @property
+    def targets(self) -> tuple[Path, ...]:
+        """Every file that will be written, the picture first."""
+        sides = (report_path(self.output), losses_path(self.output)) if self.with_report else ()
+        return (self.output, *sides)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a job left behind."""
+
+    output: Path
+    report: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Files:
+    """Inputs as read, once."""
+
+    photographs: dict[str, "Photograph"] = field(default_factory=dict)
+    maps: dict[str, "SemanticMap"] = field(default_factory=dict)
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        return {role: read.sha256 for role, read in (self.photographs | self.maps).items()}
+
+
+def run_job(job: Job) -> Outcome:
+    """Make one picture and write it with its report.
+
+    Raises
+    ------
+    PstError
+        Whatever can be known before the work is known before it: nothing has been written then.
+    """
+    from pst_core.files import check_writable
+
+    _check_output(job)
+    started = time.perf_counter()
+    files = _read(job)
+    depth = _bit_depth(job, files.photographs["content"])
+    reading = time.perf_counter() - started
+    check_writable(job.output.parent)  # after the inputs: for the sake of a missing one no folder is made
+    notes = _check_against(job, files)
+    job = _with_arithmetic(job)
+    result = _stylize(job, files)
+    order = Order(job.output, job.choice.preset, job.paths, files.hashes)
+    facts = Facts.of(result)
+    report = build_report(facts, order) | run_figures({**result.seconds, "read": reading}, result.peak_memory)
+    report["notes"] += [*notes, *_lost_transparency(job, files.photographs["content"])]
+    _write(job, result, order, report, depth)
+    return Outcome(job.output, report, tuple(report["notes"]))
+
+
+def _check_output(job: Job) -> None:
+    """Find out now whether the result can be written, and that it harms no other file."""
+    from pst_core.images.writing import output_format
+
+    form = output_format(job.output)
+    if job.choice.config.bit_depth == 16 and form in ("JPEG", "WEBP"):
+        raise OutputError(
+            f"{job.output} cannot have 16 bits a channel: write PNG or TIFF, or use --bit-depth 8."
+        )
+    for target in job.targets:
+        if target.is_dir():
+            raise OutputError(f"{target} is a folder: name a file, such as {target / 'result.png'}.")
+        for other in (*job.paths.values(), *job.protected):
+            if _same_file(target, other):
+                raise OutputError(
+                    f"{target} is one of the files that go in and would be lost: choose another name."
+                )
+        if os.path.lexists(target) and not job.overwrite:
+            raise OutputError(f"{target} exists already: choose another name, or use --overwrite.")
+    if job.with_report:
+        _check_replaceable(report_path(job.output))
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them does not exist (yet)
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse to replace some other program's JSON: --overwrite is about the picture and its report."""
+    if not path.exists():
+        return
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or found.get("program") != PROGRAM:
+        raise OutputError(
+            f"{path} is no report of this program and is not overwritten: use another name or --no-report."
+        )
+
+
+def _read(job: Job) -> _Files:
+    from pst_core.images.inputs import load_inputs, load_start
+    from pst_core.images.reading import read_map, read_photograph
+
+    files = _Files()
+    for role, path in job.paths.items():
+        if role.endswith("_map"):
+            files.maps[role] = read_map(path)
+        else:
+            files.photographs[role] = read_photograph(path)
+    # Whether the parts fit together is known before torch is even loaded.
+    inputs = load_inputs(
+        files.photographs["content"], files.photographs["style"],
+        files.maps.get("content_map"), files.maps.get("style_map"),
+    )  # fmt: skip
+    if "start" in files.photographs:
+        load_start(files.photographs["start"], inputs)
+    return files
+
+
+def _bit_depth(job: Job, content: "Photograph") -> Literal[8, 16]:
+    from pst_core.images.writing import output_format
+
+    asked = job.choice.config.bit_depth
+    if asked != "auto":
+        return asked
+    return 16 if content.bit_depth == 16 and output_format(job.output) in ("PNG", "TIFF") else 8
+
+
+def _lost_transparency(job: Job, content: "Photograph") -> list[str]:
+    from pst_core.images.writing import output_format
+
+    if content.alpha is None or output_format(job.output) != "JPEG":
+        return []
+    return [f"{job.output} holds no transparency, as JPEG has none: write PNG, WebP or TIFF to keep it."]
+
+
+def _check_against(job: Job, files: _Files) -> list[str]:
+    """Hold what was found against what a recipe says; notes on what may change the pixels."""
+    if job.expected is None:
+        return []
+    for role, wanted in job.expected.hashes.items():
+        if role in files.hashes and files.hashes[role] != wanted:
+            raise ImageError(
+                f"{job.paths[role]} is not the {role.replace('_', ' ')} of this recipe: its sha256 is "
+                f"{files.hashes[role]}, the recipe's {wanted}. Say where the right file is."
+            )
+    _check_weights(job, job.expected)
+    from pst_core.machine import check_device, describe_device
+    from pst_core.provenance import versions
+
+    here = versions() | {"device": describe_device(check_device(job.choice.config.device))}
+    there = dict(job.expected.versions) | {"device": job.expected.device}
+    return [
+        f"Made before with {name} {there[name]}, now with {here.get(name)}: pixels may differ."
+        for name in there
+        if there[name] != here.get(name)
+    ]
+
+
+def _check_weights(job: Job, expected: Expected) -> None:
+    from pst_core.network.encoder import deepest_layer
+    from pst_core.network.weights import load_weights
+    from pst_core.optimisation.targets import layers_of
+
+    config = job.choice.config
+    # `stylize` asks for the same weights again, and gets these: they are kept.
+    weights = load_weights(config.weights, deepest_layer(layers_of(config)), config.weights_convention)
+    if weights.sha256 != expected.weights:
+        raise WeightsError(
+            f"The weights {weights.name} have the sha256 {weights.sha256}, the recipe's {expected.weights}: "
+            "name the right file with --weights."
+        )
+
+
+def _with_arithmetic(job: Job) -> Job:
+    """Where `auto` would choose another arithmetic than the recipe's machine did, ask for that one."""
+    if job.expected is None or job.choice.config.precision != "auto":
+        return job
+    from pst_core.machine import check_device
+    from pst_core.network.encoder import pick_dtype
+
+    here = str(pick_dtype("auto", check_device(job.choice.config.device))).removeprefix("torch.")
+    if here == job.expected.dtype or job.expected.dtype not in ("float32", "bfloat16"):
+        return job
+    config = job.choice.config.model_copy(update={"precision": job.expected.dtype})
+    return replace(job, choice=replace(job.choice, config=config))
+
+
+def _stylize(job: Job, files: _Files) -> "Result":
+    from pst_core.pipeline.walk import plan_stages
+
+    content, style = files.photographs["content"], files.photographs["style"]
+    stages = plan_stages(job.choice.config, max(content.width, content.height))
+    if job.as_json:
+        evaluations = sum(stage.iterations for stage in stages)
+        emit(
+            "start",
+            output=str(job.output),
+            preset=job.choice.preset,
+            stages=len(stages),
+            evaluations=evaluations,
+        )
+    with choose_display(stages, quiet=job.quiet, as_json=job.as_json) as display:
+        from pst_core.pipeline.steps import stylize  # takes seconds, so the display is up by now
+
+        return stylize(
+            content, style, files.maps.get("content_map"), files.maps.get("style_map"), job.choice.config,
+            start=files.photographs.get("start"), callback=display.update,
+        )  # fmt: skip
+
+
+def _write(job: Job, result: "Result", order: Order, report: dict[str, Any], depth: Literal[8, 16]) -> None:
+    """Write the picture, then what explains it; if one fails, none that is new stays."""
+    from pst_core.files import write_bytes_atomically
+    from pst_core.images.writing import write_image
+
+    content = result.inputs.content
+    recipe = build_recipe(Facts.of(result), order) if job.with_recipe else None
+    text = (json.dumps(report, indent=2, allow_nan=False) + "\n").encode()
+    losses = losses_table(result.trace) if job.with_report else b""
+    writers: list[Callable[[], None]] = [
+        lambda: write_image(
+            job.output, result.image, bit_depth=depth, alpha=content.alpha, exif=content.exif, recipe=recipe,
+            overwrite=job.overwrite,
+        ),
+        lambda: write_bytes_atomically(report_path(job.output), text, overwrite=job.overwrite),
+        lambda: write_bytes_atomically(losses_path(job.output), losses, overwrite=job.overwrite),
+    ]  # fmt: skip
+    with uninterrupted():
+        _all_or_nothing(job.targets, writers)
+
+
+def _all_or_nothing(targets: Sequence[Path], writers: Sequence[Callable[[], None]]) -> None:
+    """Write files in order; when one fails, take back those that were not there before."""
+    there_before = {target for target in targets if os.path.lexists(target)}
+    written: list[Path] = []
+    try:
+        for target, write in zip(targets, writers, strict=False):  # fewer targets: no report is wanted
+            write()
+            written.append(target)
+    except BaseException:
+        for target in written:
+            if target not in there_before:
+                with contextlib.suppress(OSError):
+                    target.unlink()
+        raise

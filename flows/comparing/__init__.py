@@ -1,0 +1,1 @@
+"""An evaluation's parts: sizes, measures, tables and figures."""

@@ -1,0 +1,236 @@
+"""What a person, a log or a program sees while a batch runs, and at its end."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flows.display.picture import Meter, clock, emit, loss_text
+from flows.display.watching import Watcher
+from flows.results.outcomes import PairOutcome, Summary
+from pst_core.pipeline.walk import Stage
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from pst_core.optimisation.solver import Evaluation
+
+__all__ = ["BatchWatcher", "choose_watcher", "describe", "print_summary", "print_table"]
+
+WHOLE_TABLE = 40  # pairs: a longer batch's table at the end shows failures alone
+
+
+class BatchWatcher(Watcher):
+    """Keeps what a batch ends with, and shows nothing."""
+
+    def __init__(self) -> None:
+        self.summary: Summary | None = None
+
+    def __enter__(self) -> "BatchWatcher":
+        """Begin to show."""
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Stop showing, whatever happened."""
+
+    def server_found(self, address: str) -> None:
+        """Hear where Prefect's UI is."""
+
+    def batch_ended(self, summary: Summary) -> None:
+        """Keep the summary."""
+        self.summary = summary
+
+
+class JsonWatcher(BatchWatcher):
+    """One JSON object per event on stdout."""
+
+    def server_found(self, address: str) -> None:
+        """Write a ``server`` event."""
+        emit("server", address=address)
+
+    def method_started(self, title: str) -> None:
+        """Write a ``method`` event."""
+        emit("method", title=title)
+
+    def batch_started(self, total: int) -> None:
+        """Write a ``batch`` event."""
+        emit("batch", pairs=total)
+
+    def pair_started(self, name: str, stages: Sequence[Stage]) -> None:
+        """Write a ``start`` event."""
+        emit("start", pair=name, evaluations=sum(stage.iterations for stage in stages))
+
+    def pair_ended(self, outcome: PairOutcome) -> None:
+        """Write a ``pair`` event with the outcome's fields."""
+        emit("pair", **outcome.model_dump(mode="json"))
+
+    def batch_ended(self, summary: Summary) -> None:
+        """Write a ``summary`` event."""
+        super().batch_ended(summary)
+        emit("summary", out=str(summary.out), pairs=summary.total, **summary.counts)
+
+
+class PlainWatcher(BatchWatcher):
+    """A line a pair: for logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = self.ended = 0
+
+    def server_found(self, address: str) -> None:
+        """Say where Prefect's UI is."""
+        self._say(f"Prefect's UI: {address}")
+
+    def method_started(self, title: str) -> None:
+        """Name the method that the next lines are about."""
+        self._say(f"{title}:")
+
+    def batch_started(self, total: int) -> None:
+        """Count from here."""
+        self.total, self.ended = total, 0
+
+    def pair_ended(self, outcome: PairOutcome) -> None:
+        """Say how a pair ended."""
+        self.ended += 1
+        self._say(f"[{self.ended}/{self.total}] {outcome.name}: {describe(outcome)}")
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class LiveWatcher(PlainWatcher):
+    """Two bars on the terminal that are gone when the work is done: the batch's, and the pair's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar = _make_bar()
+        self.batch = self.bar.add_task("starting", total=None, left="")
+        self.pair = self.bar.add_task("", total=None, left="", visible=False)
+        self.meter = Meter(())
+        self.computed: list[float] = []
+        self.failed = 0
+
+    def __enter__(self) -> "BatchWatcher":
+        """Take the terminal's last lines."""
+        self.bar.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Give them back, cursor and all."""
+        self.bar.stop()
+
+    def batch_started(self, total: int) -> None:
+        """Know how many there are."""
+        super().batch_started(total)
+        self.bar.update(self.batch, total=total, completed=0, description=f"0 of {total} pairs")
+
+    def pair_started(self, name: str, stages: Sequence[Stage]) -> None:
+        """Show a pair's bar."""
+        self.meter = Meter(stages)
+        self.bar.update(
+            self.pair, description=name, total=self.meter.total or 1, completed=0, visible=True, left=""
+        )
+
+    def evaluated(self, stage: Stage, evaluation: "Evaluation") -> None:
+        """Move the pair's bar."""
+        done = self.meter.done_at(stage, evaluation)
+        self.bar.update(self.pair, completed=done, left=f"{stage.name}, {loss_text(evaluation)}")
+
+    def pair_ended(self, outcome: PairOutcome) -> None:
+        """Move the batch's bar; a failure stays on the screen."""
+        self.ended += 1
+        if outcome.state == "done":
+            self.computed.append(outcome.seconds)
+        if outcome.state == "failed":
+            self.failed += 1
+            self._say(f"{outcome.name}: {describe(outcome)}")
+        failures = f", {self.failed} failed" if self.failed else ""
+        self.bar.update(self.pair, visible=False)
+        self.bar.update(
+            self.batch, completed=self.ended, left=self._left(),
+            description=f"{self.ended} of {self.total} pairs{failures}",
+        )  # fmt: skip
+
+    def _left(self) -> str:
+        """Time left by what pairs took that had to be computed; finding others done takes none."""
+        if not self.computed:
+            return ""
+        mean = sum(self.computed) / len(self.computed)
+        return f"at most {clock(mean * (self.total - self.ended))} left"
+
+    def _say(self, text: str) -> None:
+        from rich.text import Text
+
+        self.bar.console.print(Text(text))
+
+
+def choose_watcher(*, quiet: bool, as_json: bool) -> BatchWatcher:
+    """Choose the display that suits who is looking."""
+    if as_json:
+        return JsonWatcher()
+    if quiet:
+        return BatchWatcher()
+    return LiveWatcher() if sys.stderr.isatty() else PlainWatcher()
+
+
+def describe(outcome: PairOutcome) -> str:
+    """How a pair ended, in a few words."""
+    if outcome.state == "failed":
+        return f"failed: {outcome.error}"
+    if outcome.state == "done":
+        reused = (
+            f", {outcome.steps_cached} of {outcome.steps} steps were kept" if outcome.steps_cached else ""
+        )
+        return f"done in {clock(outcome.seconds)}{reused}{_scores(outcome)}"
+    return f"{outcome.state}{_scores(outcome)}"
+
+
+def print_summary(summary: Summary) -> None:
+    """Print the table at the end of a batch; of a long one the failures alone."""
+    whole = summary.total <= WHOLE_TABLE
+    shown = summary.outcomes if whole else summary.failed
+    print_table(
+        ("pair", "state", "what there is to know"),
+        [(outcome.name, outcome.state, _known(outcome)) for outcome in shown],
+    )
+    print(f"{summary.sentence}. Results in {summary.out}.", flush=True)
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of plain text under a header, as wide as the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    if table.row_count:
+        Console().print(table)
+
+
+def _known(outcome: PairOutcome) -> str:
+    if outcome.error:
+        return outcome.error
+    return " ".join([describe(outcome), *outcome.notes])
+
+
+def _scores(outcome: PairOutcome) -> str:
+    parts = []
+    if outcome.ssim is not None:
+        parts.append(f"SSIM {outcome.ssim:.3f}")
+    if outcome.color_distance is not None:
+        parts.append(f"colour distance {outcome.color_distance:.2f}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _make_bar() -> "Bar":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+    columns: list[Any] = [
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=20),
+        TextColumn("{task.fields[left]}", style="dim", markup=False),
+    ]  # fmt: skip
+    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -1,0 +1,54 @@
+"""Who watches a batch: flows tell, whoever listens shows it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from flows.results.outcomes import PairOutcome, Summary
+from pst_core.pipeline.walk import Stage
+
+if TYPE_CHECKING:
+    from pst_core.optimisation.solver import Evaluation
+
+__all__ = ["Watcher", "watched_by", "watcher"]
+
+
+class Watcher:
+    """Hears of everything that happens in a batch; this one ignores it."""
+
+    def method_started(self, title: str) -> None:
+        """Begin a method's batch within an evaluation."""
+
+    def batch_started(self, total: int) -> None:
+        """Begin a batch of so many pairs."""
+
+    def pair_started(self, name: str, stages: Sequence[Stage]) -> None:
+        """Begin a pair that is not found done."""
+
+    def evaluated(self, stage: Stage, evaluation: "Evaluation") -> None:
+        """Evaluate a stage's loss once."""
+
+    def pair_ended(self, outcome: PairOutcome) -> None:
+        """End a pair."""
+
+    def batch_ended(self, summary: Summary) -> None:
+        """End a batch."""
+
+
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
+def watcher() -> Watcher:
+    """Whoever watches."""
+    return _watcher.get() or Watcher()
+
+
+@contextmanager
+def watched_by(who: Watcher) -> Iterator[None]:
+    """Let somebody watch what runs in the block."""
+    token = _watcher.set(who)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)

@@ -1,0 +1,148 @@
+"""Where every pair of a batch stands, found without computing anything."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from flows.batch import BatchOrder, find_orders
+from flows.runtime.failures import explain_failure
+from flows.results.outcomes import PairOutcome, read_outcomes
+from flows.pair import find_made
+from flows.pairs.find import Pair
+from flows.orders.planning import PairOrder, Plan, Prober, plan_pair
+from flows.results.publication import choose_folder, is_published, read_report
+from pst_core.errors import PstError
+from pst_core.provenance import versions
+from pst_core.store.store import StoreMiss
+from tasks.keys import key_of
+from tasks.pair import count_steps, make_pair
+from tasks.records import look_up
+
+__all__ = ["Standing", "estimate_seconds", "find_standings"]
+
+
+class Standing(BaseModel):
+    """Where one pair stands.
+
+    Attributes
+    ----------
+    state : {"done", "kept", "partly", "new", "left", "failed"}
+        Done: its folder holds the result. Kept: finished, and only to be put into its folder. Partly: some
+        steps are finished. New: none is. Left: another result is there and is to be left. Failed: it cannot
+        be done as it is.
+    steps, steps_kept : int
+    why : str
+        Why it is not done: what changed since its folder's result was made, or what went wrong.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    state: Literal["done", "kept", "partly", "new", "left", "failed"]
+    folder: str
+    steps: int = 0
+    steps_kept: int = 0
+    why: str = ""
+
+
+class _NotKept(Exception):  # noqa: N818 - how a look stops
+    """The next step would have to be computed."""
+
+
+def find_standings(order: BatchOrder) -> Iterator[Standing]:
+    """Look at each pair of a batch.
+
+    Raises
+    ------
+    PairingError
+        There are none, or names collide, or a manifest is wrong.
+    """
+    prober = Prober()
+    last = {outcome.name: outcome for outcome in read_outcomes(order.out)}
+    for pair, pair_order in find_orders(order):
+        yield _stand(pair, pair_order, prober, last.get(pair.name))
+
+
+def estimate_seconds(out: Path, waiting: int) -> float | None:
+    """How long so many pairs may take, by what this folder's last batch took; None if nobody knows."""
+    took = [outcome.seconds for outcome in read_outcomes(out) if outcome.state == "done"]
+    return waiting * sum(took) / len(took) if took else None
+
+
+def _stand(pair: Pair, order: PairOrder, prober: Prober, last: PairOutcome | None) -> Standing:
+    folder = str(order.folder)
+    if pair.problem is not None:
+        return Standing(name=pair.name, state="failed", folder=folder, why=pair.problem)
+    try:
+        plan = plan_pair(order, prober)
+        chosen = choose_folder(plan)
+    except PstError as error:
+        return Standing(name=pair.name, state="failed", folder=folder, why=explain_failure(error)[0])
+    steps = count_steps(plan.config, plan.files.content.side)
+    if chosen is None:
+        why = "another result is there (--on-conflict skip)"
+        return Standing(name=pair.name, state="left", folder=folder, steps=steps, why=why)
+    if find_made(plan) is not None:
+        done = is_published(chosen, plan.key)
+        why = "" if done else "finished, but its folder lacks the result or holds an altered one"
+        return Standing(
+            name=pair.name, state="done" if done else "kept", folder=str(chosen), steps=steps,
+            steps_kept=steps, why=why,
+        )  # fmt: skip
+    kept = _count_kept(plan)
+    return Standing(
+        name=pair.name, state="partly" if kept else "new", folder=str(chosen), steps=steps, steps_kept=kept,
+        why=_why_stale(plan, chosen, last),
+    )  # fmt: skip
+
+
+def _count_kept(plan: Plan) -> int:
+    """How many steps from the first one on are finished."""
+    kept = 0
+
+    def look(unit: Any, **inputs: Any) -> Any:  # noqa: ANN401
+        nonlocal kept
+        try:
+            found = look_up(key_of(unit.name, inputs))
+        except StoreMiss as error:
+            raise _NotKept from error
+        kept += 1
+        return found
+
+    with contextlib.suppress(_NotKept):
+        make_pair(plan.files, plan.config, plan.network, look)
+    return kept
+
+
+def _why_stale(plan: Plan, folder: Path, last: PairOutcome | None) -> str:
+    report = read_report(folder)
+    if last is not None and last.state == "failed":
+        return f"failed before: {last.error}"
+    if not report:
+        return ""
+    changes = [*_changed_inputs(plan, report), *_changed_settings(plan, report)]
+    if report.get("versions") != versions():
+        changes.append("libraries' versions")
+    return f"changed since its result was made: {', '.join(changes) or 'the program itself'}"
+
+
+def _changed_inputs(plan: Plan, report: dict[str, Any]) -> Iterator[str]:
+    there = report.get("inputs", {})
+    here = {role: file.sha256 for role, file in plan.files.given.items()}
+    for role in sorted({*here, *there}):
+        if here.get(role) != there.get(role, {}).get("sha256"):
+            yield role.replace("_", " ")
+
+
+def _changed_settings(plan: Plan, report: dict[str, Any]) -> Iterator[str]:
+    there = report.get("settings", {})
+    here = plan.config.model_dump(mode="json")
+    for name in sorted({*here, *there} - {"weights", "device"}):
+        if here.get(name) != there.get(name):
+            yield name
+    weights = report.get("weights", {}).get("sha256")
+    if len(plan.network.identity) == 64 and plan.network.identity != weights:
+        yield "weights"

@@ -1,0 +1,1 @@
+"""Prefect's server, signals, and how a run ends."""

@@ -1,0 +1,1 @@
+"""Colour transfer, with regions and without."""

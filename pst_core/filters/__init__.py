@@ -1,0 +1,1 @@
+"""Pure functions on images that keep a result photographic; they know no settings."""

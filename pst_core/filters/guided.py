@@ -1,0 +1,232 @@
+"""Filters that keep the result photographic, applied after every stage (paper, section 3).
+
+Images have shape (C, H, W), on [0, 1], float32; everything stays on the image's device.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pst_core.settings.config import Config
+
+__all__ = [
+    "apply_filter",
+    "box_mean",
+    "gaussian",
+    "guided_coefficients",
+    "guided_filter",
+    "highpass",
+    "total_variation",
+    "upsample_through_guide",
+    "upsampled_strips",
+]
+
+STRIP_PIXELS = 1 << 20  # full-size work goes in strips of about this many pixels, which bounds memory
+
+
+def apply_filter(image: Tensor, content: Tensor, config: Config) -> Tensor:
+    """Apply the filter that `config` names to a stage's result; the outcome is on [0, 1]."""
+    if config.filter == "guided":
+        image = guided_filter(image, content, config.filter_radius, config.filter_epsilon)
+    elif config.filter == "gaussian":
+        image = gaussian(image, config.filter_sigma)
+    elif config.filter == "highpass":
+        image = highpass(image, config.filter_sigma, config.filter_strength)
+    elif config.filter == "tv":
+        image = total_variation(image, config.tv_weight)
+    return image.clamp(0, 1)
+
+
+def box_mean(image: Tensor, radius: int) -> Tensor:
+    """Mean over a (2r+1) x (2r+1) window; at borders over the part of it inside the image."""
+    rows = functional.avg_pool2d(
+        image[None], (2 * radius + 1, 1), stride=1, padding=(radius, 0), count_include_pad=False
+    )
+    return functional.avg_pool2d(
+        rows, (1, 2 * radius + 1), stride=1, padding=(0, radius), count_include_pad=False
+    )[0]
+
+
+def guided_coefficients(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Local affine model of an image in its guide's colours (He et al. 2013, equations 14 and 15).
+
+    In each window the image is ``a . guide + b``, with ridge `epsilon` on ``a``; the coefficients of all
+    windows that hold a pixel are averaged.
+
+    Parameters
+    ----------
+    image : Tensor, shape (C, H, W)
+    guide : Tensor, shape (3, H, W)
+    radius
+        Window radius in pixels.
+    epsilon
+        Regulariser, on [0, 1] squared.
+
+    Returns
+    -------
+    slopes : Tensor, shape (C, 3, H, W)
+    offsets : Tensor, shape (C, H, W)
+    """
+    channels, height, width = image.shape
+    radius = min(radius, height - 1, width - 1)
+    # Centred values keep the variances' small differences inside float32.
+    guide_shift, image_shift = guide.mean(dim=(1, 2), keepdim=True), image.mean(dim=(1, 2), keepdim=True)
+    guide, image = guide - guide_shift, image - image_shift
+    guide_mean, image_mean = box_mean(guide, radius), box_mean(image, radius)
+    products = (guide[:, None] * guide[None]).flatten(0, 1)
+    variance = box_mean(products, radius).view(3, 3, height, width) - guide_mean[:, None] * guide_mean[None]
+    products = (image[:, None] * guide[None]).flatten(0, 1)
+    covariance = box_mean(products, radius).view(channels, 3, height, width)
+    covariance = covariance - image_mean[:, None] * guide_mean[None]
+    ridge = variance.permute(2, 3, 0, 1) + epsilon * torch.eye(3, device=guide.device)
+    solved, _ = torch.linalg.solve_ex(ridge, covariance.permute(2, 3, 1, 0))
+    slopes = solved.permute(3, 2, 0, 1)
+    offsets = image_mean - (slopes * guide_mean[None]).sum(dim=1)
+    slopes = box_mean(slopes.flatten(0, 1), radius).view(channels, 3, height, width)
+    offsets = box_mean(offsets, radius) + image_shift - (slopes * guide_shift[None]).sum(dim=1)
+    return slopes, offsets
+
+
+def guided_filter(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> Tensor:
+    """Guided filter with a colour guide (He et al. 2013, section 3.6).
+
+    Parameters
+    ----------
+    image : Tensor, shape (C, H, W)
+    guide : Tensor, shape (3, H, W)
+    radius
+        Window radius in pixels; MATLAB's default window is 5x5, radius 2.
+    epsilon
+        Regulariser, on [0, 1] squared; MATLAB's default is 0.01.
+
+    Returns
+    -------
+    Tensor, shape (C, H, W)
+    """
+    slopes, offsets = guided_coefficients(image, guide, radius, epsilon)
+    return (slopes * guide[None]).sum(dim=1) + offsets
+
+
+def upsample_through_guide(
+    image: Tensor, small_guide: Tensor, guide: Tensor, radius: int, epsilon: float
+) -> Tensor:
+    """Enlarge an image through a large guide (fast guided filter, He and Sun 2015).
+
+    Parameters
+    ----------
+    image, small_guide : Tensor, shape (C, h, w) and (3, h, w)
+    guide : Tensor, shape (3, H, W)
+    radius, epsilon
+        As in `guided_filter`, at the small size.
+
+    Returns
+    -------
+    Tensor, shape (C, H, W)
+    """
+    slopes, offsets = guided_coefficients(image, small_guide, radius, epsilon)
+    result = torch.empty(image.shape[0], *guide.shape[1:], device=image.device)
+    for rows, strip in upsampled_strips(slopes, offsets, guide):
+        result[:, rows] = strip
+    return result
+
+
+def upsampled_strips(slopes: Tensor, offsets: Tensor, guide: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Apply small affine models to a large guide, strip by strip, which bounds memory.
+
+    Parameters
+    ----------
+    slopes, offsets : Tensor, shape (C, 3, h, w) and (C, h, w)
+        Enlarged bilinearly.
+    guide : Tensor, shape (3, H, W)
+
+    Yields
+    ------
+    rows : slice
+    strip : Tensor, shape (C, rows, W)
+    """
+    maps = torch.cat([slopes.flatten(0, 1), offsets])
+    channels, (_, height, width) = len(offsets), guide.shape
+    columns = functional.interpolate(  # bilinear is separable: columns once, rows strip by strip
+        maps[None], size=(maps.shape[1], width), mode="bilinear", align_corners=False
+    )[0]
+    step = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        strip = _rows(columns, top, bottom, height)
+        local = strip[: 3 * channels].view(channels, 3, bottom - top, width)
+        yield slice(top, bottom), (local * guide[None, :, top:bottom]).sum(dim=1) + strip[3 * channels :]
+
+
+def _rows(maps: Tensor, top: int, bottom: int, height: int) -> Tensor:
+    """Rows `top` to `bottom` of `maps` enlarged bilinearly to `height` rows (half-pixel centres)."""
+    small = maps.shape[1]
+    position = (torch.arange(top, bottom, device=maps.device) + 0.5) * (small / height) - 0.5
+    position = position.clamp(0, small - 1)
+    above = position.floor().long().clamp(max=max(small - 2, 0))
+    share = (position - above)[None, :, None]
+    below = (above + 1).clamp(max=small - 1)
+    return maps[:, above] * (1 - share) + maps[:, below] * share
+
+
+def gaussian(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur, mirrored at borders, cut off at four deviations (`sigma` in pixels)."""
+    radius = max(1, round(4 * sigma))
+    offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma).square())
+    kernel = (kernel / kernel.sum()).view(1, 1, -1)
+    for axis in (1, 2):
+        image = _convolve(image, kernel, radius, axis)
+    return image
+
+
+def _convolve(image: Tensor, kernel: Tensor, radius: int, axis: int) -> Tensor:
+    """Convolve along one axis, the border's pixels mirrored (edge pixel repeated)."""
+    length = image.shape[axis]
+    index = torch.arange(-radius, length + radius, device=image.device) % (2 * length)
+    index = torch.minimum(index, 2 * length - 1 - index)
+    lines = image.index_select(axis, index).movedim(axis, -1)
+    blurred = functional.conv1d(lines.reshape(-1, 1, length + 2 * radius), kernel)
+    return blurred.view(*lines.shape[:-1], length).movedim(-1, axis)
+
+
+def highpass(image: Tensor, sigma: float, strength: float) -> Tensor:
+    """Sharpen by adding back what a Gaussian blur takes away, `strength` times (unsharp mask)."""
+    return image + strength * (image - gaussian(image, sigma))
+
+
+def total_variation(image: Tensor, weight: float, iterations: int = 60) -> Tensor:
+    """Total-variation denoising by Chambolle's projection (2004, equation 9), each channel by itself.
+
+    Parameters
+    ----------
+    image : Tensor, shape (C, H, W)
+    weight
+        Chambolle's lambda: larger is smoother.
+    iterations
+        Steps of the projection, each of length 1/4.
+    """
+    dual = image.new_zeros(2, *image.shape)
+    for _ in range(iterations):
+        slope = _gradient(_divergence(dual) - image / weight)
+        dual = (dual + 0.25 * slope) / (1 + 0.25 * slope.square().sum(dim=0).sqrt())
+    return image - weight * _divergence(dual)
+
+
+def _gradient(image: Tensor) -> Tensor:
+    """Forward differences, zero at the far border; shape (2, C, H, W)."""
+    down = functional.pad(image.diff(dim=1), (0, 0, 0, 1))
+    right = functional.pad(image.diff(dim=2), (0, 1))
+    return torch.stack([down, right])
+
+
+def _divergence(field: Tensor) -> Tensor:
+    """Negative adjoint of `_gradient`."""
+    down, right = field[0][:, :-1], field[1][:, :, :-1]
+    return (
+        functional.pad(down, (0, 0, 0, 1))
+        - functional.pad(down, (0, 0, 1, 0))
+        + functional.pad(right, (0, 1))
+        - functional.pad(right, (1, 0))
+    )

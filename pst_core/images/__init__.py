@@ -1,0 +1,1 @@
+"""Photographs and semantic maps, in and out."""

@@ -1,0 +1,122 @@
+"""The recipe of a result, carried inside its file: settings, seed and hashes as one JSON object.
+
+PNG has a text chunk of its own for it; the other formats carry an XMP packet.
+
+References
+----------
+XMP specification, part 1 (ISO 16684-1:2019) and part 3 (embedding in files), Adobe.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from PIL import ImageFile, TiffImagePlugin
+
+from pst_core.errors import ImageError, OutputError
+from pst_core.images.decoding import ImageLimits, open_header, read_file
+from pst_core.images.png import chunks, read_international_text
+
+__all__ = ["KEYWORD", "MAX_RECIPE_BYTES", "read_recipe", "recipe_text", "xmp_packet"]
+
+KEYWORD = b"pst:recipe"
+MAX_RECIPE_BYTES = 2**20
+
+_NAMESPACE = "https://photoreal-style.invalid/ns/1.0/"
+_XMP_TAG = 700
+
+
+def recipe_text(recipe: dict[str, Any]) -> str:
+    """Write a recipe as JSON in ASCII, which no format and no encoding on the way can change.
+
+    Raises
+    ------
+    OutputError
+        The recipe has a value that JSON cannot hold (such as NaN), or more than `MAX_RECIPE_BYTES` bytes.
+    """
+    try:
+        text = json.dumps(recipe, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OutputError(f"the recipe cannot be written as JSON ({error}); leave that value out.") from error
+    if len(text) > MAX_RECIPE_BYTES:
+        raise OutputError(
+            f"the recipe has {len(text)} bytes, more than the {MAX_RECIPE_BYTES} allowed; leave it out."
+        )
+    return text
+
+
+def xmp_packet(text: str) -> bytes:
+    """Wrap a recipe's JSON into an XMP packet (UTF-8)."""
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description rdf:about="" xmlns:pst="{_NAMESPACE}">'
+        f"<pst:recipe>{escape(text)}</pst:recipe>"
+        "</rdf:Description></rdf:RDF></x:xmpmeta>"
+        '<?xpacket end="r"?>'
+    ).encode()
+
+
+def read_recipe(path: str | os.PathLike[str], limits: ImageLimits | None = None) -> dict[str, Any] | None:
+    """Read the recipe a result carries; its pixels are not decoded.
+
+    Returns
+    -------
+    dict or None
+        None for a picture that carries no recipe.
+
+    Raises
+    ------
+    ImageError
+        The file is no picture, or its recipe is not one JSON object of at most `MAX_RECIPE_BYTES` bytes.
+    """
+    place = Path(path)
+    data = read_file(place, limits or ImageLimits(min_side=1))
+    image = open_header(data, place, limits or ImageLimits(min_side=1))
+    try:
+        text = _png_text(data) if image.format == "PNG" else _xmp_text(_xmp_of(image))
+        recipe = None if text is None else json.loads(text)
+    except (ValueError, RecursionError, ElementTree.ParseError) as error:
+        raise ImageError(
+            f"{place} carries a recipe that is damaged; use the one beside it instead."
+        ) from error
+    if recipe is not None and not isinstance(recipe, dict):
+        raise ImageError(f"{place} carries a recipe that is no JSON object; use the one beside it instead.")
+    return recipe
+
+
+def _png_text(data: bytes) -> str | None:
+    for kind, payload in chunks(data):
+        if kind == b"iTXt":
+            text = read_international_text(payload, KEYWORD, MAX_RECIPE_BYTES)
+            if text is not None:
+                return text.decode("utf-8")
+    return None
+
+
+def _xmp_of(image: ImageFile.ImageFile) -> bytes:
+    packet = image.info.get("xmp", b"")
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        packet = image.tag_v2.get(_XMP_TAG, b"")
+    return packet if isinstance(packet, bytes) else b""
+
+
+def _xmp_text(packet: bytes) -> str | None:
+    # Foreign packets are left alone: only one that names our namespace is parsed, and no packet that
+    # declares entities, which is how a small document unfolds into a large one.
+    if _NAMESPACE.encode() not in packet:
+        return None
+    if len(packet) > 2 * MAX_RECIPE_BYTES or b"<!" in packet:
+        raise ValueError("not a packet of ours")
+    root = ElementTree.fromstring(packet.strip(b"\0 \n"))
+    element = root.find(f".//{{{_NAMESPACE}}}recipe")
+    if element is not None:
+        return element.text or ""
+    for holder in root.iter():  # other programs may rewrite a simple property as an attribute
+        if (text := holder.get(f"{{{_NAMESPACE}}}recipe")) is not None:
+            return text
+    return None

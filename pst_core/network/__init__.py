@@ -1,0 +1,1 @@
+"""VGG-19: which one it is, where its weights come from, its features."""

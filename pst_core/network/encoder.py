@@ -1,0 +1,119 @@
+"""VGG-19 as a feature encoder, cut after the deepest layer in use (paper, section 3.2)."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pst_core.network.weights import CONVOLUTIONS, Weights
+
+__all__ = ["Encoder", "deepest_layer", "has_fast_bfloat16", "make_encoder", "pick_device", "pick_dtype"]
+
+# Mean and inverse deviation of the input on [0, 1], RGB.
+NORMALISATION = {
+    "torchvision": ((0.485, 0.456, 0.406), (1 / 0.229, 1 / 0.224, 1 / 0.225)),
+    "caffe": ((123.68 / 255, 116.779 / 255, 103.939 / 255), (255.0, 255.0, 255.0)),
+}
+
+
+def deepest_layer(layers: Iterable[str]) -> str:
+    """The layer of VGG-19 that comes last among `layers`."""
+    order = list(CONVOLUTIONS)
+    return order[max(order.index(layer) for layer in layers)]
+
+
+class Encoder(nn.Module):
+    """VGG-19's convolutions up to the deepest layer asked for, without gradients of their own.
+
+    A layer's features are taken after its ReLU, as in Gatys et al.'s code, which the paper builds on.
+
+    Parameters
+    ----------
+    weights
+        Kernels, biases and the input normalisation that goes with them.
+    layers
+        Names such as ``conv4_2``, whose features are handed out.
+    dtype, device
+        Arithmetic and place of the network; images come in and features go out on the same device.
+    """
+
+    def __init__(
+        self, weights: Weights, layers: Iterable[str], dtype: torch.dtype, device: torch.device
+    ) -> None:
+        super().__init__()
+        self.layers = frozenset(layers)
+        last = deepest_layer(self.layers)
+        self.names = list(CONVOLUTIONS)[: list(CONVOLUTIONS).index(last) + 1]
+        self.dtype = dtype
+        for name in self.names:
+            for part in ("weight", "bias"):
+                tensor = weights.state[f"{name}.{part}"].to(device, dtype)
+                if part == "weight":
+                    tensor = tensor.contiguous(memory_format=torch.channels_last)
+                self.register_buffer(f"{name}_{part}", tensor)
+        mean, scale = NORMALISATION[weights.convention]
+        self.mean: Tensor
+        self.scale: Tensor
+        self.register_buffer("mean", torch.tensor(mean, device=device).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor(scale, device=device).view(1, 3, 1, 1))
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Features of an image.
+
+        Parameters
+        ----------
+        image : Tensor, shape (1, 3, H, W)
+            RGB on [0, 1], float32.
+
+        Returns
+        -------
+        dict
+            Layer -> tensor of shape (N, H_l, W_l), in the network's precision.
+        """
+        x = ((image - self.mean) * self.scale).to(self.dtype, memory_format=torch.channels_last)
+        features: dict[str, Tensor] = {}
+        for name in self.names:
+            if name.endswith("_1") and name != "conv1_1":
+                x = functional.max_pool2d(x, 2)
+            x = functional.conv2d(
+                x, self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias"), padding=1
+            )
+            x = functional.relu_(x)
+            if name in self.layers:
+                features[name] = x[0]
+        return features
+
+
+def pick_device(choice: str) -> torch.device:
+    """The device that a setting means: ``auto`` is the first GPU, or else the CPU."""
+    if choice != "auto":
+        return torch.device(choice)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices faster than float32 ones."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    flags = Path("/proc/cpuinfo")
+    if device.type == "cpu" and flags.exists():
+        return any(flag in flags.read_text() for flag in ("avx512_bf16", "amx_bf16"))
+    return False
+
+
+def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The network's arithmetic: bfloat16 where it pays, unless a precision is asked for."""
+    if precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(device)):
+        return torch.bfloat16
+    return torch.float32
+
+
+@lru_cache(maxsize=2)
+def make_encoder(
+    weights: Weights, layers: frozenset[str], dtype: torch.dtype, device: torch.device
+) -> Encoder:
+    """The process-wide encoder for these weights: built once, then shared."""
+    return Encoder(weights, layers, dtype, device)

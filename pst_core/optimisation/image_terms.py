@@ -1,0 +1,71 @@
+"""Terms of the loss that look at the image itself: edges, local affinity to the content, smoothness.
+
+None of them is the paper's; they are what the compared methods add to equations (1) and (2).
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from pst_core.settings.config import Config
+
+__all__ = ["make_image_term", "needs_content"]
+
+Term = Callable[[Tensor], Tensor]
+
+
+def needs_content(config: Config) -> bool:
+    """Whether a term compares the image with the content's pixels."""
+    return bool(config.edge_weights) or config.matting_weight > 0
+
+
+def make_image_term(content: Tensor | None, config: Config, turn: int) -> Term | None:
+    """The sum of the terms that the settings weigh, as a function of the image; None if there are none.
+
+    Parameters
+    ----------
+    content : Tensor, shape (3, h, w), optional
+        Needed if `needs_content`.
+    turn
+        Round, from 0.
+    """
+    terms: list[Term] = []
+    if config.smoothness_weight > 0:
+        terms.append(_smoothness(config.smoothness_weight))
+    if content is not None and config.edge_weights:
+        terms.append(_edges(content, config.edge_weights))
+    if content is not None and config.matting_weight > 0 and turn + 1 >= config.matting_from:
+        terms.append(_matting(content, config.matting_weight, config.matting_epsilon))
+    if not terms:
+        return None
+    return lambda image: sum((term(image) for term in terms[1:]), start=terms[0](image))
+
+
+def _smoothness(weight: float) -> Term:
+    from pst_core.optimisation.edges import total_variation
+
+    return lambda image: weight * total_variation(image)
+
+
+def _edges(content: Tensor, weights: dict[str, float]) -> Term:
+    """Li et al. (2017): the Laplacians of both pooled images, at every pooling with its own weight."""
+    from pst_core.optimisation.edges import edge_loss, image_laplacian
+
+    wanted = {int(pool): image_laplacian(content, int(pool)) for pool in weights}
+
+    def term(image: Tensor) -> Tensor:
+        losses = [
+            weight * edge_loss(image, {int(pool): wanted[int(pool)]}) for pool, weight in weights.items()
+        ]
+        return sum(losses[1:], start=losses[0])
+
+    return term
+
+
+def _matting(content: Tensor, weight: float, epsilon: float) -> Term:
+    """Luan et al. (2017): how far the image is from being, window by window, affine in the content."""
+    from pst_core.optimisation.matting import as_tensor, matting_energy, matting_laplacian
+
+    laplacian = as_tensor(matting_laplacian(content.cpu().numpy(), epsilon=epsilon), content.device)
+    pixels = content.shape[1] * content.shape[2]
+    return lambda image: weight / pixels * matting_energy(image, laplacian)

@@ -1,0 +1,255 @@
+"""What stays fixed for a pair at one size: content features, global and regional Grams, masks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pst_core.network.encoder import Encoder
+from pst_core.optimisation.image_terms import make_image_term, needs_content
+from pst_core.optimisation.losses import (
+    content_loss,
+    gram,
+    mask_supports,
+    regional_gram,
+    style_loss,
+    supported_gram,
+)
+from pst_core.optimisation.solver import Losses
+from pst_core.settings.config import Config
+
+__all__ = [
+    "GROUPS", "NO_TARGETS", "Targets", "compute_targets", "global_losses", "layers_of", "mask_pyramid",
+    "regional_losses",
+]  # fmt: skip
+
+Tensors = dict[str, Tensor]
+Objective = Callable[[Tensor], Losses]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Targets of both stages, by layer; features are divided by the layer's scale.
+
+    Attributes
+    ----------
+    scales : dict
+        Layer -> scalar tensor that features are divided by.
+    content : dict
+        Content layer -> features of the content, shape (N, D).
+    global_grams, regional_grams : dict
+        Style layer -> Gram of the style, shape (N, N) and (R, N, N).
+    masks : dict
+        Style layer -> masks of the content's regions, shape (R, D).
+    region_weights : dict
+        Style layer -> factor of each region in the style loss, shape (R,).
+    photographs : dict
+        ``content`` -> the content at working size, shape (3, h, w), if a term of the image needs it.
+    style_features, style_masks, content_masks : dict
+        Style layer -> features of the style, shape (N, h, w), and masks of both photographs' regions, shape
+        (R, h, w), if patches are matched.
+    """
+
+    scales: Tensors
+    content: Tensors
+    global_grams: Tensors
+    regional_grams: Tensors
+    masks: Tensors
+    region_weights: Tensors
+    photographs: Tensors = field(default_factory=dict)
+    style_features: Tensors = field(default_factory=dict)
+    style_masks: Tensors = field(default_factory=dict)
+    content_masks: Tensors = field(default_factory=dict)
+
+
+GROUPS = tuple(item.name for item in fields(Targets))
+NO_TARGETS = Targets({}, {}, {}, {}, {}, {})
+
+
+def layers_of(config: Config) -> frozenset[str]:
+    """Layers whose features the losses need."""
+    return frozenset(config.content_layers) | frozenset(config.style_layers)
+
+
+def mask_pyramid(masks: Tensor, features: dict[str, Tensor]) -> Tensors:
+    """Area averages of masks at each layer's size, so that a small region fades but does not vanish.
+
+    Parameters
+    ----------
+    masks : Tensor, shape (R, H, W)
+    features : dict
+        Layer -> tensor of shape (N, H_l, W_l), which gives the sizes.
+
+    Returns
+    -------
+    dict
+        Layer -> tensor of shape (R, H_l * W_l).
+    """
+    sizes = {layer: (value.shape[1], value.shape[2]) for layer, value in features.items()}
+    return {layer: functional.adaptive_avg_pool2d(masks, size).flatten(1) for layer, size in sizes.items()}
+
+
+@torch.no_grad()
+def compute_targets(
+    encoder: Encoder,
+    content: Tensor,
+    style: Tensor,
+    content_masks: Tensor,
+    style_masks: Tensor,
+    config: Config,
+) -> Targets:
+    """Run the encoder once over each photograph.
+
+    Parameters
+    ----------
+    content, style : Tensor, shape (3, H, W)
+    content_masks, style_masks : Tensor, shape (R, H, W)
+        A region that the style lacks has an empty style mask: its target is the whole style's Gram
+        (``unmatched="style"``), or it is left out of the style loss (``"leave"``).
+    """
+    content_features, style_features = encoder(content[None]), encoder(style[None])
+    scales = {}
+    for layer, value in content_features.items():
+        mean = (value.float().mean() + style_features[layer].float().mean()) / 2
+        scales[layer] = mean.clamp_min(1e-8) if config.layer_scale == "pair" else torch.ones_like(mean)
+    normalized = config.gram == "normalized"
+    here = mask_pyramid(content_masks, content_features)
+    there = mask_pyramid(style_masks, style_features)
+    has_style = style_masks.sum(dim=(1, 2)) > 0
+    content_targets, whole, regional, weights = {}, {}, {}, {}
+    for layer in config.content_layers:
+        content_targets[layer] = content_features[layer].float().flatten(1) / scales[layer]
+    for layer in config.style_layers:
+        features = style_features[layer].float().flatten(1) / scales[layer]
+        whole[layer] = gram(features, normalized=normalized)
+        grams = regional_gram(features, there[layer], normalized=normalized)
+        regional[layer] = torch.where(has_style[:, None, None], grams, whole[layer])
+        weights[layer] = _region_weights(here[layer], has_style, config)
+    masks = {layer: here[layer] for layer in config.style_layers}
+    return Targets(
+        scales, content_targets, whole, regional, masks, weights,
+        photographs={"content": content} if needs_content(config) else {},
+        **_patch_targets(content_features, style_features, scales, here, there, config),
+    )  # fmt: skip
+
+
+def _patch_targets(
+    content_features: Tensors, style_features: Tensors, scales: Tensors, here: Tensors, there: Tensors,
+    config: Config,
+) -> dict[str, Tensors]:  # fmt: skip
+    """What matching patches takes, with each layer's own height and width."""
+    if config.style_term != "patches":
+        return {}
+    layers = list(config.style_layers)
+    return {
+        # Contiguous, as an artifact's are: sums must not depend on how a tensor lies in memory.
+        "style_features": {
+            layer: (style_features[layer].float() / scales[layer]).contiguous() for layer in layers
+        },
+        "style_masks": {layer: _as_map(there[layer], style_features[layer]) for layer in layers},
+        "content_masks": {layer: _as_map(here[layer], content_features[layer]) for layer in layers},
+    }
+
+
+def _as_map(masks: Tensor, features: Tensor) -> Tensor:
+    """Masks of shape (R, D) with the height and width of a layer's features."""
+    return masks.reshape(len(masks), *features.shape[1:])
+
+
+def _region_weights(masks: Tensor, has_style: Tensor, config: Config) -> Tensor:
+    """Factors of the regions: the paper's 1, or shares, so that no small region drowns the others."""
+    present = masks.sum(dim=1) > 0
+    if config.unmatched == "leave":
+        present = present & has_style
+    if config.gram == "paper":
+        return present.float()
+    return present * masks.mean(dim=1)
+
+
+def global_losses(encoder: Encoder, targets: Targets, config: Config, turn: int = 0) -> Objective:
+    """Equation (1) as a function of the image.
+
+    Parameters
+    ----------
+    turn
+        Round of the stage, from 0: terms of the image may set in later.
+    """
+    normalized = config.gram == "normalized"
+
+    def style_term(features: Tensors) -> Tensor:
+        terms = [
+            weight
+            * style_loss(gram(features[layer].flatten(1), normalized=normalized), targets.global_grams[layer])
+            for layer, weight in config.style_layers.items()
+        ]
+        return torch.stack(terms).sum()
+
+    return _objective(encoder, targets, config, style_term, turn)
+
+
+def regional_losses(encoder: Encoder, targets: Targets, config: Config, turn: int = 0) -> Objective:
+    """Equation (2) as a function of the image; its content term is equation (1)'s (masks partition)."""
+    style_term = _patch_term if config.style_term == "patches" else _regional_gram_term
+    return _objective(encoder, targets, config, style_term(targets, config), turn)
+
+
+def _regional_gram_term(targets: Targets, config: Config) -> Callable[[Tensors], Tensor]:
+    normalized = config.gram == "normalized"
+    supports = {layer: mask_supports(mask, normalized=normalized) for layer, mask in targets.masks.items()}
+
+    def term(features: Tensors) -> Tensor:
+        terms = []
+        for layer, weight in config.style_layers.items():
+            grams = supported_gram(features[layer].flatten(1), supports[layer])
+            loss = style_loss(grams, targets.regional_grams[layer], targets.region_weights[layer])
+            terms.append(weight * loss)
+        return torch.stack(terms).sum()
+
+    return term
+
+
+def _patch_term(targets: Targets, config: Config) -> Callable[[Tensors], Tensor]:
+    """Champandard's style term: every patch of the image against its best counterpart in the style."""
+    from pst_core.optimisation.patches import patch_loss, style_patches
+
+    patches = {
+        layer: style_patches(features, targets.style_masks[layer], config.semantic_weight)
+        for layer, features in targets.style_features.items()
+    }
+
+    def term(features: Tensors) -> Tensor:
+        terms = [
+            weight * patch_loss(features[layer], targets.content_masks[layer], patches[layer])
+            for layer, weight in config.style_layers.items()
+        ]
+        return torch.stack(terms).sum()
+
+    return term
+
+
+def _objective(
+    encoder: Encoder, targets: Targets, config: Config, style_term: Callable[[Tensors], Tensor], turn: int
+) -> Objective:
+    """Content, style and image terms together."""
+    image_term = make_image_term(targets.photographs.get("content"), config, turn)
+
+    def losses(image: Tensor) -> Losses:
+        features = {
+            layer: value.float() / targets.scales[layer] for layer, value in encoder(image[None]).items()
+        }
+        content = config.content_weight * _content_term(features, targets, config)
+        style = config.style_weight * style_term(features)
+        total = content + style
+        return Losses(total if image_term is None else total + image_term(image), content, style)
+
+    return losses
+
+
+def _content_term(features: Tensors, targets: Targets, config: Config) -> Tensor:
+    terms = [
+        weight * content_loss(features[layer].flatten(1), targets.content[layer])
+        for layer, weight in config.content_layers.items()
+    ]
+    return torch.stack(terms).sum() if terms else next(iter(features.values())).new_zeros(())

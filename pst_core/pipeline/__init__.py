@@ -1,0 +1,1 @@
+"""One pair, step by step."""

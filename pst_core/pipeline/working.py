@@ -1,0 +1,133 @@
+"""A pair at its working size: photographs and masks on the device."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from pst_core.color.transfer import ColorStatistics, color_statistics
+from pst_core.filters.guided import guided_filter
+from pst_core.regions.maps import Labels, Regions
+
+__all__ = ["WorkingPair", "fit_size", "make_working_pair", "resize"]
+
+MASK_EPSILON = 1e-4  # on [0, 1] squared: how faint an edge of the photograph may hold a mask's border
+
+
+@dataclass(frozen=True)
+class WorkingPair:
+    """Everything about a pair that the stages and the finish work on, at one size.
+
+    Attributes
+    ----------
+    content, style : Tensor, shape (3, h, w)
+        Photographs on [0, 1].
+    content_masks, style_masks : Tensor, shape (R, h, w)
+        Area averages of the label maps. A region that is not matched has an empty style mask.
+    soft_masks : Tensor, shape (R, h, w)
+        Content masks whose borders follow the photograph's edges, summing to 1.
+    matched : Tensor of bool, shape (R,)
+    """
+
+    content: Tensor
+    style: Tensor
+    content_masks: Tensor
+    style_masks: Tensor
+    soft_masks: Tensor
+    matched: Tensor
+
+    def style_colors(self) -> ColorStatistics:
+        """Colours that each region should have; the whole style's where the style lacks the region."""
+        return self._or_whole(self.style, self.style_masks)
+
+    def colors_of(self, image: Tensor) -> ColorStatistics:
+        """Colours that each region of an image has; the whole image's where the style lacks the region."""
+        return self._or_whole(image, self.content_masks)
+
+    def wanted_colors(self, image: Tensor, unmatched: str) -> ColorStatistics:
+        """Colours that an image's regions should take; their own where they are to be left."""
+        wanted = self.style_colors()
+        if unmatched == "style":
+            return wanted
+        own = self.colors_of(image)
+        return ColorStatistics(
+            torch.where(self.matched[:, None], wanted.mean, own.mean),
+            torch.where(self.matched[:, None, None], wanted.covariance, own.covariance),
+        )
+
+    def restore_left(self, image: Tensor, unmatched: str) -> Tensor:
+        """Blend the content back into regions that the style lacks, if they are to be left."""
+        if unmatched == "style":
+            return image
+        left = (self.soft_masks * ~self.matched[:, None, None]).sum(dim=0)
+        return image * (1 - left) + self.content * left
+
+    def _or_whole(self, image: Tensor, masks: Tensor) -> ColorStatistics:
+        regional, whole = color_statistics(image, masks), color_statistics(image, torch.ones_like(image[:1]))
+        return ColorStatistics(
+            torch.where(self.matched[:, None], regional.mean, whole.mean),
+            torch.where(self.matched[:, None, None], regional.covariance, whole.covariance),
+        )
+
+
+def fit_size(height: int, width: int, long_side: int) -> tuple[int, int]:
+    """Height and width of an image shrunk to a long side; never enlarged."""
+    scale = min(1.0, long_side / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Shrink or enlarge an image of shape (C, H, W), antialiased."""
+    if tuple(image.shape[1:]) == size:
+        return image
+    return functional.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
+
+
+def make_working_pair(
+    content: NDArray[np.float32],
+    style: NDArray[np.float32],
+    regions: Regions,
+    *,
+    size: int,
+    device: torch.device,
+    softness: int,
+) -> WorkingPair:
+    """Bring a pair to its working size.
+
+    Parameters
+    ----------
+    content, style : ndarray, shape (3, H, W)
+    size
+        Long side in pixels of both working images.
+    softness
+        Window radius in pixels in which mask borders may move to the photograph's edges.
+    """
+    images = []
+    for pixels in (content, style):
+        image = torch.from_numpy(pixels)
+        images.append(resize(image, fit_size(pixels.shape[1], pixels.shape[2], size)).clamp(0, 1).to(device))
+    matched = torch.from_numpy(regions.matched).to(device)
+    content_masks = _area_masks(regions.content, regions.count, tuple(images[0].shape[1:]), device)
+    style_masks = _area_masks(regions.style, regions.count, tuple(images[1].shape[1:]), device)
+    soft = guided_filter(content_masks, images[0], softness, MASK_EPSILON).clamp(0, 1)
+    return WorkingPair(
+        content=images[0],
+        style=images[1],
+        content_masks=content_masks,
+        style_masks=style_masks * matched[:, None, None],
+        soft_masks=soft / soft.sum(dim=0, keepdim=True).clamp_min(1e-6),
+        matched=matched,
+    )
+
+
+def _area_masks(labels: Labels, count: int, size: tuple[int, ...], device: torch.device) -> Tensor:
+    """Share of each working pixel's area in each region; one region at a time, which bounds memory."""
+    label_map = torch.from_numpy(labels).to(device)
+    masks = [
+        functional.adaptive_avg_pool2d((label_map == region).float()[None], (size[0], size[1]))[0]
+        for region in range(count)
+    ]
+    return torch.stack(masks)

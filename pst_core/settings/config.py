@@ -1,0 +1,192 @@
+"""Every setting of the method, validated, with its default: the one place where defaults live."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pst_core.errors import ConfigError
+from pst_core.settings.methods import METHODS, MethodName
+
+__all__ = ["PRESETS", "Config", "PresetName"]
+
+PresetName = Literal["default", "fast", "quality", "paper"]
+LayerName = Annotated[str, Field(pattern=r"^conv([12]_[12]|[345]_[1-4])$")]
+LayerWeight = Annotated[float, Field(ge=0, le=1e12)]
+PoolName = Annotated[str, Field(pattern=r"^[1-9]\d?$")]
+
+
+class Config(BaseModel):
+    """Settings of one style transfer; frozen, and refusing names it does not know.
+
+    The defaults are the preset ``default``. Where the paper and good practice differ, one field
+    switches between them (``gram``, ``layer_scale``, ``init``, ``size``, ``upsampling``, ``color_match``).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    method: MethodName = "yang"
+    """Whose recipe is followed; `pst methods` lists them. Settings given by name go before its own."""
+
+    # --- regions (paper, section 3: masks from k-means over the semantic maps)
+    regions: int | None = Field(default=None, ge=1, le=64)
+    """Number of regions R; found from the maps when not given."""
+    unmatched: Literal["style", "leave"] = "style"
+    """A content region that the style lacks takes the whole style's statistics, or is left as it is."""
+    segmentation: Literal["cluster", "deeplab"] = "cluster"
+    """Where regions come from when no maps are given: clustering, or torchvision's DeepLabV3."""
+    min_region_share: float = Field(default=0.005, gt=0, le=0.2)
+    """A colour is a region of its own from this share of both maps' pixels on."""
+
+    mask_softness: int = Field(default=4, ge=1, le=512)
+    """Window radius, in working pixels, in which region borders may move to the photograph's edges."""
+
+    # --- encoder
+    weights: str | None = None
+    """VGG-19 weights: a file, or `untrained`; otherwise $PST_VGG19_WEIGHTS, else torchvision's."""
+    weights_convention: Literal["auto", "torchvision", "caffe"] = "auto"
+    """Input that the weights expect; `auto`: Caffe's if the file names its layers `conv1_1.weight`."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    """Device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the network; Gram matrices and losses are always float32."""
+
+    # --- losses (equations 1 and 2)
+    content_layers: dict[LayerName, LayerWeight] = {"conv4_2": 1.0}
+    """Weight alpha of each content layer."""
+    style_layers: dict[LayerName, LayerWeight] = {
+        "conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2,
+    }  # fmt: skip
+    """Weight beta of each style layer."""
+    content_weight: float = Field(default=1.0, ge=0, le=1e12)
+    """Factor on the whole content loss."""
+    style_weight: float = Field(default=30.0, ge=0, le=1e12)
+    """Factor on the whole style loss."""
+    gram: Literal["normalized", "paper"] = "normalized"
+    """Gram matrices divided by the number of positions (a region's: by its mask's sum), or literal."""
+    layer_scale: Literal["pair", "none"] = "pair"
+    """Features divided by the layer's mean activation on the pair at hand, or taken as they are."""
+
+    style_term: Literal["gram", "patches"] = "gram"
+    """What regional stages match: Gram matrices, or 3x3 patches and their regions (Champandard 2016)."""
+    semantic_weight: float = Field(default=10.0, ge=0, le=1e6)
+    """`patches`: weight of the regions against the features in finding a patch's counterpart."""
+    edge_weights: dict[PoolName, LayerWeight] = {}
+    """Weights of the Laplacian term (Li et al. 2017) by pooling in pixels, as 4=100,16=100."""
+    matting_weight: float = Field(default=0.0, ge=0, le=1e12)
+    """Weight of the matting Laplacian's term (Luan et al. 2017), a mean over pixels."""
+    matting_epsilon: float = Field(default=1e-7, gt=0, le=1)
+    """Regulariser of the matting Laplacian, on [0, 1] squared."""
+    matting_from: int = Field(default=1, ge=1, le=1000)
+    """Round in which the matting Laplacian's term sets in, counted from 1."""
+    smoothness_weight: float = Field(default=0.0, ge=0, le=1e12)
+    """Weight of the total variation of the image, a mean over pixels."""
+    colors: Literal["style", "content"] = "style"
+    """Whose colours the result has; `content` transfers luminance alone (Gatys et al. 2017)."""
+
+    # --- stages
+    size: int | None = Field(default=192, ge=32, le=16384)
+    """Working size: long side in pixels at which the image is optimised; none: the content's own."""
+    scales: int = Field(default=1, ge=1, le=6)
+    """Coarse-to-fine: the rounds are spread over this many sizes, each twice the one before."""
+    rounds: int = Field(default=2, ge=0, le=1000)
+    """Rounds of global stage, filter, regional stage, filter."""
+    global_iterations: int = Field(default=8, ge=0, le=100_000)
+    """Optimiser iterations in each global stage."""
+    regional_iterations: int = Field(default=8, ge=0, le=100_000)
+    """Optimiser iterations in each regional stage."""
+    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
+    """Optimiser of the stages."""
+    step: float = Field(default=1.0, gt=0, le=10)
+    """Step length: factor on the L-BFGS step; for Adam, hundredths of the pixel range."""
+    history: int = Field(default=20, ge=1, le=200)
+    """Curvature pairs that L-BFGS remembers."""
+    init: Literal["color", "content", "random", "reinhard", "histogram"] = "color"
+    """Start: `color` transfer per region, the content, random pixels, or whole-image colour transfers."""
+
+    # --- filter after every stage
+    filter: Literal["guided", "gaussian", "highpass", "tv", "none"] = "guided"
+    """Filter after every stage; `guided` has the content as its colour guide."""
+    filter_radius: int = Field(default=4, ge=1, le=512)
+    """Window radius in pixels of the working image (guided: a (2r+1) x (2r+1) window)."""
+    filter_epsilon: float = Field(default=1e-4, gt=0, le=1)
+    """Guided filter's regulariser, on [0, 1] squared."""
+    filter_sigma: float = Field(default=1.0, gt=0, le=100)
+    """Standard deviation in pixels of the Gaussian in `gaussian` and `highpass`."""
+    filter_strength: float = Field(default=0.5, gt=0, le=10)
+    """`highpass`: gain of the detail added back."""
+    tv_weight: float = Field(default=0.05, gt=0, le=10)
+    """`tv`: weight of Chambolle's denoising; larger is smoother."""
+
+    # --- finish
+    color_match: float | Literal["auto"] = "auto"
+    """Strength in [0, 1] of the closing colour match per region; `auto` keeps structure."""
+    detail: float = Field(default=0.6, ge=0, le=1)
+    """How far fine detail (not edges) goes back to the content's, from 0 to 1: the style damps it."""
+    upsampling: Literal["guided", "bicubic"] = "guided"
+    """How the working image becomes full size: through the content's structure, or plainly."""
+    upsampling_radius: int = Field(default=4, ge=1, le=512)
+    """Window radius, in working pixels, of the guided upsampling."""
+    upsampling_epsilon: float = Field(default=1e-4, gt=0, le=1)
+    """Regulariser of the guided upsampling, on [0, 1] squared."""
+    bit_depth: Literal["auto", 8, 16] = "auto"
+    """Bits per channel of the result; `auto`: the content's, where the format can."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Seed of everything random."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.color_match != "auto" and not 0 <= self.color_match <= 1:
+            raise ValueError("color_match must be `auto` or a number from 0 to 1")
+        if not self.style_layers or not any(self.style_layers.values()):
+            raise ValueError("style_layers must name at least one layer with a weight above 0")
+        return self
+
+    def only(self, *names: str) -> "Config":
+        """These settings, and the defaults for all others: what a step that needs only these is given."""
+        return Config().model_copy(update={name: getattr(self, name) for name in names})
+
+    @classmethod
+    def make(cls, preset: str = "default", **settings: Any) -> "Config":  # noqa: ANN401
+        """Build the settings of a preset, with those of a method and some others changed.
+
+        Raises
+        ------
+        ConfigError
+            If the preset or a setting does not exist, or a value is out of its range.
+        """
+        if preset not in PRESETS:
+            raise ConfigError(f"There is no preset {preset!r}: choose one of {', '.join(PRESETS)}.")
+        try:
+            return cls(**(PRESETS[preset] | _recipe(settings.get("method")) | settings))
+        except ValidationError as error:
+            raise ConfigError(explain(error)) from error
+
+
+def _recipe(method: object) -> dict[str, Any]:
+    """What a method sets; nothing for a name that validation will refuse."""
+    return next((recipe.settings for name, recipe in METHODS.items() if name == method), {})
+
+
+def explain(error: ValidationError) -> str:
+    """One sentence for the first thing that pydantic refused."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        return f"There is no setting {name!r}: `pst stylize --help` lists them all."
+    reason = first["msg"].removeprefix("Value error, ")
+    if not name:
+        return f"{reason[0].upper()}{reason[1:]}."
+    return f"Setting {name!r} cannot be {first['input']!r}: {reason[0].lower()}{reason[1:]}."
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "fast": {"size": 128, "rounds": 1},
+    "quality": {"size": 384, "scales": 2, "rounds": 4, "filter_radius": 6},
+    # The paper taken literally: random start, literal Gram, MATLAB's guided filter, full resolution.
+    "paper": {
+        "gram": "paper", "layer_scale": "none", "style_weight": 1.0, "size": None, "init": "random",
+        "rounds": 5, "global_iterations": 100, "regional_iterations": 100, "filter_radius": 2,
+        "filter_epsilon": 0.01, "color_match": 0.0, "detail": 0.0, "precision": "float32",
+    },
+}  # fmt: skip

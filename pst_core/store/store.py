@@ -1,0 +1,367 @@
+"""A content-addressed store of intermediate results that never hands out a byte that was not put in.
+
+Three kinds of files lie under its root. *Objects* are immutable and named by the hash of their bytes.
+*Records* say, under the key of a step, which objects the step made. *Receipts* say, under the key of a pair,
+which records and objects made the finished result and where it was published. Objects are written before
+what names them, and removed after it, so that a process may be killed at any moment: what is found later is
+either complete or a miss, and a miss is computed again.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from pst_core.errors import StoreError
+from pst_core.files import sync_folder, write_bytes_atomically
+from pst_core.store.layout import (
+    Identity,
+    Receipt,
+    Reference,
+    StoreMiss,
+    UnreadableFile,
+    check_key,
+    envelope_path,
+    identity,
+    object_path,
+    read_envelope,
+    read_regular,
+    receipt_in,
+    receipt_text,
+    seal,
+    sha256_of,
+)
+from pst_core.store.locks import flock_file, unlock_file
+from pst_core.store.upkeep import Damage, Pruned, Usage, prune, usage, verify
+
+__all__ = [
+    "Damage",
+    "Lock",
+    "Pruned",
+    "Receipt",
+    "Reference",
+    "Store",
+    "StoreMiss",
+    "Usage",
+    "open_store",
+    "prune",
+    "pst_home",
+    "usage",
+    "verify",
+]
+
+_VERSION = 1
+# File systems tell times apart by up to two seconds (FAT): a file changed so recently may change once more
+# without a sign of it, so that its verification is not remembered.
+_COARSEST_CLOCK_NS = 2 * 10**9
+
+_open_stores: dict[Path, "Store"] = {}
+_opening = threading.Lock()
+
+
+def pst_home() -> Path:
+    """Return the folder for everything this program keeps: ``$PST_HOME``, or ``~/.pst``.
+
+    Raises
+    ------
+    StoreError
+        No home folder is known to the system, and none was named.
+    """
+    try:
+        return Path(os.environ.get("PST_HOME") or "~/.pst").expanduser()
+    except RuntimeError as error:
+        raise StoreError("your home folder cannot be found: set PST_HOME to a folder to use.") from error
+
+
+def open_store(root: Path | None = None) -> "Store":
+    """Return the store at `root`; the same object for the same folder throughout the process.
+
+    Parameters
+    ----------
+    root
+        Default: the folder ``store`` in `pst_home`. It need not exist, and is created with the first write.
+
+    Raises
+    ------
+    StoreError
+        The store was made by a newer program, or its version cannot be told.
+    """
+    place = Path(os.path.realpath(pst_home() / "store" if root is None else root))
+    with _opening:
+        store = _open_stores.setdefault(place, Store(place))
+    store.check_version()
+    return store
+
+
+class Lock:
+    """A key's lock as a context manager.
+
+    All keys share 4096 locks: never hold two at once, they may be the same one and wait for ever.
+    """
+
+    def __init__(self, store: "Store", key: str) -> None:
+        self._store = store
+        self._key = key
+        self._descriptors: list[int] = []
+
+    def __enter__(self) -> None:
+        self._descriptors.append(self._store.acquire(self._key))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._store.release(self._descriptors.pop())
+
+
+class Store:
+    """Objects, records and receipts under one folder; get one with `open_store`.
+
+    Threads and processes may use the same folder at once. Whatever is asked for and cannot be had exactly as
+    it was written raises `StoreMiss`; whatever cannot be written raises `OutputError`.
+
+    Attributes
+    ----------
+    root
+        The store's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._verified: dict[str, Identity] = {}
+
+    def put(self, data: bytes, kind: str, suffix: str) -> Reference:
+        """Keep an artifact.
+
+        Nothing is written if it is there already and its bytes are right; if they are wrong it is replaced.
+
+        Parameters
+        ----------
+        data
+            Its bytes.
+        kind
+            What it is, such as ``regions``: lower-case letters, ``_`` and ``-``.
+        suffix
+            What its file's name ends with, such as ``parquet``.
+        """
+        digest = sha256_of(data)
+        reference = Reference(kind=kind, path=object_path(digest, suffix), sha256=digest, size=len(data))
+        path = self.path_of(reference)
+        if self.holds(reference):
+            sync_folder(path.parent)  # whoever wrote it may have been killed before doing that
+        else:
+            self._write(path, data)
+        return reference
+
+    def read(self, reference: Reference) -> bytes:
+        """Return an artifact's bytes, verified.
+
+        Raises
+        ------
+        StoreMiss
+            It is not there with these bytes.
+        """
+        data, found = read_regular(self.path_of(reference), reference.size)
+        if len(data) != reference.size or sha256_of(data) != reference.sha256:
+            raise StoreMiss(f"{reference.path} is damaged")
+        if abs(time.time_ns() - found[-1]) > _COARSEST_CLOCK_NS:
+            self._verified[reference.path] = found
+        return data
+
+    def holds(self, reference: Reference) -> bool:
+        """Tell whether an artifact is there with the right bytes, reading it only if it may have changed."""
+        known = self._verified.get(reference.path)
+        if known is not None and known == _identity_now(self.path_of(reference)):
+            return known[2] == reference.size
+        try:
+            self.read(reference)
+        except StoreMiss:
+            return False
+        return True
+
+    def path_of(self, reference: Reference) -> Path:
+        """Return where an artifact lies, or would lie."""
+        return self.root / reference.path
+
+    def write_record(self, key: str, content: bytes, references: Sequence[Reference]) -> None:
+        """Keep what a step made, in place of what was kept under this key before.
+
+        Parameters
+        ----------
+        key
+            The step's cache key, 64 hexadecimal digits.
+        content
+            A small text in UTF-8, such as JSON.
+        references
+            The artifacts without which the record is worth nothing. Put them first.
+        """
+        path = envelope_path(self.root, "record", key)
+        self._write(path, seal("record", key, content.decode(), references))
+
+    def read_record(self, key: str) -> bytes:
+        """Return a record's content, all of whose artifacts are there.
+
+        Raises
+        ------
+        StoreMiss
+            It is not there as it was written, or one of its artifacts is not.
+        """
+        envelope = read_envelope(self.root, "record", key)
+        self._require(envelope.references)
+        return envelope.content.encode()
+
+    def record_references(self, key: str) -> tuple[Reference, ...]:
+        """Return the artifacts that a record names, whether they are there or not.
+
+        Raises
+        ------
+        StoreMiss
+            The record is not there as it was written.
+        """
+        return read_envelope(self.root, "record", key).references
+
+    def write_receipt(self, key: str, receipt: Receipt) -> None:
+        """Keep what a finished result was made of, in place of what was kept under this key before."""
+        path = envelope_path(self.root, "receipt", key)
+        self._write(path, seal("receipt", key, receipt_text(receipt), receipt.references))
+
+    def read_receipt(self, key: str) -> Receipt:
+        """Return a receipt, all of whose records and artifacts are there.
+
+        Raises
+        ------
+        StoreMiss
+            It, one of its records, or an artifact that it or they name is not there as it was written.
+        """
+        receipt = receipt_in(read_envelope(self.root, "receipt", key))
+        self._require(receipt.references)
+        for record in receipt.records:
+            self.read_record(record)
+        return receipt
+
+    def lock(self, key: str) -> Lock:
+        """Return the lock of a key, to be held while its record is looked for and made."""
+        check_key(key)
+        return Lock(self, key)
+
+    @contextlib.contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Hold a key's lock; see `lock`."""
+        with self.lock(key):
+            yield
+
+    def acquire(self, key: str) -> int:
+        """Wait for a key's lock and return the file descriptor that holds it, for `release`.
+
+        Raises
+        ------
+        StoreError
+            The lock's file cannot be created or locked.
+        """
+        check_key(key)
+        self._prepare()
+        return flock_file(self.root / "locks" / key[:3], fcntl.LOCK_EX)
+
+    def release(self, descriptor: int) -> None:
+        """Give back a lock that `acquire` returned."""
+        unlock_file(descriptor)
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep `prune` away while a batch runs. Any number of batches may run at once."""
+        self._prepare()
+        descriptor = flock_file(self.root / "in-use.lock", fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            unlock_file(descriptor)
+
+    @contextlib.contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Keep batches away while the store is pruned.
+
+        Raises
+        ------
+        StoreError
+            A batch is running.
+        """
+        try:
+            descriptor = flock_file(self.root / "in-use.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"{self.root} is in use by a running batch: prune when it has ended.") from error
+        try:
+            yield
+        finally:
+            unlock_file(descriptor)
+
+    def check_version(self) -> bool:
+        """Tell whether the store has been created yet.
+
+        Raises
+        ------
+        StoreError
+            It was made by a newer program, or its version cannot be told.
+        """
+        path = self.root / "version"
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            pass  # reading it will tell
+        try:
+            text = read_regular(path, 64)[0]
+        except UnreadableFile as error:
+            raise StoreError(f"{error}: check the disk, or set PST_HOME to another folder.") from error
+        except StoreMiss:
+            text = b""
+        if re.fullmatch(rb"[1-9][0-9]{0,8}\n?", text) is None:
+            raise StoreError(
+                f"{path} does not say which version the store has: move the store away, or set PST_HOME to "
+                "another folder."
+            )
+        if int(text) > _VERSION:
+            raise StoreError(
+                f"{self.root} was made by a newer version of this program: install the newer one, or set "
+                "PST_HOME to another folder."
+            )
+        return True
+
+    def _prepare(self) -> None:
+        if not self.check_version():
+            write_bytes_atomically(self.root / "version", f"{_VERSION}\n".encode(), overwrite=True)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        self._prepare()
+        if os.path.isdir(path):  # noqa: PTH112 - also a link to a folder, which a file cannot replace either
+            _clear_the_way(path)
+        write_bytes_atomically(path, data, overwrite=True)
+
+    def _require(self, references: Sequence[Reference]) -> None:
+        for reference in references:
+            if not self.holds(reference):
+                raise StoreMiss(f"{reference.path} is missing or damaged")
+
+
+def _identity_now(path: Path) -> Identity | None:
+    try:
+        return identity(path.lstat())
+    except OSError:
+        return None
+
+
+def _clear_the_way(path: Path) -> None:
+    """Remove a link or an empty folder that stands where a file belongs."""
+    try:
+        if path.is_symlink():
+            path.unlink()
+        else:
+            path.rmdir()
+    except FileNotFoundError:
+        return  # another process was quicker
+    except OSError as error:
+        raise StoreError(f"{path} is a folder in the place of a file of the store: move it away.") from error

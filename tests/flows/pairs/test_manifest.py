@@ -1,0 +1,508 @@
+"""Manifests: what a row says, what it must not say, and that every format says the same."""
+
+import csv
+import io
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from flows.pairs.find import PairingError, find_pairs
+from flows.pairs.manifest import read_manifest
+from pst_core.settings.config import Config
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with a few empty photographs."""
+    for name in ("a.jpg", "b.jpg", "sub/a.jpg", "look.png", "other.jpg", "am.png", "sm.png"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "secret.jpg").touch()
+    return tmp_path / "photos"
+
+
+def csv_file(folder, text, name="pairs.csv"):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def lines_file(folder, *rows, name="pairs.jsonl"):
+    path = folder / name
+    path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def parquet_file(folder, rows, name="pairs.parquet"):
+    path = folder / name
+    parquet.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def row(**cells):
+    return {"content": "a.jpg", "style": "look.png"} | cells
+
+
+def refusal(path, **options):
+    """The one sentence with which it is refused, which names the manifest."""
+    with pytest.raises(PairingError) as caught:
+        find_pairs(path, **options)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.endswith(".")
+    assert path.name in text
+    return text
+
+
+# --- what a row says
+
+
+def test_a_csv_names_photographs_maps_names_and_settings(folder):
+    text = (
+        "content,style,content_map,style_map,name,preset,size,style_layers,color-match\r\n"
+        'a.jpg,look.png,am.png,sm.png,set/one,fast,48,"conv1_1=0.5,conv2_1=1",auto\r\n'
+        "sub/a.jpg,other.jpg,,,,,none,,0.5\r\n"
+    )
+    one, two = find_pairs(csv_file(folder, text))[::-1]
+    assert (one.name, one.content, one.style) == ("set/one", folder / "a.jpg", folder / "look.png")
+    assert (one.content_map, one.style_map) == (folder / "am.png", folder / "sm.png")
+    assert one.settings == {
+        "preset": "fast", "size": 48, "style_layers": {"conv1_1": 0.5, "conv2_1": 1.0}, "color_match": "auto",
+    }  # fmt: skip
+    assert one.problem is two.problem is None
+    assert (two.name, two.content_map, two.style_map) == ("a", None, None)
+    assert two.settings == {"size": None, "color_match": 0.5}
+    assert Config.make(**two.settings).size is None
+
+
+def test_the_manifests_own_order_is_kept_but_pairs_come_in_natural_order(folder):
+    path = csv_file(folder, "content,style,name\n" + "".join(f"a.jpg,look.png,n{n}\n" for n in (10, 2, 1)))
+    assert [pair.name for pair in read_manifest(path)] == ["n10", "n2", "n1"]
+    assert [pair.name for pair in find_pairs(path)] == ["n1", "n2", "n10"]
+
+
+def test_a_byte_order_mark_blank_lines_and_missing_cells_are_taken(folder):
+    text = b"\xef\xbb\xbfcontent, style ,name\r\n\r\na.jpg,look.png\r\n,,\r\n"
+    assert [pair.name for pair in find_pairs(csv_file(folder, text, "PAIRS.CSV"))] == ["a"]
+    lines = lines_file(folder, "\ufeff" + json.dumps(row()), "", name="pairs.ndjson")
+    assert [pair.name for pair in find_pairs(lines)] == ["a"]
+
+
+@pytest.mark.parametrize("empty", [None, "", "  ", float("nan")])
+def test_empty_cells_mean_not_given(folder, empty):
+    path = lines_file(folder, row(name=empty, size=empty, preset=empty, content_map=empty, style_map=empty))
+    (pair,) = find_pairs(path)
+    assert (pair.name, pair.settings, pair.content_map, pair.problem) == ("a", {}, None, None)
+
+
+def test_whole_numbers_that_a_table_made_floats_are_whole_again(folder):
+    path = parquet_file(folder, [row(bit_depth=16.0, size=64.0, name=7.0), row(bit_depth=None)])
+    seven, other = find_pairs(path)
+    assert seven.settings == {"bit_depth": 16, "size": 64}
+    assert (seven.name, other.name, other.settings) == ("7", "a", {})
+
+
+def test_layers_may_be_structures_or_maps_in_parquet(folder):
+    layers = pa.array([[("conv1_1", 1.0)]], pa.map_(pa.string(), pa.float64()))
+    weights = pa.array([{"conv4_2": 2.0, "conv3_2": None}])
+    table = pa.table(
+        {"content": ["a.jpg"], "style": ["look.png"], "style_layers": layers, "content_layers": weights}
+    )
+    parquet.write_table(table, folder / "pairs.parquet")
+    (pair,) = find_pairs(folder / "pairs.parquet")
+    assert pair.settings == {"style_layers": {"conv1_1": 1.0}, "content_layers": {"conv4_2": 2.0}}
+
+
+def test_a_folder_called_key_value_adds_no_column(folder):
+    inner = folder / "size=64"
+    inner.mkdir()
+    (pair,) = find_pairs(parquet_file(inner, [row()]))
+    assert pair.settings == {}
+
+
+def test_names_follow_the_content_and_the_style_where_that_is_not_enough(folder):
+    rows = [row(), row(style="other.jpg"), row(content="b.jpg"), row(content="sub/a.jpg", name="own")]
+    names = [pair.name for pair in read_manifest(lines_file(folder, *rows))]
+    assert names == ["a-look", "a-other", "b", "own"]
+    rows = [row(name="B"), row(content="b.jpg")]
+    assert [pair.name for pair in read_manifest(lines_file(folder, *rows))] == ["B", "b-look"]
+
+
+def test_what_is_wrong_with_one_pair_is_its_problem(folder):
+    (folder / "doc.pdf").touch()
+    rows = [
+        row(content="none.jpg"), row(style="sub", name="folder"), row(content="doc.pdf"),
+        row(name="map", content_map="am.png"), row(name="no map", content_map="am.png", style_map="x.png"),
+        row(name="long", style=f"{'x' * 300}.jpg"), row(name="fine"),
+    ]  # fmt: skip
+    problems = {pair.name: pair.problem for pair in find_pairs(lines_file(folder, *rows))}
+    assert problems.pop("fine") is None
+    assert "none.jpg does not exist" in problems["none"]
+    assert "sub is a folder" in problems["folder"]
+    assert "extension .pdf" in problems["doc"]
+    assert "am.png but no style map" in problems["map"]
+    assert "x.png does not exist" in problems["no map"]
+    assert "cannot be looked at" in problems["long"]
+
+
+# --- the same in every format
+
+VALUES = {
+    "size": st.integers(32, 500),
+    "seed": st.integers(0, 2**63 - 1),
+    "style_weight": st.floats(0, 1e12),
+    "filter": st.sampled_from(["guided", "tv", "none"]),
+    "bit_depth": st.sampled_from(["auto"]),
+    "color_match": st.sampled_from([0.25, 0.5]),
+    "preset": st.sampled_from(["fast", "paper", "default"]),
+    "content_map": st.just("maps/m 1.png"),
+    "style_map": st.just("maps/ü.png"),
+}
+FILES = st.text(alphabet="abc019 äß\"',;#=é", min_size=1, max_size=6).map(lambda name: f"x/{name}.jpg")
+ROWS = st.fixed_dictionaries(
+    {"content": FILES, "style": FILES},
+    optional={key: st.one_of(st.none(), value) for key, value in VALUES.items()},
+)
+
+
+def write_all(folder, rows):
+    columns = list(dict.fromkeys(name for cells in rows for name in cells))
+    full = [{name: cells.get(name) for name in columns} for cells in rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(full)
+    csv_file(folder, text.getvalue())
+    lines_file(folder, *rows)
+    parquet.write_table(
+        pa.table({name: [cells[name] for cells in full] for name in columns}), folder / "p.parquet"
+    )
+    return [folder / "pairs.csv", folder / "pairs.jsonl", folder / "p.parquet"]
+
+
+@given(st.lists(ROWS, min_size=1, max_size=5))
+@hypothesis_settings(max_examples=60, deadline=None, database=None)
+def test_every_format_gives_the_same_pairs(rows):
+    rows = [cells | {"name": f"{number} of all/ü"} for number, cells in enumerate(rows)]
+    with tempfile.TemporaryDirectory() as folder:
+        found = [find_pairs(path) for path in write_all(Path(folder), rows)]
+        assert found[0] == found[1] == found[2]
+        for cells, pair in zip(rows, found[0], strict=True):
+            assert pair.content == Path(folder) / cells["content"]
+            settings = {name: value for name, value in cells.items() if value is not None}
+            for name in ("content", "style", "name", "content_map", "style_map"):
+                settings.pop(name, None)
+            assert pair.settings == settings
+
+
+# --- paths that lead out
+
+
+HOSTILE = [
+    "/etc/passwd", "../secret.jpg", "sub/../../secret.jpg", "out.jpg", "away/secret.jpg", "sub/up/secret.jpg",
+]  # fmt: skip
+
+
+@pytest.fixture
+def with_links(folder, tmp_path):
+    (folder / "out.jpg").symlink_to(tmp_path / "secret.jpg")
+    (folder / "away").symlink_to(tmp_path)
+    (folder / "sub" / "up").symlink_to("../..")
+    (folder / "in.jpg").symlink_to("sub/a.jpg")
+    (folder / "back").symlink_to("sub/up/photos")
+    return folder
+
+
+@pytest.mark.parametrize("column", ["content", "style", "content_map", "style_map", "weights"])
+@pytest.mark.parametrize("value", HOSTILE)
+def test_paths_out_of_the_folder_are_refused_unless_allowed(with_links, column, value):
+    path = lines_file(with_links, row(name="ok"), row(name="p", **{column: value}))
+    text = refusal(path)
+    assert f"{column} {value!r} (line 2 of" in text
+    assert "--allow-outside" in text
+    pair = {pair.name: pair for pair in find_pairs(path, allow_outside=True)}["p"]
+    if column in ("content", "style"):
+        assert getattr(pair, column) == with_links / value
+
+
+def test_links_that_stay_inside_are_followed(with_links):
+    path = lines_file(with_links, row(content="in.jpg"), row(content="back/b.jpg"))
+    assert [(pair.name, pair.problem) for pair in find_pairs(path)] == [("b", None), ("in", None)]
+    (with_links.parent / "link").symlink_to(with_links)
+    assert len(find_pairs(with_links.parent / "link" / path.name)) == 2
+
+
+@pytest.mark.parametrize("value", ["nul\0.jpg", "new\nline.jpg", "\x1b[2J.jpg", "\udcff.jpg", "\x85.jpg"])
+@pytest.mark.parametrize("allow_outside", [False, True])
+def test_control_characters_are_always_refused(folder, value, allow_outside):
+    text = refusal(lines_file(folder, row(style=value)), allow_outside=allow_outside)
+    assert "control character" in text
+    assert "line 1 of" in text
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize("value", ["~/x.pth", " ~/x.pth", "./~/x.pth", "~root", " /etc/passwd"])
+def test_weights_lead_to_no_home_folder_and_nowhere_by_spaces(folder, value, monkeypatch):
+    monkeypatch.chdir(folder)
+    lines_file(folder, row(weights=value))
+    assert "weights" in refusal(Path("pairs.jsonl"))
+
+
+def test_weights_lie_beside_the_manifest_or_are_untrained(folder):
+    path = lines_file(folder, row(name="1", weights="w.pth"), row(name="2", weights=" untrained "))
+    one, two = find_pairs(path)
+    assert one.settings == {"weights": str(folder / "w.pth")}
+    assert two.settings == {"weights": "untrained"}
+    home = lines_file(folder, row(weights="~/w.pth"))
+    assert find_pairs(home, allow_outside=True)[0].settings == {"weights": "~/w.pth"}
+
+
+PIECES = [
+    "..",
+    ".",
+    "/",
+    "//",
+    "\\",
+    "~",
+    "a.jpg",
+    "sub",
+    "away",
+    "up",
+    "out.jpg",
+    "in.jpg",
+    "back",
+    " ",
+    "\0",
+]
+HOSTILE_PATHS = st.one_of(
+    st.lists(st.sampled_from(PIECES), max_size=6).map("/".join),
+    st.lists(st.sampled_from(PIECES), max_size=6).map("".join),
+    st.text(max_size=12),
+)
+
+
+@given(HOSTILE_PATHS, HOSTILE_PATHS)
+@example("back/sub/up/secret.jpg", "a.jpg")
+@hypothesis_settings(max_examples=250, deadline=None, database=None)
+def test_no_text_yields_a_path_outside_the_folder(tmp_path_factory, content, style):
+    folder = tmp_path_factory.getbasetemp() / "hostile" / "photos"
+    if not folder.exists():
+        (folder / "sub").mkdir(parents=True)
+        for name in ("a.jpg", "sub/a.jpg", "../secret.jpg"):
+            (folder / name).touch()
+        (folder / "out.jpg").symlink_to("../secret.jpg")
+        (folder / "away").symlink_to("..")
+        (folder / "sub" / "up").symlink_to("../..")
+        (folder / "in.jpg").symlink_to("sub/a.jpg")
+        (folder / "back").symlink_to("sub/up/photos")
+    path = lines_file(folder, {"content": content, "style": style, "weights": style})
+    try:
+        (pair,) = find_pairs(path)
+    except PairingError as error:
+        assert str(error).isprintable()
+        return
+    for found in (pair.content, pair.style, Path(pair.settings["weights"]).expanduser()):
+        real = Path(os.path.realpath(found))
+        assert real.is_relative_to(os.path.realpath(folder)) or str(found) == "untrained"
+    out = Path("/results")
+    assert Path(os.path.normpath(out / pair.name)).parent.is_relative_to(out)
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("/abs", "absolute"), ("C:\\x", "backslash"), ("C:x", "absolute"), ("../up", "'..'"),
+        ("a/../b", "'..'"),
+        ("a/./b", "'.'"), ("a//b", "empty"), ("a/", "empty"), ("a\\b", "backslash"), ("a\nb", "control"),
+        ("a\0", "control"), ("x" * 201, "too long"), ("ü" * 150, "too long"), ("batch.json", "own files"),
+        ("Contact.PNG", "own files"), ("failed.jsonl/x", "own files"), ("batch.parquet", "own files"),
+    ],
+)  # fmt: skip
+def test_names_that_cannot_be_folders_are_refused(folder, name, reason):
+    text = refusal(lines_file(folder, row(), row(name=name)))
+    assert reason in text
+    assert "line 2 of" in text
+    assert text.isprintable()
+
+
+def test_names_found_are_checked_as_given_ones(folder):
+    assert "own files" in refusal(lines_file(folder, row(content="batch.json.jpg")))
+    assert "no text" in refusal(lines_file(folder, row(name=["x"])))
+    assert find_pairs(lines_file(folder, row(content="w\\x.jpg")))[0].name == "w_x"
+    long = "/".join(["x" * 99] * 2) + "y"
+    assert find_pairs(lines_file(folder, row(name=long)))[0].name == long
+
+
+@pytest.mark.parametrize(("one", "other"), [("a", "a"), ("a", "A"), ("é", "e\u0301"), ("a", "a/result.png")])
+def test_names_that_meet_are_refused_with_both_rows(folder, one, other):
+    text = refusal(lines_file(folder, row(name=one), row(content="b.jpg", name=other)))
+    for part in ("a.jpg (line 1 of", "b.jpg (line 2 of", "column 'name'"):
+        assert part in text
+
+
+def test_two_rows_of_the_same_photographs_need_names(folder):
+    assert "'a-look'" in refusal(
+        csv_file(folder, "content,style,size\na.jpg,look.png,48\na.jpg,look.png,64\n")
+    )
+
+
+# --- what is refused as a whole
+
+
+def test_unknown_columns_are_named(folder):
+    text = refusal(csv_file(folder, "content,style,sise\na.jpg,look.png,48\n"))
+    assert text.startswith("There is no setting 'sise' (column of ")
+    assert "'size'" in text
+    assert "'sise'" in refusal(lines_file(folder, row(), row(sise=1)))
+    assert "'sise'" in refusal(parquet_file(folder, [row(sise=1)]))
+
+
+def test_missing_columns_are_named_with_those_found(folder):
+    text = refusal(csv_file(folder, "content;style\na.jpg;look.png\n"))
+    assert "no column 'content'" in text
+    assert "content;style" in text
+    assert "comma" in text
+    assert "no column 'style'" in refusal(lines_file(folder, {"content": "a.jpg"}))
+    assert "no column 'style'" in refusal(parquet_file(folder, [{"content": "a.jpg"}]))
+    many = ",".join(f"column{n}" for n in range(500))
+    assert len(refusal(csv_file(folder, f"{many}\n"))) < 600 + len(str(folder))
+
+
+def test_columns_that_stand_twice_are_refused(folder):
+    assert "two columns 'style'" in refusal(csv_file(folder, "content,style,style\na,b,c\n"))
+    assert "two columns 'content_map'" in refusal(csv_file(folder, "content,style,content-map,content_map\n"))
+    text = refusal(lines_file(folder, row(), '{"content": "a.jpg", "style": "b.jpg", "style": "c.jpg"}'))
+    assert "twice" in text
+    assert "line 2 of" in text
+    assert "twice" in refusal(lines_file(folder, row(**{"content-map": "x", "content_map": "y"})))
+
+
+@pytest.mark.parametrize(
+    ("cells", "named"),
+    [
+        ({"size": "large"}, ["'size'", "'large'"]),
+        ({"size": 7}, ["'size'", "7"]),
+        ({"preset": "swift"}, ["'swift'", "fast"]),
+        ({"preset": 3}, ["preset 3"]),
+        ({"style_layers": "conv1_1"}, ["'style_layers'", "conv1_1=0.2"]),
+        ({"color_match": 2}, ["olor_match"]),
+        ({"seed": [1]}, ["'seed'"]),
+        ({"content_layers": {"relu": 1}}, ["content_layers"]),
+    ],
+)
+def test_settings_are_checked_and_the_row_is_named(folder, cells, named):
+    text = refusal(lines_file(folder, row(name="fine", size=48), row(**cells)))
+    for part in [*named, "line 2 of"]:
+        assert part in text
+
+
+@pytest.mark.parametrize("cells", [{"content": 3}, {"style": ["x"]}, {"content_map": {"a": 1}}])
+def test_paths_must_be_text(folder, cells):
+    assert "no text" in refusal(lines_file(folder, row(**cells)))
+
+
+@pytest.mark.parametrize("column", ["content", "style"])
+def test_a_row_without_a_photograph_is_named(folder, column):
+    text = refusal(lines_file(folder, row(), row(**{column: ""})))
+    assert f"No {column} photograph is named (line 2 of" in text
+    assert "row 2 of" in refusal(parquet_file(folder, [row(), row(**{column: None})]))
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[1]", "7", "null", "NaN", '{"content": }', "[" * 100_000, '{"seed": ' + "9" * 5000 + "}"]
+)
+def test_broken_json_lines_are_named(folder, line):
+    assert "line 3 of" in refusal(lines_file(folder, row(), "", line))
+
+
+def test_a_broken_csv_is_named_with_its_line(folder):
+    assert "line 3 of" in refusal(csv_file(folder, "content,style\na.jpg,look.png\na.jpg,look.png,48\n"))
+    for broken in ('"a.jpg,look.png\nb.jpg,look.png\n', '"a"b,look.png\n', f"{'x' * 140_000},b\n"):
+        text = refusal(csv_file(folder, f"content,style\n{broken}"))
+        assert "CSV is broken" in text
+        assert "line " in text
+
+
+def test_a_text_that_is_not_utf8_is_named(folder):
+    for name in ("pairs.csv", "pairs.jsonl"):
+        assert "UTF-8" in refusal(csv_file(folder, "content,style\nä,b\n".encode("latin-1"), name))
+        assert "UTF-8" in refusal(csv_file(folder, "content,style\n".encode("utf-16"), name))
+
+
+def test_a_broken_parquet_is_named(folder):
+    whole = parquet_file(folder, [row()]).read_bytes()
+    for data in (
+        b"",
+        b"PAR1",
+        b"x" * 100,
+        whole[:-20],
+        whole[: len(whole) // 2],
+        b"PAR1" + bytes(200) + whole[-8:],
+    ):
+        assert "no Parquet that can be read" in refusal(csv_file(folder, data, "bad.parquet"))
+
+
+@given(st.data())
+@hypothesis_settings(max_examples=60, deadline=None, database=None)
+def test_damaged_manifests_raise_nothing_else(tmp_path_factory, data):
+    folder = tmp_path_factory.getbasetemp() / "damaged"
+    folder.mkdir(exist_ok=True)
+    path = data.draw(st.sampled_from(write_all(folder, [row(size=48, name="ü")])))
+    damaged = bytearray(path.read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=3)):
+        damaged[place] = data.draw(st.integers(0, 255))
+    path.write_bytes(damaged)
+    try:
+        find_pairs(path)
+    except PairingError as error:
+        assert str(error).isprintable()
+
+
+def test_a_manifest_without_rows_is_refused(folder):
+    table = pa.table({"content": pa.array([], pa.string()), "style": pa.array([], pa.string())})
+    parquet.write_table(table, folder / "none.parquet")
+    empty = [csv_file(folder, "content,style\n"), csv_file(folder, "", "no.csv"), lines_file(folder)]
+    for path in [*empty, folder / "none.parquet"]:
+        assert "has no rows" in refusal(path)
+
+
+def test_parquet_that_claims_too_many_rows_is_not_read(folder, monkeypatch):
+    monkeypatch.setattr("flows.pairs.manifest._MOST_ROWS", 1)
+    assert "more than 1 rows" in refusal(parquet_file(folder, [row(), row(name="b")]))
+
+
+def test_a_file_of_another_kind_is_no_manifest(folder):
+    text = refusal(csv_file(folder, "x", "pairs.xlsx"))
+    assert "is no manifest" in text
+    assert ".parquet" in text
+
+
+def test_a_manifest_that_cannot_be_opened_is_named(folder, monkeypatch):
+    path = csv_file(folder, "content,style\n")
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert "Permission denied" in refusal(path)
+
+
+def test_reading_a_folder_needs_no_table_library():
+    import subprocess
+    import sys
+
+    code = "import sys, flows.pairs.manifest; print([m for m in ('pyarrow', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,546 @@
+"""The gallery: what it says, what it links to and keeps, and that it works in a browser from disk."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+
+from flows.results.gallery import METRICS, PICTURES, metrics_of, write_gallery
+from flows.results.outcomes import PairOutcome, Summary
+from pst_core.errors import OutputError
+from pst_core.pictures import thumbnail
+from pst_core.store.store import open_store
+
+pytestmark = pytest.mark.usefixtures("pst_home")
+
+SHADES = {"content": 0.2, "style": 0.5, "result": 0.8}
+# A script's end, markup, and all that a path may have and an address may not.
+ODD_NAMES = (
+    "<img src=x onerror=alert(1)>",
+    "</script><script>alert(1)</script>",
+    "<!-- <script>",
+    'a b/100% #1?/it\'s "so" & so',
+    "日本/ünï\u0308 \U0001f3d4",
+    "javascript:alert(1)",
+    "{{ 7 * 7 }}",
+)
+
+
+def keep_picture(shade, height=40, width=60):
+    """The store's path of a small grey picture."""
+    data = thumbnail(np.full((3, height, width), shade, np.float32), 60)
+    return open_store().put(data, "preview", "jpg").path
+
+
+def make_outcome(out, name, *, shade=0.0, folder=True, **fields):
+    """A finished pair with its folder and its small pictures."""
+    place = out / name
+    if folder:
+        place.mkdir(parents=True, exist_ok=True)
+        for file in ("result.png", "report.json"):
+            (place / file).write_bytes(b"-")
+    previews = {role: keep_picture(value + shade) for role, value in SHADES.items()}
+    return PairOutcome(**{"name": name, "state": "done", "folder": str(place), "previews": previews} | fields)
+
+
+def write(out, *outcomes, total=None):
+    return write_gallery(Summary(out=out, outcomes=outcomes, total=len(outcomes) if total is None else total))
+
+
+class Scripts(HTMLParser):
+    """A page's script and style elements, and every attribute in it."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.inside, self.texts, self.tags = None, [], []
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag if tag in ("script", "style") else None
+
+    def handle_data(self, data):
+        if self.inside:
+            self.texts.append(data)
+            self.inside = None
+
+
+def data_of(page):
+    (text,) = [text for text in Scripts(page).texts if text.startswith("{")]
+    return json.loads(text)
+
+
+def rows_of(page):
+    return {row["name"]: row for row in data_of(page)["pairs"]}
+
+
+def test_pictures_and_links_lead_to_files_inside_the_folder(tmp_path):
+    out = tmp_path / "out"
+    outcomes = [make_outcome(out, name, shade=0.01 * index) for index, name in enumerate(ODD_NAMES)]
+    page = write(out, *outcomes)
+    assert page == out / "gallery.html"
+    rows = rows_of(page)
+    assert list(rows) == list(ODD_NAMES)
+    for outcome in outcomes:
+        row = rows[outcome.name]
+        for file in ("result.png", "report.json"):
+            address = urlsplit(row["links"][file])
+            assert (address.scheme, address.netloc, address.query, address.fragment) == ("", "", "", "")
+            assert out / unquote(address.path) == Path(outcome.folder) / file
+        for role, path in outcome.previews.items():
+            copy = out / PICTURES / row["pictures"][role]
+            assert copy.read_bytes() == (open_store().root / path).read_bytes()
+
+
+def test_the_page_holds_no_markup_but_its_own(tmp_path):
+    plain = Scripts(write(tmp_path / "plain", make_outcome(tmp_path / "plain", "a")))
+    out = tmp_path / "<b>&\"'"
+    outcomes = [
+        make_outcome(out, name, shade=0.01 * place, notes=(name, "<p>note"))
+        for place, name in enumerate(ODD_NAMES)
+    ]
+    odd = write(out, *outcomes, PairOutcome(name="x", state="failed", error="<script>alert(1)</script>"))
+    assert [tag for tag, _ in Scripts(odd).tags] == [tag for tag, _ in plain.tags]
+    assert "<title>&lt;b&gt;&amp;" in odd.read_text()
+    assert rows_of(odd)["x"]["why"] == "<script>alert(1)</script>"
+
+
+def test_nothing_comes_from_elsewhere_and_only_hashed_code_runs(tmp_path):
+    found = Scripts(write(tmp_path, make_outcome(tmp_path, "a")))
+    (policy,) = [
+        attrs["content"] for _, attrs in found.tags if attrs.get("http-equiv") == "Content-Security-Policy"
+    ]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'" and "unsafe" not in policy
+    for rule in ("style-src", "script-src"):
+        assert re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", rules[rule])
+    addresses = [attrs[key] for _, attrs in found.tags for key in ("src", "href") if key in attrs]
+    assert addresses == ["data:,"]  # the icon that no browser shall look for
+    assert not [key for _, attrs in found.tags for key in attrs if key == "style" or key.startswith("on")]
+
+
+def test_a_batch_gives_the_same_bytes_again_and_writes_no_picture_twice(tmp_path):
+    outcomes = [make_outcome(tmp_path, name) for name in ("a", "b")]  # with the same pictures
+    first = write(tmp_path, *outcomes).read_bytes()
+    pictures = {path: path.stat().st_ino for path in (tmp_path / PICTURES).iterdir()}
+    assert len(pictures) == 3
+    shutil.rmtree(open_store().root)  # what is beside the page needs no store
+    assert write(tmp_path, *outcomes).read_bytes() == first
+    assert {path: path.stat().st_ino for path in (tmp_path / PICTURES).iterdir()} == pictures
+
+
+def test_only_own_pictures_that_no_row_shows_are_removed(tmp_path):
+    gone, kept = make_outcome(tmp_path, "a"), make_outcome(tmp_path, "b", shade=0.1)
+    write(tmp_path, gone, kept)
+    folder = tmp_path / PICTURES
+    before = {path.name for path in folder.iterdir()}
+    foreign = {"holiday.jpg", "0" * 32 + ".png", "0" * 31 + ".jpg", "A" * 32 + ".jpg"}
+    for name in foreign:
+        (folder / name).write_bytes(b"mine")
+    (folder / ("1" * 32 + ".jpg")).mkdir()
+    write(tmp_path, kept, total=2)
+    assert before < {path.name for path in folder.iterdir()}  # an interrupted batch goes on
+    write(tmp_path, kept)
+    left = {path.name for path in folder.iterdir()} - foreign - {"1" * 32 + ".jpg"}
+    assert left == set(rows_of(tmp_path / "gallery.html")["b"]["pictures"].values()) and len(left) == 3
+    assert foreign < {path.name for path in folder.iterdir()}
+
+
+def test_rows_without_a_picture_say_why(tmp_path):
+    lost = make_outcome(tmp_path, "lost")
+    (open_store().root / lost.previews["result"]).unlink()
+    altered = make_outcome(tmp_path, "altered", shade=0.1)
+    (open_store().root / altered.previews["result"]).write_bytes(b"no picture")
+    strange = make_outcome(tmp_path, "strange", shade=0.2, previews={"result": "../../secret.jpg"})
+    skipped = make_outcome(tmp_path, "skipped", shade=0.2, state="skipped", previews={})
+    failed = PairOutcome(name="failed", state="failed", error="It is no photograph.", ssim=float("nan"))
+    nowhere = PairOutcome(name="nowhere", state="done", folder=str(tmp_path / "removed"))
+    rows = rows_of(write(tmp_path, lost, altered, strange, skipped, failed, nowhere))
+    assert list(rows) == ["lost", "altered", "strange", "skipped", "failed"]
+    assert not any(row["pictures"] for row in rows.values())
+    for name in ("lost", "altered", "strange"):
+        assert "no longer in the store" in rows[name]["why"]
+    assert "was left as it is" in rows["skipped"]["why"] and rows["skipped"]["links"]
+    assert (rows["failed"]["why"], rows["failed"]["links"]) == ("It is no photograph.", {})
+
+
+def test_a_pair_without_content_or_style_is_shown_without_them(tmp_path):
+    outcome = make_outcome(tmp_path, "a")
+    for role in ("content", "style"):
+        (open_store().root / outcome.previews[role]).unlink()
+    row = rows_of(write(tmp_path, outcome))["a"]
+    assert list(row["pictures"]) == ["result"] and row["why"] == ""
+
+
+def test_links_lead_only_to_what_is_there_and_moves_along(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "result.png").write_bytes(b"-")
+    bare = make_outcome(tmp_path / "out", "bare")
+    (Path(bare.folder) / "report.json").unlink()
+    outside = make_outcome(tmp_path / "out", "a", folder=False).model_copy(
+        update={"folder": str(tmp_path / "elsewhere")}
+    )
+    rows = rows_of(write(tmp_path / "out", bare, outside))
+    assert rows["bare"]["links"] == {"result.png": "bare/result.png"} and rows["a"]["links"] == {}
+
+
+def test_relative_folders_are_taken_from_where_the_run_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = write(Path("out"), make_outcome(Path("out"), "a b"))
+    assert rows_of(page)["a b"]["links"]["result.png"] == "a%20b/result.png"
+    monkeypatch.chdir(tmp_path / "out")
+    page = write(Path(), make_outcome(Path(), "a b"))
+    assert "<title>out</title>" in page.read_text()
+    assert rows_of(page)["a b"]["links"]["result.png"] == "a%20b/result.png"
+
+
+def test_where_there_is_nothing_to_show_no_page_is_written(tmp_path):
+    (tmp_path / "gallery.html").write_text("yesterday's")
+    assert write(tmp_path, total=3) is None
+    assert write(tmp_path, PairOutcome(name="a", state="done")) is None
+    assert (tmp_path / "gallery.html").read_text() == "yesterday's"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    outcome = make_outcome(tmp_path, "a")
+    (tmp_path / PICTURES).write_text("a file in the folder's place")
+    with pytest.raises(OutputError, match=r"gallery.+a file stands in the place of a folder"):
+        write(tmp_path, outcome)
+    (tmp_path / PICTURES).unlink()
+    (tmp_path / "gallery.html").mkdir()
+    with pytest.raises(OutputError, match=r"gallery\.html could not be written"):
+        write(tmp_path, outcome)
+
+
+def test_metrics_are_the_outcomes_own_where_they_are_numbers():
+    assert set(metrics_of(PairOutcome(name="a", state="done")).values()) == {None}
+    scores = {metric.field: 1.5 + place for place, metric in enumerate(METRICS)}
+    assert metrics_of(PairOutcome(name="a", state="done", **scores)) == scores
+    infinite = PairOutcome(name="a", state="done", ssim=float("nan"), color_distance=float("inf"))
+    assert metrics_of(infinite)["ssim"] is None and metrics_of(infinite)["color_distance"] is None
+
+
+# In a browser
+
+
+class Browser:
+    """A headless Chromium with one page, driven through the DevTools protocol."""
+
+    def __init__(self, folder):
+        self.process = subprocess.Popen(
+            [
+                "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+                "--no-first-run", "--disable-background-networking", "--disable-component-update",
+                "--disable-sync", "--disable-dev-shm-usage", f"--user-data-dir={folder}",
+                "--remote-debugging-port=0", "about:blank",
+            ],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self.number, self.events = 0, []
+        try:
+            self._attach(folder / "DevToolsActivePort")
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self, port_file):
+        from websockets.sync.client import connect
+
+        deadline = time.monotonic() + 60
+        while not (port_file.exists() and len(lines := port_file.read_text().split()) == 2):
+            assert self.process.poll() is None and time.monotonic() < deadline, "Chromium did not start"
+            time.sleep(0.05)
+        self.socket = connect(f"ws://127.0.0.1:{lines[0]}{lines[1]}", proxy=None, max_size=None)
+        self.session = None
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method, **parameters):
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": parameters}
+        self.socket.send(json.dumps(message | ({"sessionId": self.session} if self.session else {})))
+        while True:
+            answer = json.loads(self.socket.recv(timeout=60))
+            if answer.get("id") == self.number:
+                assert "error" not in answer, answer
+                return answer["result"]
+            self.events.append(answer)
+
+    def run(self, script):
+        """The value of a JavaScript expression, awaited if it is a promise."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def wait(self, script):
+        """Wait until an expression is true."""
+        deadline = time.monotonic() + 30
+        while not self.run(script):
+            assert time.monotonic() < deadline, f"never true: {script}"
+            time.sleep(0.02)
+
+    def open(self, page, width=1400, height=900, *, mobile=False):
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+        self.call("Emulation.setDeviceMetricsOverride", **metrics)
+        self.call("Emulation.setTouchEmulationEnabled", enabled=mobile)
+        self.call("Page.navigate", url="about:blank")
+        self.wait("location.href === 'about:blank' && document.readyState === 'complete'")
+        self.events.clear()
+        self.call("Page.navigate", url=page.as_uri())
+        self.wait("location.protocol === 'file:' && document.readyState === 'complete'")
+
+    def key(self, name):
+        text = {"text": "\r"} if name == "Enter" else {}
+        code = {
+            "Enter": 13,
+            "Escape": 27,
+            "Tab": 9,
+            "ArrowLeft": 37,
+            "ArrowRight": 39,
+            "Home": 36,
+            "End": 35,
+        }[name]
+        for kind in ("keyDown", "keyUp"):
+            fields = text if kind == "keyDown" else {}
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code, **fields
+            )  # fmt: skip
+
+    def mouse(self, kind, x, y):
+        self.call(
+            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1
+        )  # fmt: skip
+
+    def touch(self, kind, *points):
+        places = [{"x": x, "y": y} for x, y in points]
+        self.call("Input.dispatchTouchEvent", type=kind, touchPoints=places)
+
+    def centre(self, selector):
+        box = self.box(selector)
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def box(self, selector):
+        return self.run(f"document.querySelector({json.dumps(selector)}).getBoundingClientRect().toJSON()")
+
+    def click(self, selector):
+        x, y = self.centre(selector)
+        self.mouse("mousePressed", x, y)
+        self.mouse("mouseReleased", x, y)
+
+    def complaints(self):
+        """What the page logged, threw, or asked of a network."""
+        self.run("0")
+        found = []
+        for event in self.events:
+            fields = event.get("params", {})
+            if event["method"] in ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
+                found.append(fields)
+            address = fields.get("request", {}).get("url", "file:")
+            if not address.startswith(("file:", "data:")):
+                found.append(address)
+        return found
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        if hasattr(self, "socket"):
+            self.socket.close()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if shutil.which("chromium") is None:
+        pytest.skip("needs chromium on the PATH")
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+NAMES = "[...document.querySelectorAll('#cards .name')].map(each => each.textContent)"
+TROUBLES = "[...document.querySelectorAll('#list b')].map(each => each.textContent)"
+OPENED = "document.querySelector('#view').open"
+SHOWN = "document.querySelector('#name').textContent"
+SPLIT = "Number(document.querySelector('#slider').value) / 10"
+
+
+def choose(browser, by):
+    browser.run(
+        "{ const by = document.querySelector('#by');"
+        f" by.value = [...by.options].find(each => each.text === {json.dumps(by)}).value;"
+        " by.dispatchEvent(new Event('change', {bubbles: true})) }"
+    )
+
+
+def filter_by(browser, words):
+    browser.run(
+        f"{{ const filter = document.querySelector('#filter'); filter.value = {json.dumps(words)};"
+        " filter.dispatchEvent(new Event('input', {bubbles: true})) }"
+    )
+
+
+@pytest.fixture
+def batch(tmp_path):
+    """A gallery of three finished pairs, one left alone and one failed, moved after it was written."""
+    out = tmp_path / "out 100% #1"
+    scores = {"p10": (0.5, 2.0), "p2": (None, 1.0), "p1/é": (0.9, None)}
+    outcomes = [
+        make_outcome(out, name, shade=0.01 * place, ssim=ssim, color_distance=color)
+        for place, (name, (ssim, color)) in enumerate(scores.items())
+    ]
+    outcomes.append(make_outcome(out, "p3", state="skipped", previews={}))
+    outcomes.append(PairOutcome(name="p4", state="failed", error="It is no photograph."))
+    write(out, *outcomes)
+    shutil.rmtree(open_store().root)
+    return out.rename(tmp_path / "moved ü?") / "gallery.html"
+
+
+def test_sorting_and_filtering_in_a_browser(browser, batch):
+    browser.open(batch)
+    assert browser.run(NAMES) == ["p1/é", "p2", "p10"] and browser.run(TROUBLES) == ["p3", "p4"]
+    browser.wait("[...document.querySelectorAll('.card img')].every(each => each.naturalWidth === 60)")
+    browser.click("#direction")
+    assert browser.run(NAMES) == ["p10", "p2", "p1/é"]
+    choose(browser, "SSIM")
+    assert browser.run(NAMES) == ["p1/é", "p10", "p2"]  # the best first, what has none last
+    browser.click("#direction")
+    assert browser.run(NAMES) == ["p10", "p1/é", "p2"]
+    choose(browser, "Colour distance")
+    assert browser.run(NAMES) == ["p2", "p10", "p1/é"]
+    browser.click("#direction")
+    assert browser.run(NAMES) == ["p10", "p2", "p1/é"]
+    filter_by(browser, "P1 E\u0301")
+    assert (browser.run(NAMES), browser.run(TROUBLES)) == (["p1/é"], [])
+    filter_by(browser, "nobody")
+    assert browser.run("document.querySelector('#nothing').checkVisibility()")
+    filter_by(browser, "")
+    browser.click("#failures")
+    assert (browser.run(NAMES), browser.run(TROUBLES)) == ([], ["p4"])
+    assert "It is no photograph." in browser.run("document.querySelector('#list').textContent")
+    assert browser.complaints() == []
+
+
+def test_looking_at_a_pair_in_a_browser(browser, batch):
+    browser.open(batch)
+    browser.click("#cards li:nth-child(2) .card")
+    assert browser.run(OPENED) and browser.run(SHOWN) == "p2" and browser.run(SPLIT) == 50
+    browser.wait(
+        "['content', 'style', 'result'].every(id => document.getElementById(id).naturalWidth === 60)"
+    )
+    browser.wait("getComputedStyle(document.querySelector('#compare')).getPropertyValue('--ratio') === '1.5'")
+    box = browser.box("#compare")
+    assert box["width"] / box["height"] == pytest.approx(1.5, abs=0.01) and box["width"] > 900
+    x, y = browser.centre("#compare")
+    browser.mouse("mousePressed", x, y)
+    browser.mouse("mouseMoved", box["x"] + 0.25 * box["width"], y)
+    browser.mouse("mouseReleased", box["x"] + 0.25 * box["width"], y)
+    assert browser.run(SPLIT) == pytest.approx(25, abs=0.5)
+    clip = browser.run("getComputedStyle(document.querySelector('#result')).clipPath")
+    assert float(re.search(r"([\d.]+)%", clip)[1]) == browser.run(SPLIT)
+    scores = browser.run("document.querySelector('#scores').innerText").split("\n")
+    assert scores[:3] == ["SSIM", "↑ higher is better", "n/a"]
+    assert scores[3:6] == ["Colour distance", "↓ lower is better", "1.00"]
+    links = browser.run("[...document.querySelectorAll('#links a')].map(each => each.href)")
+    assert [Path(unquote(urlsplit(link).path)) for link in links] == [
+        batch.parent / "p2" / "result.png", batch.parent / "p2" / "report.json",
+    ]  # fmt: skip
+    assert browser.complaints() == []
+
+
+def test_keys_in_a_browser(browser, batch):
+    browser.open(batch)
+    browser.run("document.querySelector('.card').focus()")
+    browser.key("Enter")
+    assert browser.run(OPENED) and browser.run(SHOWN) == "p1/é"
+    browser.key("ArrowRight")
+    browser.key("ArrowRight")
+    browser.key("ArrowRight")
+    assert browser.run(SHOWN) == "p10" and browser.run("document.querySelector('#next').disabled")
+    browser.key("ArrowLeft")
+    browser.click("#compare")  # after dragging, arrows still turn pages
+    browser.key("ArrowLeft")
+    assert browser.run(SHOWN) == "p1/é"
+    browser.run("document.querySelector('#slider').focus()")
+    browser.key("ArrowRight")
+    assert (browser.run(SHOWN), browser.run(SPLIT)) == ("p1/é", 52)
+    browser.key("End")
+    assert browser.run(SPLIT) == 100
+    browser.click("#next")
+    assert (browser.run(SHOWN), browser.run(SPLIT)) == ("p2", 50)
+    browser.key("Escape")
+    assert not browser.run(OPENED)
+    browser.wait("document.activeElement.querySelector('.name')?.textContent === 'p2'")
+    assert browser.complaints() == []
+
+
+def test_touch_in_a_browser(browser, batch):
+    browser.open(batch, 390, 844, mobile=True)
+    assert browser.run("document.documentElement.scrollWidth") == 390
+    x, y = browser.centre("#cards li:nth-child(1) .card")
+    browser.touch("touchStart", (x, y))
+    browser.touch("touchEnd")
+    browser.wait(OPENED)
+    browser.wait("document.querySelector('#result').naturalWidth === 60")
+    box = browser.box("#compare")
+    assert (box["x"], box["width"]) == (0, 390)
+    y = box["y"] + box["height"] / 2
+    browser.touch("touchStart", (195, y))
+    for x in (220, 260, 312):
+        browser.touch("touchMove", (x, y))
+    browser.touch("touchEnd")
+    assert browser.run(SPLIT) == pytest.approx(80, abs=1)
+    assert browser.complaints() == []
+
+
+def test_others_text_is_text_in_a_browser(browser, tmp_path):
+    outcomes = [
+        make_outcome(tmp_path, name, shade=0.01 * place, notes=(name,))
+        for place, name in enumerate(ODD_NAMES)
+    ]
+    error = "<img src=x onerror=alert(2)>"
+    browser.open(write(tmp_path, *outcomes, PairOutcome(name=error, state="failed", error=error)))
+    assert set(browser.run(NAMES)) == set(ODD_NAMES) and browser.run(TROUBLES) == [error]
+    browser.click(".card")
+    for _ in ODD_NAMES:
+        assert browser.run("document.querySelector('#notes').textContent") == browser.run(SHOWN)
+        browser.key("ArrowRight")
+    assert browser.run("document.querySelectorAll('#cards img').length") == len(ODD_NAMES)
+    assert browser.complaints() == []
+    browser.run("{ const script = document.createElement('script'); script.textContent = 'window.ran = 1';"
+                " document.body.append(script) }")  # fmt: skip
+    assert browser.run("window.ran === undefined")  # the policy stands, from disk too
+
+
+def test_two_thousand_pairs_load_only_what_is_seen(browser, tmp_path):
+    pictures = [keep_picture(place % 20 / 20, height=20 + place // 20) for place in range(400)]
+    assert len(set(pictures)) == 400
+    outcomes = [
+        PairOutcome(
+            name=f"p{place}", state="cached", ssim=place / 2000, previews={"result": pictures[place % 400]}
+        )
+        for place in range(2000)
+    ]  # fmt: skip
+    browser.open(write(tmp_path, *outcomes))
+    assert browser.run("document.querySelectorAll('.card').length") == 2000
+    # Of the same picture all copies are there once one is.
+    loaded = (
+        "new Set([...document.querySelectorAll('.card img')].filter(each => each.naturalWidth > 0)"
+        ".map(each => each.src)).size"
+    )
+    browser.wait(f"{loaded} > 0")
+    assert browser.run(loaded) < 200
+    choose(browser, "SSIM")
+    assert browser.run(NAMES)[:2] == ["p1999", "p1998"]
+    assert browser.complaints() == []

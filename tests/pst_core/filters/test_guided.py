@@ -1,0 +1,262 @@
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from skimage.restoration import denoise_tv_chambolle
+
+from pst_core.filters import guided as filters
+from pst_core.filters.guided import (
+    apply_filter,
+    box_mean,
+    gaussian,
+    guided_filter,
+    highpass,
+    total_variation,
+    upsample_through_guide,
+)
+from pst_core.settings.config import Config
+
+
+def window(center, radius, length):
+    return slice(max(0, center - radius), min(length, center + radius + 1))
+
+
+def direct_guided_filter(image, guide, radius, epsilon):
+    """He et al. 2013, equations 13 to 15, one window after the other, in float64."""
+    image, guide = image.astype(np.float64), guide.astype(np.float64)
+    height, width = image.shape[1:]
+    slopes = np.zeros((len(image), 3, height, width))
+    offsets = np.zeros((len(image), height, width))
+    for y in range(height):
+        for x in range(width):
+            part = (slice(None), window(y, radius, height), window(x, radius, width))
+            colors = guide[part].reshape(3, -1)
+            ridge = np.cov(colors, bias=True) + epsilon * np.eye(3)
+            for channel, values in enumerate(image[part].reshape(len(image), -1)):
+                covariance = (colors * values).mean(axis=1) - colors.mean(axis=1) * values.mean()
+                slope = np.linalg.solve(ridge, covariance)
+                slopes[channel, :, y, x] = slope
+                offsets[channel, y, x] = values.mean() - slope @ colors.mean(axis=1)
+    result = np.zeros_like(image)
+    for y in range(height):
+        for x in range(width):
+            part = (slice(None), window(y, radius, height), window(x, radius, width))
+            slope = slopes[(slice(None), *part)].mean(axis=(2, 3))
+            result[:, y, x] = slope @ guide[:, y, x] + offsets[part].mean(axis=(1, 2))
+    return result
+
+
+def direct_box_mean(image, radius):
+    height, width = image.shape[1:]
+    result = np.zeros(image.shape)
+    for y in range(height):
+        for x in range(width):
+            part = image[:, window(y, radius, height), window(x, radius, width)]
+            result[:, y, x] = part.astype(np.float64).mean(axis=(1, 2))
+    return result
+
+
+@pytest.mark.parametrize(("size", "radius"), [((9, 13), 1), ((9, 13), 3), ((5, 8), 7), ((12, 7), 2)])
+def test_box_mean_counts_only_what_is_inside(random_image, size, radius):
+    image = random_image(*size)
+    np.testing.assert_allclose(box_mean(image, radius), direct_box_mean(image.numpy(), radius), atol=1e-6)
+
+
+def test_box_mean_away_from_borders_is_a_uniform_filter(random_image):
+    image = random_image(20, 24)
+    expected = ndimage.uniform_filter(image.numpy(), size=(1, 7, 7))
+    np.testing.assert_allclose(box_mean(image, 3)[:, 3:-3, 3:-3], expected[:, 3:-3, 3:-3], atol=1e-6)
+
+
+@pytest.mark.parametrize(("radius", "epsilon"), [(1, 1e-2), (2, 1e-2), (2, 1e-4), (4, 1e-3), (6, 0.5)])
+def test_guided_filter_is_the_published_one(random_image, radius, epsilon):
+    image, guide = random_image(11, 14, seed=1), random_image(11, 14, seed=2)
+    expected = direct_guided_filter(image.numpy(), guide.numpy(), radius, epsilon)
+    np.testing.assert_allclose(guided_filter(image, guide, radius, epsilon), expected, atol=2e-4)
+
+
+def test_guided_filter_takes_any_number_of_channels(random_image):
+    image, guide = torch.cat([random_image(8, 9), random_image(8, 9, seed=3)])[:5], random_image(8, 9, seed=4)
+    together = guided_filter(image, guide, 2, 1e-3)
+    for channel in range(5):
+        alone = guided_filter(image[channel : channel + 1], guide, 2, 1e-3)
+        torch.testing.assert_close(together[channel : channel + 1], alone, rtol=0, atol=1e-5)
+
+
+def test_guided_filter_takes_a_radius_larger_than_the_image(random_image):
+    image, guide = random_image(6, 9), random_image(6, 9, seed=1)
+    expected = direct_guided_filter(image.numpy(), guide.numpy(), 5, 1e-2)
+    np.testing.assert_allclose(guided_filter(image, guide, 5, 1e-2), expected, atol=2e-4)
+    assert guided_filter(image, guide, 500, 1e-2).isfinite().all()
+
+
+def test_guided_filter_keeps_a_constant_image(random_image):
+    image = torch.full((3, 12, 12), 0.37)
+    torch.testing.assert_close(guided_filter(image, random_image(12, 12), 3, 1e-4), image, rtol=0, atol=1e-6)
+
+
+def test_guided_filter_with_a_constant_guide_is_two_box_means(random_image):
+    image = random_image(12, 10)
+    flat = torch.full_like(image, 0.8)
+    torch.testing.assert_close(
+        guided_filter(image, flat, 2, 1e-4), box_mean(box_mean(image, 2), 2), rtol=0, atol=1e-6
+    )
+
+
+def test_large_epsilon_gives_two_box_means(random_image):
+    image, guide = random_image(12, 10), random_image(12, 10, seed=5)
+    torch.testing.assert_close(
+        guided_filter(image, guide, 2, 1e6), box_mean(box_mean(image, 2), 2), rtol=0, atol=1e-5
+    )
+
+
+def test_small_epsilon_reproduces_an_affine_function_of_the_guide(random_image):
+    guide = random_image(16, 12)
+    mixing = torch.tensor([[0.5, 0.2, -0.1], [0.1, -0.4, 0.3], [0.0, 0.3, 0.6]])
+    image = torch.einsum("ij,jhw->ihw", mixing, guide) + 0.2
+    torch.testing.assert_close(guided_filter(image, guide, 2, 1e-7), image, rtol=0, atol=1e-4)
+    assert (guided_filter(image, guide, 2, 1e-1) - image).abs().max() > 0.02
+
+
+def test_guided_filter_keeps_an_edge_of_the_guide_and_drops_one_it_lacks(random_image):
+    edge = torch.zeros(3, 16, 16)
+    edge[:, :, 8:] = 1
+    kept = guided_filter(edge, edge, 3, 1e-4)
+    lost = guided_filter(edge, edge.transpose(1, 2), 3, 1e-4)
+    assert (kept[:, :, 8] - kept[:, :, 7]).min() > 0.99
+    assert (lost[:, :, 8] - lost[:, :, 7]).max() < 0.3
+
+
+def test_upsampling_to_the_same_size_is_the_guided_filter(random_image):
+    image, guide = random_image(13, 17), random_image(13, 17, seed=1)
+    torch.testing.assert_close(
+        upsample_through_guide(image, guide, guide, 3, 1e-3),
+        guided_filter(image, guide, 3, 1e-3),
+        rtol=0,
+        atol=1e-6,
+    )
+
+
+def test_upsampling_reproduces_an_affine_function_of_the_guide(random_image):
+    small, large = random_image(12, 16), random_image(61, 75, seed=1)
+    mixing = torch.tensor([[0.5, 0.2, -0.1], [0.1, -0.4, 0.3], [0.0, 0.3, 0.6]])
+    image = torch.einsum("ij,jhw->ihw", mixing, small) + 0.2
+    expected = torch.einsum("ij,jhw->ihw", mixing, large) + 0.2
+    found = upsample_through_guide(image, small, large, 2, 1e-8)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("pixels", [1, 200, 999])
+def test_strips_make_no_difference(random_image, monkeypatch, pixels):
+    image, small, large = random_image(9, 12), random_image(9, 12, seed=1), random_image(40, 53, seed=2)
+    whole = upsample_through_guide(image, small, large, 2, 1e-3)
+    monkeypatch.setattr(filters, "STRIP_PIXELS", pixels)
+    torch.testing.assert_close(upsample_through_guide(image, small, large, 2, 1e-3), whole, rtol=0, atol=1e-6)
+
+
+def test_strips_cover_every_row_once(random_image, monkeypatch):
+    monkeypatch.setattr(filters, "STRIP_PIXELS", 7 * 20)
+    slopes, offsets = torch.zeros(1, 3, 5, 5), torch.zeros(1, 5, 5)
+    rows = [range(40)[part] for part, _ in filters.upsampled_strips(slopes, offsets, random_image(40, 20))]
+    assert [row for part in rows for row in part] == list(range(40))
+    assert max(map(len, rows)) == 7
+
+
+@pytest.mark.parametrize(("small", "large"), [(7, 50), (50, 7), (9, 9), (1, 6), (2, 31)])
+def test_rows_are_enlarged_as_torch_does(random_image, small, large):
+    maps = random_image(small, 5)
+    expected = torch.nn.functional.interpolate(maps[None], size=(large, 5), mode="bilinear")[0]
+    found = torch.cat(
+        [filters._rows(maps, top, min(top + 4, large), large) for top in range(0, large, 4)], dim=1
+    )
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 0.8, 1.5, 4.0, 9.0])
+def test_gaussian_is_scipys(random_image, sigma):
+    image = random_image(15, 22, dtype=torch.float64)
+    radius = max(1, round(4 * sigma))
+    expected = np.stack(
+        [ndimage.gaussian_filter(channel, sigma, mode="reflect", radius=radius) for channel in image.numpy()]
+    )
+    np.testing.assert_allclose(gaussian(image, sigma), expected, atol=1e-10)
+
+
+def test_gaussian_cuts_off_where_scipy_does(random_image):
+    image = random_image(30, 30, dtype=torch.float64)
+    expected = np.stack([ndimage.gaussian_filter(c, 2.0, mode="reflect", truncate=4) for c in image.numpy()])
+    np.testing.assert_allclose(gaussian(image, 2.0), expected, atol=1e-10)
+
+
+def test_highpass_adds_back_what_the_blur_takes(random_image):
+    image = random_image(14, 18, dtype=torch.float64)
+    blurred = np.stack([ndimage.gaussian_filter(c, 1.5, mode="reflect", truncate=4) for c in image.numpy()])
+    np.testing.assert_allclose(highpass(image, 1.5, 0.7), 1.7 * image.numpy() - 0.7 * blurred, atol=1e-10)
+
+
+@pytest.mark.parametrize("weight", [0.02, 0.1, 0.5])
+def test_total_variation_is_chambolles_with_scikit_images_weight(random_image, weight):
+    image = random_image(24, 20, dtype=torch.float64)
+    expected = np.stack(
+        [denoise_tv_chambolle(channel, weight=weight, eps=0, max_num_iter=2000) for channel in image.numpy()]
+    )
+    np.testing.assert_allclose(total_variation(image, weight, iterations=2000), expected, atol=2e-3)
+
+
+def rof_energy(image, noisy, weight):
+    """Chambolle 2004, equation 6: J(u) + |u - g|^2 / (2 lambda), per channel, by plain differences."""
+    down = np.zeros_like(image)
+    right = np.zeros_like(image)
+    down[:, :-1] = image[:, 1:] - image[:, :-1]
+    right[:, :, :-1] = image[:, :, 1:] - image[:, :, :-1]
+    return np.hypot(down, right).sum() + ((image - noisy) ** 2).sum() / (2 * weight)
+
+
+def test_total_variation_minimises_the_rof_energy(random_image):
+    noisy, weight = random_image(16, 16, dtype=torch.float64), 0.2
+    found = total_variation(noisy, weight, iterations=3000).numpy()
+    lowest = rof_energy(found, noisy.numpy(), weight)
+    rng = np.random.default_rng(0)
+    for size in (1e-1, 1e-2):
+        for _ in range(10):
+            other = found + size * ndimage.gaussian_filter(rng.standard_normal(found.shape), (0, 1, 1))
+            assert rof_energy(other, noisy.numpy(), weight) > lowest
+    for weaker in (0.1, 0.4):  # the minimiser for another lambda is none for this one
+        assert rof_energy(total_variation(noisy, weaker, 3000).numpy(), noisy.numpy(), weight) > lowest + 1e-3
+
+
+def test_total_variation_keeps_the_mean_and_a_constant(random_image):
+    noisy = random_image(16, 12, dtype=torch.float64)
+    torch.testing.assert_close(total_variation(noisy, 0.3).mean(dim=(1, 2)), noisy.mean(dim=(1, 2)))
+    flat = torch.full((3, 9, 9), 0.4)
+    torch.testing.assert_close(total_variation(flat, 0.3), flat)
+
+
+def test_divergence_is_the_negative_adjoint_of_the_gradient():
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(2, 7, 9, generator=generator, dtype=torch.float64)
+    field = torch.randn(2, 2, 7, 9, generator=generator, dtype=torch.float64)
+    here = (filters._gradient(image) * field).sum()
+    there = -(image * filters._divergence(field)).sum()
+    assert here.item() == pytest.approx(there.item(), rel=1e-12)
+
+
+def test_each_filter_setting_applies_its_filter(random_image):
+    image, content = 1.4 * random_image(16, 16) - 0.2, random_image(16, 16, seed=1)
+    settings = {
+        "filter_radius": 3,
+        "filter_epsilon": 1e-2,
+        "filter_sigma": 2.0,
+        "filter_strength": 0.9,
+        "tv_weight": 0.3,
+    }
+    expected = {
+        "guided": guided_filter(image, content, 3, 1e-2),
+        "gaussian": gaussian(image, 2.0),
+        "highpass": highpass(image, 2.0, 0.9),
+        "tv": total_variation(image, 0.3),
+        "none": image,
+    }
+    for name, outcome in expected.items():
+        found = apply_filter(image, content, Config(filter=name, **settings))
+        torch.testing.assert_close(found, outcome.clamp(0, 1))

@@ -1,0 +1,126 @@
+import hashlib
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pst_core.errors import ImageError, MapError
+from pst_core.images.input_files import InputFile, InputFiles, probe
+
+ROLES = ("content", "style", "content_map", "style_map")
+
+
+def save(path, width=48, height=36, seed=0, **options):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A pair with its maps, each role in a file of its name."""
+    for seed, role in enumerate(("content", "style")):
+        save(tmp_path / f"{role}.png", seed=seed)
+        halves = np.zeros((36, 48, 3), np.uint8)
+        halves[:, :24] = (0, 0, 255)
+        halves[0, 0] = (0, seed, 255)  # no two maps of the same bytes
+        Image.fromarray(halves).save(tmp_path / f"{role}_map.png")
+    return InputFiles(**{role: probe(tmp_path / f"{role}.png") for role in ROLES})
+
+
+@pytest.mark.parametrize("name, kind", [
+    ("x.png", "PNG"), ("x.jpg", "JPEG"), ("x.webp", "WEBP"), ("x.tif", "TIFF"), ("x.bmp", "BMP"),
+    ("misnamed.txt", "PNG"),
+])  # fmt: skip
+def test_hash_and_size_are_the_files_own(tmp_path, name, kind):
+    path = save(tmp_path / name, 71, 43, format=kind)
+    found = probe(path)
+    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    with Image.open(path) as image:
+        assert (found.width, found.height) == image.size == (71, 43)
+    assert found.path == path
+    assert probe(os.fspath(path)) == found
+
+
+def test_size_is_the_headers_before_any_turning(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying, to be shown upright
+    path = save(tmp_path / "x.jpg", 64, 40, exif=exif)
+    found = probe(path)
+    assert (found.width, found.height) == (64, 40)
+    photograph = found.photograph()
+    assert (photograph.width, photograph.height) == (40, 64)
+    assert found.side == 64 == max(photograph.pixels.shape[1:])
+
+
+@pytest.mark.parametrize(("width", "height"), [(90, 40), (40, 90), (50, 50)])
+def test_side_is_the_longer_one(width, height):
+    assert InputFile(path="x", sha256="0" * 64, width=width, height=height).side == max(width, height)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff" + bytes(50)])
+def test_what_is_no_picture_is_an_image_error_with_its_name(tmp_path, content):
+    path = tmp_path / "broken.png"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=r"broken\.png"):
+        probe(path)
+
+
+def test_what_is_missing_or_a_folder_is_an_image_error(tmp_path):
+    with pytest.raises(ImageError, match=r"nothing\.png"):
+        probe(tmp_path / "nothing.png")
+    with pytest.raises(ImageError, match="folder"):
+        probe(tmp_path)
+
+
+def test_a_photograph_is_decoded_as_it_was_probed(tmp_path):
+    path = save(tmp_path / "x.png", seed=3)
+    photograph = probe(path).photograph()
+    expected = np.random.default_rng(3).integers(0, 256, (36, 48, 3), np.uint8)
+    np.testing.assert_allclose(np.moveaxis(photograph.pixels, 0, -1) * 255, expected, atol=1e-3)
+
+
+def test_a_photograph_that_changed_meanwhile_is_refused_by_name(tmp_path):
+    path = save(tmp_path / "x.png", seed=3)
+    planned = probe(path)
+    save(path, seed=4)
+    with pytest.raises(ImageError, match=r"x\.png changed"):
+        planned.photograph()
+    path.unlink()
+    with pytest.raises(ImageError, match=r"x\.png does not exist"):
+        planned.photograph()
+
+
+def test_a_file_that_was_only_touched_is_no_other(tmp_path):
+    path = save(tmp_path / "x.png", seed=3)
+    planned = probe(path)
+    os.utime(path, (1, 1))
+    assert planned.photograph().sha256 == planned.sha256
+
+
+def test_given_names_the_roles_that_are_there(files):
+    assert tuple(files.given) == ROLES
+    bare = InputFiles(content=files.content, style=files.style)
+    assert bare.given == {"content": files.content, "style": files.style}
+
+
+def test_load_decodes_every_role(files):
+    inputs = files.load()
+    assert inputs.hashes == {role: getattr(files, role).sha256 for role in ROLES}
+    bare = InputFiles(content=files.content, style=files.style).load()
+    assert set(bare.hashes) == {"content", "style"}
+    assert bare.content_map is None and bare.style_map is None
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_load_refuses_a_change_in_any_role_by_name(files, role):
+    save(getattr(files, role).path, seed=99)
+    with pytest.raises(ImageError, match=rf"/{role}\.png changed"):
+        files.load()
+
+
+@pytest.mark.parametrize("role", ["content_map", "style_map"])
+def test_one_map_without_the_other_is_refused(files, role):
+    with pytest.raises(MapError):
+        files.model_copy(update={role: None}).load()

@@ -1,0 +1,155 @@
+"""What passes between steps comes back bit for bit, or not at all."""
+
+from dataclasses import fields
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_numpy
+
+from pst_core.errors import PstError
+from pst_core.optimisation.targets import GROUPS, Targets
+from pst_core.parquet import _schema, pack_arrays, unpack_arrays
+from pst_core.pipeline.artifacts import (
+    pack_image,
+    pack_regions,
+    pack_targets,
+    pack_working_pair,
+    unpack_image,
+    unpack_regions,
+    unpack_targets,
+    unpack_working_pair,
+)
+from pst_core.pipeline.working import WorkingPair
+from pst_core.regions.maps import Regions
+
+CPU = torch.device("cpu")
+DTYPES = st.sampled_from(["bool", "uint8", "int16", "int64", "float16", "float32", "float64"])
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=12), st_numpy.arrays(DTYPES, st_numpy.array_shapes(min_dims=0, min_side=0))
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_arrays_come_back_bit_for_bit(arrays):
+    for compression in ("none", "zstd"):
+        data = pack_arrays(arrays, compression=compression)
+        assert data == pack_arrays(arrays, compression=compression)
+        found = unpack_arrays(data)
+        assert list(found) == list(arrays)
+        for name, array in arrays.items():
+            assert found[name].dtype == array.dtype and found[name].shape == array.shape
+            assert found[name].tobytes() == array.tobytes()
+            assert found[name].flags.writeable
+
+
+@pytest.fixture
+def odd_targets():
+    """Values that lose bits in any text form or through float64 to float32 and back."""
+    bits = np.random.default_rng(0).integers(0, 2**32, 4000, dtype=np.uint32)
+    values = bits.view(np.float32).copy()
+    values[np.isnan(values)] = 0
+    values[:6] = [np.float32(1e-45), -0.0, np.inf, -np.inf, np.nan, np.finfo(np.float32).tiny / 3]
+    tensor = torch.from_numpy(values)
+    return Targets(
+        scales={"conv1_1": tensor[7], "conv4_2": tensor[8]},
+        content={"conv4_2": tensor[:600].view(20, 30)},
+        global_grams={"conv1_1": tensor[:64].view(8, 8)},
+        regional_grams={"conv1_1": tensor[:192].view(3, 8, 8).transpose(1, 2)},
+        masks={"conv1_1": torch.zeros(3, 0)},
+        region_weights={"conv1_1": tensor[:3].double()},
+    )
+
+
+def as_bytes(targets):
+    return [
+        (group, layer, tensor.dtype, tensor.shape, np.ascontiguousarray(tensor.numpy()).tobytes())
+        for group in GROUPS
+        for layer, tensor in getattr(targets, group).items()
+    ]
+
+
+def test_targets_come_back_bit_for_bit(odd_targets):
+    assert [item.name for item in fields(Targets)] == list(GROUPS)
+    assert as_bytes(unpack_targets(pack_targets(odd_targets), CPU)) == as_bytes(odd_targets)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.9, 0.999])
+def test_truncated_targets_are_refused(odd_targets, share):
+    data = pack_targets(odd_targets)
+    with pytest.raises(PstError, match="holds no arrays"):
+        unpack_targets(data[: int(share * len(data))], CPU)
+
+
+def test_a_flipped_bit_never_gives_other_targets(odd_targets):
+    """Most of the file is data, which is refused; a bit that says nothing about it may pass."""
+    written = pack_targets(odd_targets)
+    whole, refused = as_bytes(unpack_targets(written, CPU)), 0
+    places = range(0, len(written), len(written) // 150)
+    for place in places:
+        damaged = bytearray(written)
+        damaged[place] ^= 16
+        try:
+            assert as_bytes(unpack_targets(bytes(damaged), CPU)) == whole
+        except PstError:
+            refused += 1
+    assert refused > 0.6 * len(places)
+
+
+def as_rows(*rows):
+    schema, sink = _schema(), pa.BufferOutputStream()
+    parquet.write_table(
+        pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema), sink
+    )
+    return bytes(sink.getvalue())
+
+
+@pytest.mark.parametrize("row", [
+    ("scales/conv1_1", "float32", [3], bytes(8)),
+    ("scales/conv1_1", "nonsense", [2], bytes(8)),
+    ("scales/conv1_1", "object", [1], bytes(8)),
+    ("scales/conv1_1", "float32", [2], bytes(7)),
+    ("scales/conv1_1", "U2", [1], bytes(8)),
+])  # fmt: skip
+def test_rows_that_are_no_arrays_are_refused(row):
+    with pytest.raises(PstError, match="holds no arrays"):
+        unpack_arrays(as_rows(row))
+
+
+def test_artifacts_of_another_kind_are_refused(odd_targets):
+    image = pack_image(torch.zeros(3, 2, 2))
+    for unpack in (
+        lambda data: unpack_targets(data, CPU),
+        unpack_regions,
+        lambda data: unpack_working_pair(data, CPU),
+    ):
+        with pytest.raises(PstError, match="something else than"):
+            unpack(image)
+    with pytest.raises(PstError, match="something else than image"):
+        unpack_image(pack_targets(odd_targets), CPU)
+    for foreign in (b"", b"hello, I am no Parquet file"):
+        with pytest.raises(PstError, match="holds no arrays"):
+            unpack_arrays(foreign)
+
+
+def test_images_pairs_and_regions_come_back(random_image):
+    image = random_image(5, 7)
+    assert torch.equal(unpack_image(pack_image(image), CPU), image)
+    masks = torch.rand(2, 5, 7)
+    pair = WorkingPair(image, image[:, :4], masks, masks[:, :4], masks.flip(0), torch.tensor([True, False]))
+    found = unpack_working_pair(pack_working_pair(pair), CPU)
+    for item in fields(WorkingPair):
+        assert torch.equal(getattr(found, item.name), getattr(pair, item.name))
+    labels = np.arange(12, dtype=np.int16).reshape(3, 4) % 3
+    regions = Regions(labels, labels.T, np.eye(3, dtype=np.uint8), "cluster", ("naïve note",))
+    back = unpack_regions(pack_regions(regions))
+    assert (
+        (back.content == labels).all() and (back.style == labels.T).all() and back.content.dtype == np.int16
+    )
+    assert (back.colors == regions.colors).all() and (back.source, back.notes) == ("cluster", ("naïve note",))

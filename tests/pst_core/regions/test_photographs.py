@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from pst_core.errors import MapError
+from pst_core.regions.photographs import cluster_photographs, display_colors
+from pst_core.settings.config import Config
+
+DAY = {"sky": (110, 160, 225), "ground": (70, 110, 40)}
+DUSK = {"sky": (215, 120, 70), "ground": (45, 35, 60)}
+
+
+def unit(image):
+    return np.moveaxis(image, -1, 0).astype(np.float32) / 255
+
+
+@pytest.fixture
+def photographs(landscape):
+    day, _ = landscape(96, 128, **DAY, horizon=0.5, seed=1)
+    dusk, _ = landscape(80, 120, **DUSK, horizon=0.6, seed=2)
+    return unit(day), unit(dusk)
+
+
+def top_and_bottom(labels, horizon):
+    border = round(len(labels) * horizon)
+    return labels[:border], labels[border:]
+
+
+def test_sky_and_ground_are_found_in_both_whatever_their_colours(photographs, small_encoder):
+    found = cluster_photographs(*photographs, small_encoder, Config(regions=2))
+    assert found.count == 2 and found.source == "cluster" and found.matched.all()
+    assert found.content.shape == (96, 128) and found.style.shape == (80, 120)
+    sky = np.bincount(top_and_bottom(found.content, 0.5)[0].ravel()).argmax()
+    for labels, horizon in ((found.content, 0.5), (found.style, 0.6)):
+        top, bottom = top_and_bottom(labels, horizon)
+        assert (top == sky).mean() > 0.95
+        assert (bottom == 1 - sky).mean() > 0.95
+
+
+def test_a_border_lies_on_the_photographs_edge(photographs, small_encoder):
+    found = cluster_photographs(*photographs, small_encoder, Config(regions=2))
+    sky = found.content[0, 64]
+    heights = (found.content == sky).sum(axis=0)
+    assert np.abs(heights - 48).mean() < 2.5  # cells are four pixels high: the guide does better
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_the_same_seed_gives_the_same_labels(photographs, small_encoder, seed):
+    first, second = (cluster_photographs(*photographs, small_encoder, Config(seed=seed)) for _ in range(2))
+    assert np.array_equal(first.content, second.content) and np.array_equal(first.style, second.style)
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 3])
+def test_a_given_number_of_regions_is_honoured(photographs, small_encoder, wanted):
+    found = cluster_photographs(*photographs, small_encoder, Config(regions=wanted))
+    assert found.count == wanted
+    used = np.union1d(found.content, found.style)
+    assert used.tolist() == list(range(wanted))
+    assert found.content.dtype == np.int16
+
+
+def test_regions_that_only_one_photograph_has_are_refused_with_a_way_out(photographs, small_encoder):
+    """Four clusters: smooth and rough halves of each, none of them shared."""
+    with pytest.raises(MapError, match=r"have no region in common: ask for fewer regions, or give maps\.$"):
+        cluster_photographs(*photographs, small_encoder, Config(regions=4))
+
+
+def test_every_region_found_matters_on_both_sides(photographs, small_encoder):
+    found = cluster_photographs(*photographs, small_encoder, Config())
+    assert 2 <= found.count <= 5
+    assert found.matched.all() and found.notes == ()
+    assert min(found.content_shares.min(), found.style_shares.min()) > 0.03
+
+
+def test_display_colours_differ():
+    colors = display_colors(21).astype(int)
+    assert colors.shape == (21, 3)
+    gaps = [np.abs(a - b).sum() for k, a in enumerate(colors) for b in colors[:k]]
+    assert min(gaps) > 20

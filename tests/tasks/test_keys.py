@@ -1,0 +1,365 @@
+import ast
+import contextlib
+import json
+import os
+import shutil
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pst_core import provenance
+from pst_core.images.input_files import InputFiles, probe
+from pst_core.network.identity import Network
+from pst_core.pipeline.walk import Stage, plan_stages
+from pst_core.provenance import code_version, versions
+from pst_core.settings.config import Config
+from pst_core.store.store import Reference
+from tasks import keys
+from tasks.keys import canonical, key_of
+
+NETWORK = Network(
+    weights="w.pth", convention="auto", precision="auto", device="cpu", identity="a" * 64, regions="b"
+)
+OTHER = {  # another valid value for every setting
+    "regions": 3, "unmatched": "leave", "segmentation": "deeplab", "min_region_share": 0.006,
+    "mask_softness": 5, "weights": "untrained", "weights_convention": "caffe", "device": "cuda:1",
+    "precision": "bfloat16", "content_layers": {"conv4_1": 1.0}, "style_layers": {"conv1_1": 0.25},
+    "content_weight": 1.5, "style_weight": 30.000000000000004, "gram": "paper", "layer_scale": "none",
+    "size": None, "scales": 2, "rounds": 3, "global_iterations": 9, "regional_iterations": 9,
+    "optimizer": "adam", "step": 0.5, "history": 21, "init": "content", "filter": "tv", "filter_radius": 5,
+    "filter_epsilon": 2e-4, "filter_sigma": 1.25, "filter_strength": 0.75, "tv_weight": 0.1,
+    "color_match": 1.0, "detail": 0.5, "upsampling": "bicubic", "upsampling_radius": 5,
+    "upsampling_epsilon": 2e-4, "bit_depth": 16, "seed": 1, "method": "gatys", "style_term": "patches",
+    "semantic_weight": 11.0, "edge_weights": {"4": 1.0}, "matting_weight": 1.0, "matting_epsilon": 2e-7,
+    "matting_from": 2, "smoothness_weight": 1.0, "colors": "content",
+}  # fmt: skip
+NOT_CONTENT = {"device", "weights"}
+
+
+def text(value):
+    return json.dumps(canonical(value), sort_keys=True, allow_nan=False)
+
+
+def save(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (36, 48, 3), np.uint8)
+    Image.fromarray(pixels).save(path, "PNG")
+    return path
+
+
+def reference(digest="ab" * 32, kind="image", size=9):
+    return Reference(kind=kind, path=f"objects/{digest[:2]}/{digest}.png", sha256=digest, size=size)
+
+
+# --- what counts -------------------------------------------------------------------------------------------
+
+
+def test_a_file_counts_by_its_bytes_and_by_nothing_else(tmp_path):
+    here = probe(save(tmp_path / "a" / "mountain.png"))
+    there = probe(save(tmp_path / "b" / "lake.jpeg"))
+    os.utime(there.path, (1, 1))
+    assert here != there
+    assert key_of("step", {"file": here}) == key_of("step", {"file": there})
+    other = probe(save(tmp_path / "a" / "mountain.png", seed=1))
+    assert key_of("step", {"file": here}) != key_of("step", {"file": other})
+
+
+def test_the_files_of_a_pair_count_by_their_roles(tmp_path):
+    content, style, semantic = (probe(save(tmp_path / f"{seed}.png", seed)) for seed in range(3))
+    pairs = [
+        InputFiles(content=content, style=style),
+        InputFiles(content=style, style=content),
+        InputFiles(content=content, style=content),
+        InputFiles(content=content, style=style, content_map=semantic, style_map=style),
+        InputFiles(content=content, style=style, content_map=style, style_map=semantic),
+    ]
+    assert len({key_of("step", {"files": pair}) for pair in pairs}) == len(pairs)
+    moved = probe(save(tmp_path / "moved" / "x.png", 0))
+    assert text(InputFiles(content=moved, style=style)) == text(pairs[0])
+
+
+def test_an_artifact_counts_by_its_hash():
+    assert text(reference()) != text(reference("cd" * 32))
+    assert text(reference()) == text(reference(kind="regions"))
+
+
+@pytest.mark.parametrize("name", Config.model_fields)
+def test_every_setting_counts_but_where_it_runs_and_where_weights_lie(name):
+    changed = Config(**{name: OTHER[name]})
+    assert getattr(changed, name) != getattr(Config(), name)
+    assert (text(changed) == text(Config())) == (name in NOT_CONTENT)
+
+
+def test_settings_that_are_equal_count_the_same_however_they_were_written():
+    written = Config(style_weight=30, detail=0.6, color_match=1, content_layers={"conv4_2": 1})
+    assert text(written) == text(Config(color_match=1.0))
+    layers = Config().style_layers
+    assert text(Config(style_layers=dict(reversed(layers.items())))) == text(Config())
+
+
+@pytest.mark.parametrize("name", Network.model_fields)
+def test_a_network_counts_by_identity_and_arithmetic(name):
+    changed = NETWORK.model_copy(update={name: "something else"})
+    assert (text(changed) == text(NETWORK)) == (name in NOT_CONTENT)
+
+
+def test_every_part_of_a_stage_counts():
+    stage = plan_stages(Config(), 700)[0]
+    others = [
+        {"index": 1}, {"round": 1}, {"kind": "regional"}, {"size": 191}, {"iterations": 9},
+    ]  # fmt: skip
+    assert set().union(*others) == set(vars(stage))
+    told = {text(stage)} | {text(Stage(**vars(stage) | other)) for other in others}
+    assert len(told) == 6
+    assert text(Stage(**vars(stage))) == text(stage)
+
+
+def test_floats_count_to_their_last_bit():
+    distinct = [
+        0.1 + 0.2, 0.3, 0.0, -0.0, 1.0, 1, True, False, 0, np.nextafter(1.0, 2).item(), 5e-324, 1e308,
+        float("inf"), float("-inf"), float("nan"), "1", "1.0", None, "",
+    ]  # fmt: skip
+    assert len({text(value) for value in distinct}) == len(distinct)
+    assert text(0.5) == text(2**-1) == text(float("0.50"))
+
+
+@pytest.mark.parametrize("value", [
+    np.zeros(2), np.float32(1), Path("x"), object(), {1}, frozenset(), b"bytes", bytearray(), 1j, Ellipsis,
+    range(3), Config, len,
+], ids=lambda value: type(value).__name__)  # fmt: skip
+def test_content_of_an_unknown_kind_is_refused_however_deep_it_lies(value):
+    for held in (value, [value], {"a": {"b": (value,)}}):
+        with pytest.raises(TypeError, match=type(value).__name__):
+            canonical(held)
+        with pytest.raises(TypeError):
+            key_of("step", {"x": held})
+
+
+# --- structures --------------------------------------------------------------------------------------------
+
+TEXTS = st.sampled_from(["", "a", "b", "1", "null", "[]", '"', '{"a": 1}', ",", "é", "network"])
+LEAVES = st.none() | st.booleans() | st.integers(-1, 2) | TEXTS
+NESTED = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def told_apart(value):
+    """What makes two values the same content, told without JSON."""
+    if isinstance(value, dict):
+        return ("dict", frozenset((name, told_apart(item)) for name, item in value.items()))
+    if isinstance(value, list):
+        return ("list", tuple(told_apart(item) for item in value))
+    return (type(value).__name__, value)
+
+
+@hypothesis_settings(max_examples=250, deadline=None, database=None)
+@given(NESTED, NESTED)
+def test_different_structures_are_never_told_alike(one, other):
+    assert (text(one) == text(other)) == (told_apart(one) == told_apart(other))
+
+
+@hypothesis_settings(max_examples=100, deadline=None, database=None)
+@given(NESTED, st.randoms(use_true_random=False))
+def test_a_change_in_one_place_is_told(value, random):
+    """Small structures that differ in one leaf, which two independent draws hardly ever do."""
+    spots = []
+
+    def collect(item):
+        places = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, list) else ()
+        for place, inner in places:
+            spots.append((item, place))
+            collect(inner)
+
+    changed = json.loads(json.dumps(value))
+    collect(changed)
+    assume(spots)
+    holder, place = random.choice(spots)
+    before = holder[place]
+    holder[place] = [before]
+    assert text(changed) != text(value)
+    holder[place] = before
+    assert text(changed) == text(value)
+
+
+@hypothesis_settings(max_examples=60, deadline=None, database=None)
+@given(st.dictionaries(st.text(max_size=5), NESTED, min_size=2, max_size=5), st.data())
+def test_the_order_of_names_does_not_count(value, data):
+    shuffled = dict(data.draw(st.permutations(list(value.items()))))
+    assert key_of("step", {"x": shuffled}) == key_of("step", {"x": value})
+    assert key_of("step", shuffled) == key_of("step", value)
+
+
+def test_the_order_of_a_list_counts_but_not_whether_it_is_a_tuple():
+    assert text([1, 2]) != text([2, 1])
+    assert text((1, (2,))) == text([1, [2]])
+    assert text(OrderedDict(a=1)) == text({"a": 1})
+
+
+def test_a_float_is_not_told_like_a_string():
+    assert key_of("step", {"x": 0.5}) != key_of("step", {"x": (0.5).hex()})
+
+
+def test_names_that_are_no_strings_are_told_apart_or_refused():
+    with contextlib.suppress(TypeError):
+        assert key_of("step", {"x": {1: 2}}) != key_of("step", {"x": {"1": 2}})
+
+
+# --- keys --------------------------------------------------------------------------------------------------
+
+
+def test_a_key_is_one_that_the_store_takes(tmp_path):
+    from pst_core.store.layout import check_key
+
+    check_key(key_of("step", {"config": Config(), "network": NETWORK, "stages": plan_stages(Config(), 700)}))
+    check_key(key_of("", {}))
+
+
+def test_step_names_and_arguments_do_not_run_into_each_other():
+    given_ = [("a", {"b": 1}), ("ab", {}), ("a", {"b": [1]}), ("b", {"a": 1}), ("a", {"b": 1, "c": None})]
+    assert len({key_of(step, inputs) for step, inputs in given_}) == len(given_)
+
+
+def test_code_and_versions_count(monkeypatch):
+    before = key_of("step", {"x": 1})
+    assert key_of("step", {"x": 1}) == before
+    monkeypatch.setattr(keys, "_code", lambda: "0" * 64)
+    changed = key_of("step", {"x": 1})
+    monkeypatch.setattr(keys, "versions", lambda: versions() | {"torch": "0.0"})
+    assert len({before, changed, key_of("step", {"x": 1})}) == 3
+
+
+def test_the_steps_own_code_counts():
+    code_version.cache_clear()
+    tasks = Path(keys.__file__).parent
+    assert keys._code.__wrapped__() == code_version.__wrapped__(tasks) != code_version.__wrapped__()
+
+
+# --- the version of the code -------------------------------------------------------------------------------
+
+
+def version(*folders):
+    return code_version.__wrapped__(*folders)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A small package, which `code_version` takes for its own."""
+    folder = tmp_path / "package"
+    (folder / "inner").mkdir(parents=True)
+    for name in ("a.py", "b.py", "inner/a.py"):
+        (folder / name).write_text("def f(x):\n    return x * 0.7\n")
+    monkeypatch.setattr(provenance, "__file__", str(folder / "provenance.py"))
+    return folder
+
+
+def test_comments_docstrings_and_layout_of_the_package_do_not_count(tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(
+        Path(provenance.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "_sample")
+    )
+    monkeypatch.setattr(provenance, "__file__", str(copy / "provenance.py"))
+    before, length = version(), 0
+    for path in copy.rglob("*.py"):
+        written = path.read_text("utf-8")
+        tree = ast.parse(written)
+        for node in ast.walk(tree):
+            described = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            if described and ast.get_docstring(node) is not None:
+                node.body[0].value = ast.Constant("Something else.")
+        source = "# a comment\n\n\n" + ast.unparse(tree) + "\n\n# the end\n"  # nothing of the layout is left
+        path.write_text(source, "utf-8")
+        length += len(source) - len(written)
+    assert length < -10_000
+    assert version() == before
+
+
+@pytest.mark.parametrize("name", ["a.py", "b.py", "inner/a.py"])
+def test_an_operator_a_constant_or_a_name_in_any_module_counts(package, name):
+    source, seen = (package / name).read_text(), [version()]
+    for old, new in (("*", "/"), ("0.7", "0.71"), ("f(x)", "g(x)"), ("f(x)", "f(x=1)")):
+        (package / name).write_text(source.replace(old, new))
+        seen.append(version())
+    assert len(set(seen)) == 5
+    (package / name).write_text(source)
+    assert version() == seen[0]
+
+
+def test_modules_count_by_their_names_and_by_their_number(package):
+    seen = [version()]
+    for change in (
+        lambda: (package / "inner" / "new.py").write_text(""),
+        lambda: (package / "inner" / "new.py").rename(package / "inner" / "newer.py"),
+        lambda: (package / "inner" / "newer.py").rename(package / "newer.py"),
+    ):
+        change()
+        seen.append(version())
+    assert len(set(seen)) == 4
+    (package / "newer.py").unlink()
+    (package / "notes.txt").write_text("no code")
+    assert version() == seen[0]
+
+
+def test_the_package_counts_the_same_wherever_it_lies(package, tmp_path, monkeypatch):
+    before = version()
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(package, moved)
+    monkeypatch.setattr(provenance, "__file__", str(moved / "provenance.py"))
+    assert version() == before
+
+
+def test_a_file_in_a_further_folder_counts(package, tmp_path):
+    folder = tmp_path / "more"
+    folder.mkdir()
+    seen = [version(), version(folder)]
+    assert seen[0] == seen[1]
+    (folder / "a.py").write_text("x = 1\n")
+    seen.append(version(folder))
+    (folder / "inner").mkdir()
+    (folder / "inner" / "b.py").write_text("x = 1\n")
+    seen.append(version(folder))
+    (folder / "a.py").write_text("x = 2\n")
+    seen.append(version(folder))
+    assert len(set(seen)) == 4
+    assert version() == seen[0]
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("x = 1", "x = 1.0"),
+    ("x = 'a'", "x = 'b'"),
+    ("x = 'a'", "x = b'a'"),
+    ("def f(a, b): return a - b", "def f(b, a): return a - b"),
+    ("def f(a='x'): pass", "def f(a='y'): pass"),
+    ("f('text')", "f('other text')"),
+    ("if a:\n    f()\n    g()", "if a:\n    f()\ng()"),
+    ("x = a or b and c", "x = (a or b) and c"),
+    ("try:\n    f()\nexcept A:\n    pass", "try:\n    f()\nexcept B:\n    pass"),
+    ("import a", "import a as b"),
+    ("@f\ndef g(): pass", "def g(): pass"),
+    ("lambda x: 'a'", "lambda x: 'b'"),
+    ("f(1)\n2", "f(2)\n2"),
+])  # fmt: skip
+def test_what_changes_a_meaning_changes_the_version(one, other):
+    assert provenance._meaning(one) != provenance._meaning(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("x = 1", "# why\nx = 1  # here"),
+    ("x = (1 +\n     2)", "x = 1 + 2"),
+    ("x = 'a'", 'x = "a"'),
+    ("x = 1_000", "x = 1000"),
+    ('def f():\n    """Say."""\n    return 1', "def f():\n\n    return 1"),
+    ('class A:\n    """Say."""\n    x = 1\n    """Of x."""', "class A:\n    x = 1"),
+    ('"""Module."""\nimport a', "import a"),
+    ('async def f():\n    """Say."""\n    g()', "async def f(): g()"),
+])  # fmt: skip
+def test_what_only_a_reader_sees_does_not(one, other):
+    assert provenance._meaning(one) == provenance._meaning(other)
