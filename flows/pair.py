@@ -15,7 +15,7 @@ from flows.results.outcomes import PairOutcome
 from flows.results.publication import choose_folder, notes_on, publish
 from flows.runtime.interrupts import deferring_signals
 from pst_core.faults import is_out_of_memory
-from pst_core.pipeline.walk import Stage, cheaper_plan, plan_stages
+from pst_core.pipeline.plan import Stage, cheaper_plan, plan_stages
 from pst_core.settings.config import Config, PresetName
 from pst_core.settings.overrides import Overrides, settings_of
 from pst_core.store.store import Receipt, StoreMiss, open_store
@@ -138,7 +138,7 @@ def _cheaper(config: Config, side: int, error: Exception) -> Config | None:
     """A cheaper plan for what was too large; None for any other trouble."""
     if not is_out_of_memory(error):
         return None
-    from tasks.memory import free_device, runs_on_gpu
+    from pst_core.machine import free_device, runs_on_gpu
 
     free_device()
     return cheaper_plan(config, side, on_gpu=runs_on_gpu(config.device))

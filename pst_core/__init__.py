@@ -6,7 +6,7 @@ from pst_core.errors import PstError
 from pst_core.settings.config import PRESETS, Config
 
 if TYPE_CHECKING:
-    from pst_core.pipeline.steps import Progress, Result, stylize
+    from pst_core.pipeline.stylize import Progress, Result, stylize
 
 __all__ = ["PRESETS", "Config", "Progress", "PstError", "Result", "stylize"]
 
@@ -14,7 +14,7 @@ __all__ = ["PRESETS", "Config", "Progress", "PstError", "Result", "stylize"]
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Import the engine when it is first asked for: torch takes seconds, and settings do not need it."""
     if name in {"Progress", "Result", "stylize"}:
-        from pst_core.pipeline import steps as pipeline
+        from pst_core.pipeline import stylize as module
 
-        return getattr(pipeline, name)
+        return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

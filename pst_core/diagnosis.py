@@ -123,8 +123,7 @@ def _disk() -> Finding:
 def _device() -> Finding:
     import torch
 
-    from pst_core.machine import describe_device
-    from pst_core.network.encoder import has_fast_bfloat16, pick_device
+    from pst_core.machine import describe_device, has_fast_bfloat16, pick_device
 
     device = pick_device("auto")
     names = [describe_device(device)]

@@ -6,13 +6,23 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
 from pst_core.errors import ConfigError
-from pst_core.network.encoder import pick_device
 
-__all__ = ["check_device", "describe_device", "peak_memory", "reproducible"]
+__all__ = [
+    "check_device",
+    "describe_device",
+    "free_device",
+    "has_fast_bfloat16",
+    "peak_memory",
+    "pick_device",
+    "pick_dtype",
+    "reproducible",
+    "runs_on_gpu",
+]
 
 
 def check_device(choice: str) -> torch.device:
@@ -51,3 +61,41 @@ def peak_memory() -> int:
     """Largest resident memory of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def pick_device(choice: str) -> torch.device:
+    """The device that a setting means: ``auto`` is the first GPU, or else the CPU."""
+    if choice != "auto":
+        return torch.device(choice)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices faster than float32 ones."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    flags = Path("/proc/cpuinfo")
+    if device.type == "cpu" and flags.exists():
+        return any(flag in flags.read_text() for flag in ("avx512_bf16", "amx_bf16"))
+    return False
+
+
+def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The network's arithmetic: bfloat16 where it pays, unless a precision is asked for."""
+    if precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(device)):
+        return torch.bfloat16
+    return torch.float32
+
+
+def runs_on_gpu(device: str) -> bool:
+    """Whether a setting ``device`` means a GPU on this machine."""
+    return pick_device(device).type != "cpu"
+
+
+def free_device() -> None:
+    """Give back what a failed step still holds of the GPU's memory."""
+    import gc
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

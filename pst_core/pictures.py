@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pst_core.regions.maps import Labels, Regions
+from pst_core.regions.labels import Labels, Regions
 
 if TYPE_CHECKING:
-    from pst_core.pipeline.steps import StageTrace
+    from pst_core.pipeline.trace import StageTrace
 
 __all__ = ["draw_contact_sheet", "draw_losses", "draw_regions", "thumbnail"]
 

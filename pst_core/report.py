@@ -11,20 +11,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pst_core.pipeline.walk import Stage
+from pst_core.network.weights import describe_weights
+from pst_core.pipeline.trace import summarise_losses
 from pst_core.provenance import versions
+from pst_core.regions.labels import describe_regions
 from pst_core.settings.config import Config
 
 if TYPE_CHECKING:
-    from pst_core.network.weights import Weights
-    from pst_core.optimisation.solver import Evaluation
-    from pst_core.pipeline.steps import Result, StageTrace
-    from pst_core.regions.maps import Regions
+    from pst_core.pipeline.stylize import Result
 
 __all__ = [
-    "FORMAT", "PROGRAM", "ROLES", "Facts", "Order", "build_recipe", "build_report", "describe_regions",
-    "describe_weights", "join_losses", "losses_path", "losses_table", "notes_of", "package_version",
-    "read_trace", "report_path", "run_figures", "summarise_losses",
+    "FORMAT", "PROGRAM", "ROLES", "Facts", "Order", "build_recipe", "build_report", "losses_path",
+    "package_version", "report_path", "run_figures",
 ]  # fmt: skip
 
 PROGRAM = "photoreal-style"
@@ -165,122 +163,11 @@ def build_report(facts: Facts, order: Order) -> dict[str, Any]:
     }
 
 
-def notes_of(notes: Sequence[str], config: Config, *, unmatched: bool, trained: bool) -> tuple[str, ...]:
-    """What a person should know about a result, as plain sentences.
-
-    Parameters
-    ----------
-    notes
-        On how the files were read and what regions were found.
-    unmatched
-        Whether a region of the content has no counterpart in the style.
-    trained
-        Whether the network's weights were learned.
-    """
-    told = list(notes)
-    if unmatched:
-        fate = "takes the whole style's look" if config.unmatched == "style" else "keeps its content"
-        told.append(f"A region without a counterpart in the style {fate} (setting unmatched).")
-    if not trained:
-        told.append(
-            "Made with the untrained network: colours and filters carry the style, not learned features."
-        )
-    return tuple(told)
-
-
 def run_figures(seconds: Mapping[str, float], peak_memory: int) -> dict[str, Any]:
     """What a report says about one run: seconds by step, and the largest memory of the process in bytes."""
     return {
         "seconds": {step: round(value, 3) for step, value in seconds.items()},
         "peak_memory_bytes": peak_memory,
-    }
-
-
-def losses_table(trace: Sequence["StageTrace"]) -> bytes:
-    """Losses of every evaluation, as the bytes of a Parquet file.
-
-    Columns: ``stage`` (its place in the walk), ``round``, ``kind``, ``size`` (long side in pixels),
-    ``iteration``, ``total``, ``content``, ``style``.
-    """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    rows = [
-        {
-            "stage": part.stage.index, "round": part.stage.round, "kind": part.stage.kind,
-            "size": part.stage.size,
-            "iteration": evaluation.iteration, "total": evaluation.total,
-            "content": evaluation.content, "style": evaluation.style,
-        }
-        for part in trace
-        for evaluation in part.evaluations
-    ]  # fmt: skip
-    integers = [(name, pa.int32()) for name in ("stage", "round", "size", "iteration")]
-    numbers = [(name, pa.float64()) for name in ("total", "content", "style")]
-    schema = pa.schema([*integers[:2], ("kind", pa.string()), *integers[2:], *numbers])
-    buffer = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
-    return bytes(buffer.getvalue())
-
-
-def summarise_losses(trace: Sequence["StageTrace"]) -> list[dict[str, Any]]:
-    """Each stage's name, size, and losses at its first and its last evaluation."""
-    return [_stage_summary(part) for part in trace]
-
-
-def join_losses(tables: Sequence[bytes]) -> bytes:
-    """Put the losses of several stages, as `losses_table` writes them, into one table."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    parts = [parquet.read_table(pa.BufferReader(table)) for table in tables]
-    buffer = pa.BufferOutputStream()
-    empty = parquet.read_table(pa.BufferReader(losses_table([])))
-    parquet.write_table(pa.concat_tables([empty, *parts]).combine_chunks(), buffer)
-    return bytes(buffer.getvalue())
-
-
-def read_trace(table: bytes, stages: Sequence[Stage]) -> list["StageTrace"]:
-    """Read losses back, stage by stage."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    from pst_core.optimisation.solver import Evaluation
-    from pst_core.pipeline.steps import StageTrace
-
-    rows = parquet.read_table(pa.BufferReader(table)).to_pylist()
-    return [
-        StageTrace(
-            stage,
-            tuple(
-                Evaluation(**{name: row[name] for name in ("iteration", "total", "content", "style")})
-                for row in rows
-                if row["stage"] == stage.index
-            ),
-        )
-        for stage in stages
-    ]
-
-
-def describe_weights(weights: "Weights") -> dict[str, Any]:
-    """What tells these weights from others."""
-    return {
-        "name": weights.name,
-        "sha256": weights.sha256,
-        "convention": weights.convention,
-        "trained": weights.trained,
-    }
-
-
-def describe_regions(regions: "Regions") -> dict[str, Any]:
-    """Where regions come from, their colours, and their shares of both photographs."""
-    return {
-        "source": regions.source,
-        "count": regions.count,
-        "colors": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in regions.colors.tolist()],
-        "content_shares": [round(share, 6) for share in regions.content_shares.tolist()],
-        "style_shares": [round(share, 6) for share in regions.style_shares.tolist()],
-        "matched": regions.matched.tolist(),
     }
 
 
@@ -322,17 +209,3 @@ def _weights(facts: Facts, order: Order) -> dict[str, Any]:
     if chosen in (None, "untrained"):
         return entry
     return entry | _places(Path(chosen).expanduser(), order.output)
-
-
-def _stage_summary(part: "StageTrace") -> dict[str, Any]:
-    ends = {"first": part.evaluations[0], "last": part.evaluations[-1]} if part.evaluations else {}
-    return {
-        "stage": part.stage.name,
-        "size": part.stage.size,
-        "evaluations": len(part.evaluations),
-        **{name: _losses(evaluation) for name, evaluation in ends.items()},
-    }
-
-
-def _losses(evaluation: "Evaluation") -> dict[str, float]:
-    return {"total": evaluation.total, "content": evaluation.content, "style": evaluation.style}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pst_core.pipeline.walk import Stage
+from pst_core.pipeline.plan import Stage
 from pst_core.store.store import Reference, open_store
 from tasks.results import Explained
 from tasks.unit import unit
@@ -15,7 +15,7 @@ def explain(stages: Sequence[Stage], losses: Sequence[Reference], regions: Refer
     """Join the stages' losses, draw their curve, and draw the regions of both photographs."""
     from pst_core.pictures import draw_losses, draw_regions
     from pst_core.pipeline.artifacts import unpack_regions
-    from pst_core.report import join_losses, read_trace, summarise_losses
+    from pst_core.pipeline.trace import join_losses, read_trace, summarise_losses
 
     store = open_store()
     table = join_losses([store.read(each) for each in losses])

@@ -1,6 +1,6 @@
 """The filter after every stage (paper, section 3.3)."""
 
-from pst_core.pipeline.walk import Stage
+from pst_core.pipeline.plan import Stage
 from pst_core.settings.config import Config
 from pst_core.store.store import Reference, open_store
 from tasks.unit import unit

@@ -12,7 +12,7 @@ from typing import Any
 
 from pst_core.images.input_files import InputFile, InputFiles
 from pst_core.network.identity import Network
-from pst_core.pipeline.walk import Stage
+from pst_core.pipeline.plan import Stage
 from pst_core.provenance import code_version, versions
 from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.config import Config

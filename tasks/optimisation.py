@@ -1,7 +1,7 @@
 """One optimisation stage: equation (1) in a global, equation (2) in a regional one."""
 
 from pst_core.network.identity import Network
-from pst_core.pipeline.walk import Stage
+from pst_core.pipeline.plan import Stage
 from pst_core.settings.config import Config
 from pst_core.store.store import Reference, open_store
 from tasks.progress import tell
@@ -24,8 +24,8 @@ def optimise(
     """Minimise the stage's loss over the image; called directly, so that a cancellation reaches it."""
     from pst_core.machine import reproducible
     from pst_core.pipeline.artifacts import pack_image, unpack_image, unpack_targets
-    from pst_core.pipeline.steps import StageTrace, open_encoder, run_stage
-    from pst_core.report import losses_table
+    from pst_core.pipeline.steps import open_encoder, run_stage
+    from pst_core.pipeline.trace import StageTrace, losses_table
 
     store, config = open_store(), network.within(settings)
     with reproducible():

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from pst_core.images.input_files import InputFiles
 from pst_core.network.identity import Network
-from pst_core.pipeline.walk import Stage, plan_stages, walk, working_sizes
+from pst_core.pipeline.plan import Stage, plan_stages, working_sizes
+from pst_core.pipeline.walk import walk
 from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.config import Config
 from pst_core.store.store import Reference

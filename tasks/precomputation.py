@@ -27,10 +27,10 @@ def precompute(
 ) -> Precomputed:
     """Bring the pair to its working size and compute its targets, unless no stage will ask for them."""
     from pst_core.machine import describe_device, reproducible
+    from pst_core.network.weights import describe_weights
     from pst_core.optimisation.targets import NO_TARGETS
     from pst_core.pipeline.artifacts import pack_targets, pack_working_pair, unpack_regions
     from pst_core.pipeline.steps import open_encoder, prepare, targets_of
-    from pst_core.report import describe_weights
 
     store, config = open_store(), network.within(settings)
     with reproducible():

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from pst_core.pipeline.walk import Stage
+from pst_core.pipeline.plan import Stage
 
 if TYPE_CHECKING:
-    from pst_core.optimisation.solver import Evaluation
+    from pst_core.optimisation.record import Evaluation
 
 __all__ = ["Listener", "listening", "tell"]
 

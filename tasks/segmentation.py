@@ -24,7 +24,7 @@ def segment(files: InputFiles, settings: Config, network: Network | None) -> Seg
     from pst_core.machine import reproducible
     from pst_core.pipeline.artifacts import pack_regions
     from pst_core.pipeline.steps import find_regions, open_encoder
-    from pst_core.report import describe_regions
+    from pst_core.regions.labels import describe_regions
 
     inputs = files.load()
     with reproducible():

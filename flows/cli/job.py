@@ -13,6 +13,7 @@ from flows.cli.options import Choice
 from flows.display.picture import choose_display, emit
 from flows.runtime.failures import uninterrupted
 from pst_core.errors import ImageError, OutputError, WeightsError
+from pst_core.pipeline.trace import losses_table
 from pst_core.report import (
     PROGRAM,
     Facts,
@@ -20,14 +21,13 @@ from pst_core.report import (
     build_recipe,
     build_report,
     losses_path,
-    losses_table,
     report_path,
     run_figures,
 )
 
 if TYPE_CHECKING:
     from pst_core.images.reading import Photograph, SemanticMap
-    from pst_core.pipeline.steps import Result
+    from pst_core.pipeline.stylize import Result
 
 __all__ = ["Expected", "Job", "Outcome", "run_job"]
 
@@ -260,8 +260,7 @@ def _with_arithmetic(job: Job) -> Job:
     """Where `auto` would choose another arithmetic than the recipe's machine did, ask for that one."""
     if job.expected is None or job.choice.config.precision != "auto":
         return job
-    from pst_core.machine import check_device
-    from pst_core.network.encoder import pick_dtype
+    from pst_core.machine import check_device, pick_dtype
 
     here = str(pick_dtype("auto", check_device(job.choice.config.device))).removeprefix("torch.")
     if here == job.expected.dtype or job.expected.dtype not in ("float32", "bfloat16"):
@@ -271,7 +270,7 @@ def _with_arithmetic(job: Job) -> Job:
 
 
 def _stylize(job: Job, files: _Files) -> "Result":
-    from pst_core.pipeline.walk import plan_stages
+    from pst_core.pipeline.plan import plan_stages
 
     content, style = files.photographs["content"], files.photographs["style"]
     stages = plan_stages(job.choice.config, max(content.width, content.height))
@@ -285,7 +284,7 @@ def _stylize(job: Job, files: _Files) -> "Result":
             evaluations=evaluations,
         )
     with choose_display(stages, quiet=job.quiet, as_json=job.as_json) as display:
-        from pst_core.pipeline.steps import stylize  # takes seconds, so the display is up by now
+        from pst_core.pipeline.stylize import stylize  # takes seconds, so the display is up by now
 
         return stylize(
             content, style, files.maps.get("content_map"), files.maps.get("style_map"), job.choice.config,

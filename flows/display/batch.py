@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from flows.display.picture import Meter, clock, emit, loss_text
 from flows.display.watching import Watcher
 from flows.results.outcomes import PairOutcome, Summary
-from pst_core.pipeline.walk import Stage
+from pst_core.pipeline.plan import Stage
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from pst_core.optimisation.solver import Evaluation
+    from pst_core.optimisation.record import Evaluation
 
 __all__ = ["BatchWatcher", "choose_watcher", "describe", "print_summary", "print_table"]
 

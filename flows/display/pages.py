@@ -16,7 +16,7 @@ from flows.orders.planning import Plan
 from flows.results.outcomes import PairOutcome, Summary
 from flows.results.publication import RESULT, notes_on
 from pst_core.markdown import escape_markdown
-from pst_core.pipeline.walk import Stage, plan_stages
+from pst_core.pipeline.plan import Stage, plan_stages
 from pst_core.store.store import open_store
 from tasks.pair import Made
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from pst_core.optimisation.solver import Evaluation
+    from pst_core.optimisation.record import Evaluation
 
 __all__ = ["ProgressPage", "draw_sheet", "show_batch", "show_evaluation", "show_pair"]
 

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from pst_core.pipeline.walk import Stage
+from pst_core.pipeline.plan import Stage
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from pst_core.optimisation.solver import Evaluation
-    from pst_core.pipeline.steps import Progress
+    from pst_core.optimisation.record import Evaluation
+    from pst_core.pipeline.stylize import Progress
 
 __all__ = [
     "Display",

@@ -6,10 +6,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from flows.results.outcomes import PairOutcome, Summary
-from pst_core.pipeline.walk import Stage
+from pst_core.pipeline.plan import Stage
 
 if TYPE_CHECKING:
-    from pst_core.optimisation.solver import Evaluation
+    from pst_core.optimisation.record import Evaluation
 
 __all__ = ["Watcher", "watched_by", "watcher"]
 

@@ -1,4 +1,4 @@
-"""Filters that keep the result photographic, applied after every stage (paper, section 3).
+"""The guided filter with a colour guide, and enlarging through it (paper, section 3).
 
 Images have shape (C, H, W), on [0, 1], float32; everything stays on the image's device.
 """
@@ -9,34 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pst_core.settings.config import Config
-
-__all__ = [
-    "apply_filter",
-    "box_mean",
-    "gaussian",
-    "guided_coefficients",
-    "guided_filter",
-    "highpass",
-    "total_variation",
-    "upsample_through_guide",
-    "upsampled_strips",
-]
+__all__ = ["box_mean", "guided_coefficients", "guided_filter", "upsample_through_guide", "upsampled_strips"]
 
 STRIP_PIXELS = 1 << 20  # full-size work goes in strips of about this many pixels, which bounds memory
-
-
-def apply_filter(image: Tensor, content: Tensor, config: Config) -> Tensor:
-    """Apply the filter that `config` names to a stage's result; the outcome is on [0, 1]."""
-    if config.filter == "guided":
-        image = guided_filter(image, content, config.filter_radius, config.filter_epsilon)
-    elif config.filter == "gaussian":
-        image = gaussian(image, config.filter_sigma)
-    elif config.filter == "highpass":
-        image = highpass(image, config.filter_sigma, config.filter_strength)
-    elif config.filter == "tv":
-        image = total_variation(image, config.tv_weight)
-    return image.clamp(0, 1)
 
 
 def box_mean(image: Tensor, radius: int) -> Tensor:
@@ -168,65 +143,3 @@ def _rows(maps: Tensor, top: int, bottom: int, height: int) -> Tensor:
     share = (position - above)[None, :, None]
     below = (above + 1).clamp(max=small - 1)
     return maps[:, above] * (1 - share) + maps[:, below] * share
-
-
-def gaussian(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur, mirrored at borders, cut off at four deviations (`sigma` in pixels)."""
-    radius = max(1, round(4 * sigma))
-    offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
-    kernel = torch.exp(-0.5 * (offsets / sigma).square())
-    kernel = (kernel / kernel.sum()).view(1, 1, -1)
-    for axis in (1, 2):
-        image = _convolve(image, kernel, radius, axis)
-    return image
-
-
-def _convolve(image: Tensor, kernel: Tensor, radius: int, axis: int) -> Tensor:
-    """Convolve along one axis, the border's pixels mirrored (edge pixel repeated)."""
-    length = image.shape[axis]
-    index = torch.arange(-radius, length + radius, device=image.device) % (2 * length)
-    index = torch.minimum(index, 2 * length - 1 - index)
-    lines = image.index_select(axis, index).movedim(axis, -1)
-    blurred = functional.conv1d(lines.reshape(-1, 1, length + 2 * radius), kernel)
-    return blurred.view(*lines.shape[:-1], length).movedim(-1, axis)
-
-
-def highpass(image: Tensor, sigma: float, strength: float) -> Tensor:
-    """Sharpen by adding back what a Gaussian blur takes away, `strength` times (unsharp mask)."""
-    return image + strength * (image - gaussian(image, sigma))
-
-
-def total_variation(image: Tensor, weight: float, iterations: int = 60) -> Tensor:
-    """Total-variation denoising by Chambolle's projection (2004, equation 9), each channel by itself.
-
-    Parameters
-    ----------
-    image : Tensor, shape (C, H, W)
-    weight
-        Chambolle's lambda: larger is smoother.
-    iterations
-        Steps of the projection, each of length 1/4.
-    """
-    dual = image.new_zeros(2, *image.shape)
-    for _ in range(iterations):
-        slope = _gradient(_divergence(dual) - image / weight)
-        dual = (dual + 0.25 * slope) / (1 + 0.25 * slope.square().sum(dim=0).sqrt())
-    return image - weight * _divergence(dual)
-
-
-def _gradient(image: Tensor) -> Tensor:
-    """Forward differences, zero at the far border; shape (2, C, H, W)."""
-    down = functional.pad(image.diff(dim=1), (0, 0, 0, 1))
-    right = functional.pad(image.diff(dim=2), (0, 1))
-    return torch.stack([down, right])
-
-
-def _divergence(field: Tensor) -> Tensor:
-    """Negative adjoint of `_gradient`."""
-    down, right = field[0][:, :-1], field[1][:, :, :-1]
-    return (
-        functional.pad(down, (0, 0, 0, 1))
-        - functional.pad(down, (0, 0, 1, 0))
-        + functional.pad(right, (0, 1))
-        - functional.pad(right, (1, 0))
-    )

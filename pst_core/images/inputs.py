@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from pst_core.errors import ImageError, MapError
 from pst_core.images.reading import ImageLimits, Photograph, SemanticMap, read_map, read_photograph
-from pst_core.regions.maps import fit_map
 
 __all__ = ["Inputs", "Source", "load_inputs", "load_start"]
 
+Colors = NDArray[np.uint8]
 Source = str | PathLike[str] | NDArray[np.uint8] | Photograph | SemanticMap
 
 
@@ -133,3 +133,30 @@ def _checked(array: NDArray[np.uint8], role: str) -> NDArray[np.uint8]:
 
 def _array_hash(array: NDArray[np.uint8]) -> str:
     return hashlib.sha256(str(array.shape).encode() + array.tobytes()).hexdigest()
+
+
+def fit_map(
+    colors: Colors, height: int, width: int, *, name: str, photograph: str
+) -> tuple[Colors, tuple[str, ...]]:
+    """Bring a semantic map to its photograph's size.
+
+    A map that is one pixel off is resized (nearest neighbour) with a note; any other size is refused,
+    for nothing tells whether it was cropped, scaled, or belongs to another photograph.
+
+    Raises
+    ------
+    MapError
+        If the map's size differs by more than one pixel from the photograph's.
+    """
+    if colors.shape[:2] == (height, width):
+        return colors, ()
+    size = f"{colors.shape[1]}x{colors.shape[0]}"
+    if abs(colors.shape[0] - height) > 1 or abs(colors.shape[1] - width) > 1:
+        raise MapError(
+            f"{name} is {size} pixels, but {photograph} is {width}x{height}: "
+            "give a map of its photograph's size."
+        )
+    rows = np.minimum(np.arange(height) * colors.shape[0] // height, colors.shape[0] - 1)
+    columns = np.minimum(np.arange(width) * colors.shape[1] // width, colors.shape[1] - 1)
+    note = f"{name} is {size} pixels, one off {photograph}'s {width}x{height}: it was resized."
+    return colors[rows][:, columns], (note,)

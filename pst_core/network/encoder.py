@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +9,7 @@ from torch.nn import functional
 
 from pst_core.network.weights import CONVOLUTIONS, Weights
 
-__all__ = ["Encoder", "deepest_layer", "has_fast_bfloat16", "make_encoder", "pick_device", "pick_dtype"]
+__all__ = ["Encoder", "deepest_layer", "make_encoder"]
 
 # Mean and inverse deviation of the input on [0, 1], RGB.
 NORMALISATION = {
@@ -85,30 +84,6 @@ class Encoder(nn.Module):
             if name in self.layers:
                 features[name] = x[0]
         return features
-
-
-def pick_device(choice: str) -> torch.device:
-    """The device that a setting means: ``auto`` is the first GPU, or else the CPU."""
-    if choice != "auto":
-        return torch.device(choice)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 matrices faster than float32 ones."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= 8
-    flags = Path("/proc/cpuinfo")
-    if device.type == "cpu" and flags.exists():
-        return any(flag in flags.read_text() for flag in ("avx512_bf16", "amx_bf16"))
-    return False
-
-
-def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The network's arithmetic: bfloat16 where it pays, unless a precision is asked for."""
-    if precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(device)):
-        return torch.bfloat16
-    return torch.float32
 
 
 @lru_cache(maxsize=2)

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -227,3 +227,13 @@ def _untrained(deepest: str) -> Weights:
         if layer == deepest:
             break
     return Weights(state, "untrained network", digest.hexdigest(), "torchvision", trained=False)
+
+
+def describe_weights(weights: Weights) -> dict[str, Any]:
+    """What tells these weights from others."""
+    return {
+        "name": weights.name,
+        "sha256": weights.sha256,
+        "convention": weights.convention,
+        "trained": weights.trained,
+    }

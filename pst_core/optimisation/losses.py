@@ -3,6 +3,7 @@
 Features F have shape (N, D): N filters, D positions. Masks M have shape (R, D), on [0, 1].
 """
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -149,3 +150,12 @@ def style_loss(grams: Tensor, targets: Tensor, weights: Tensor | None = None) ->
     """
     per_region = (grams - targets).square().mean(dim=(-2, -1)) / 2
     return per_region.sum() if weights is None else (per_region * weights).sum()
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Losses as scalars on the device; `total` is what is minimised."""
+
+    total: Tensor
+    content: Tensor
+    style: Tensor

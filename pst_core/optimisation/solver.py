@@ -1,40 +1,22 @@
 """One stage: minimise one loss over the image, with L-BFGS or Adam."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from pst_core.errors import DivergenceError
+from pst_core.optimisation.losses import Losses
+from pst_core.optimisation.record import Evaluation
 
-__all__ = ["Adam", "Evaluation", "LimitedMemoryBFGS", "Losses", "minimise"]
+__all__ = ["Adam", "LimitedMemoryBFGS", "minimise"]
 
 FIRST_MOVE = 0.01  # root mean square of the first step, on [0, 1]: there is no curvature yet to go by
 LARGEST_MOVE = 0.1  # root mean square of any step: beyond it the quadratic model says nothing
 RESTARTS = 3
 GROWTH = 10.0  # a loss this many times the first one has diverged
 FLUSH = 10  # on accelerators losses are fetched this often: each fetch waits for the device
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Losses at one evaluation of a stage."""
-
-    iteration: int
-    total: float
-    content: float
-    style: float
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Losses as scalars on the device; `total` is what is minimised."""
-
-    total: Tensor
-    content: Tensor
-    style: Tensor
 
 
 class Stepper(Protocol):

@@ -12,7 +12,7 @@ from pst_core.errors import PstError
 from pst_core.optimisation.targets import GROUPS, Targets
 from pst_core.parquet import pack_arrays, unpack_arrays
 from pst_core.pipeline.working import WorkingPair
-from pst_core.regions.maps import Regions
+from pst_core.regions.labels import Regions
 
 __all__ = [
     "pack_image", "pack_regions", "pack_targets", "pack_working_pair",

@@ -10,9 +10,10 @@ from torch.nn import functional
 
 from pst_core.color.transfer import ColorStatistics, color_statistics
 from pst_core.filters.guided import guided_filter
-from pst_core.regions.maps import Labels, Regions
+from pst_core.filters.resizing import fit_size, resize
+from pst_core.regions.labels import Labels, Regions
 
-__all__ = ["WorkingPair", "fit_size", "make_working_pair", "resize"]
+__all__ = ["WorkingPair", "make_working_pair"]
 
 MASK_EPSILON = 1e-4  # on [0, 1] squared: how faint an edge of the photograph may hold a mask's border
 
@@ -71,19 +72,6 @@ class WorkingPair:
             torch.where(self.matched[:, None], regional.mean, whole.mean),
             torch.where(self.matched[:, None, None], regional.covariance, whole.covariance),
         )
-
-
-def fit_size(height: int, width: int, long_side: int) -> tuple[int, int]:
-    """Height and width of an image shrunk to a long side; never enlarged."""
-    scale = min(1.0, long_side / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Shrink or enlarge an image of shape (C, H, W), antialiased."""
-    if tuple(image.shape[1:]) == size:
-        return image
-    return functional.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
 
 
 def make_working_pair(

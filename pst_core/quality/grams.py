@@ -9,7 +9,7 @@ from pst_core.errors import PstError
 from pst_core.network.encoder import Encoder
 from pst_core.optimisation.losses import regional_gram
 from pst_core.optimisation.targets import mask_pyramid
-from pst_core.regions.maps import Labels, Regions
+from pst_core.regions.labels import Labels, Regions
 
 __all__ = ["gram_distance"]
 

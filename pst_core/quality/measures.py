@@ -14,7 +14,7 @@ from pst_core.quality.distances import color_distance, structural_similarity
 from pst_core.quality.grams import gram_distance
 from pst_core.quality.models import QualityModels
 from pst_core.quality.niqe import niqe
-from pst_core.regions.maps import Regions
+from pst_core.regions.labels import Regions
 
 __all__ = ["Subject", "fit_to", "measure_result"]
 

@@ -10,7 +10,7 @@ from pst_core.quality.distances import color_distance, structural_similarity
 from pst_core.quality.models import QualityModels
 from pst_core.quality.niqe import niqe
 from pst_core.quality.scene_statistics import MetricError
-from pst_core.regions.maps import Labels, Regions
+from pst_core.regions.labels import Labels, Regions
 
 __all__ = ["score_naturalness", "score_result"]
 

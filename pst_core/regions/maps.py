@@ -4,101 +4,20 @@ The paper (section 3) clusters "every pixel in the semantic map" with k = R. Rea
 and lossy, so the clustering starts from the colours that form areas, not from those along borders.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.errors import MapError
+from pst_core.regions.labels import Labels, Regions, match_regions, shares
 
-__all__ = ["Regions", "cluster_maps", "fit_map", "match_regions"]
+__all__ = ["cluster_maps"]
 
-Labels = NDArray[np.int16]
 Colors = NDArray[np.uint8]
 
 COLOR_RADIUS = 40.0  # Euclidean, on 0..255: compression and anti-aliasing stay inside, palettes stay apart
-PRESENT_SHARE = 5e-4  # below this share of an image a region has too few pixels to have a style
 MAX_REGIONS = 64
-
-
-@dataclass(frozen=True)
-class Regions:
-    """Label maps of both photographs with one meaning.
-
-    Attributes
-    ----------
-    content, style : ndarray of int16, shape (H, W)
-        Region index of every pixel, 0 to ``count - 1``; each has the size of its photograph.
-    colors : ndarray of uint8, shape (count, 3)
-        A colour to show each region in: the map's own, where there was a map.
-    source : str
-        ``maps``, ``cluster`` or ``deeplab``.
-    notes : tuple of str
-        What a person should know: regions without a counterpart, maps that were resized.
-    """
-
-    content: Labels
-    style: Labels
-    colors: Colors
-    source: str = "maps"
-    notes: tuple[str, ...] = ()
-
-    @property
-    def count(self) -> int:
-        """Number of regions R."""
-        return len(self.colors)
-
-    @property
-    def content_shares(self) -> NDArray[np.float64]:
-        """Share of the content photograph in each region, summing to 1."""
-        return shares(self.content, self.count)
-
-    @property
-    def style_shares(self) -> NDArray[np.float64]:
-        """Share of the style photograph in each region, summing to 1."""
-        return shares(self.style, self.count)
-
-    @property
-    def matched(self) -> NDArray[np.bool_]:
-        """Whether each region is found in both photographs."""
-        return (self.content_shares >= PRESENT_SHARE) & (self.style_shares >= PRESENT_SHARE)
-
-    @property
-    def unmatched(self) -> NDArray[np.bool_]:
-        """Whether each region is found in the content alone."""
-        return (self.content_shares > 0) & (self.style_shares < PRESENT_SHARE)
-
-
-def shares(labels: Labels, count: int) -> NDArray[np.float64]:
-    """Share of pixels with each label."""
-    return np.bincount(labels.ravel(), minlength=count)[:count] / labels.size
-
-
-def fit_map(
-    colors: Colors, height: int, width: int, *, name: str, photograph: str
-) -> tuple[Colors, tuple[str, ...]]:
-    """Bring a semantic map to its photograph's size.
-
-    A map that is one pixel off is resized (nearest neighbour) with a note; any other size is refused,
-    for nothing tells whether it was cropped, scaled, or belongs to another photograph.
-
-    Raises
-    ------
-    MapError
-        If the map's size differs by more than one pixel from the photograph's.
-    """
-    if colors.shape[:2] == (height, width):
-        return colors, ()
-    size = f"{colors.shape[1]}x{colors.shape[0]}"
-    if abs(colors.shape[0] - height) > 1 or abs(colors.shape[1] - width) > 1:
-        raise MapError(
-            f"{name} is {size} pixels, but {photograph} is {width}x{height}: "
-            "give a map of its photograph's size."
-        )
-    rows = np.minimum(np.arange(height) * colors.shape[0] // height, colors.shape[0] - 1)
-    columns = np.minimum(np.arange(width) * colors.shape[1] // width, colors.shape[1] - 1)
-    note = f"{name} is {size} pixels, one off {photograph}'s {width}x{height}: it was resized."
-    return colors[rows][:, columns], (note,)
 
 
 def cluster_maps(
@@ -142,32 +61,6 @@ def cluster_maps(
     style_labels = _absorb_borders(both[content[..., 0].size :].reshape(style.shape[:2]), style)
     found = _in_order_of_size(content_labels, style_labels, centers)
     return match_regions(replace(found, notes=notes), names)
-
-
-def match_regions(
-    regions: Regions, names: tuple[str, str], way_out: str = "use the same colours for the same things"
-) -> Regions:
-    """Add a note for every region that only one photograph has.
-
-    Raises
-    ------
-    MapError
-        If no region is found in both.
-    """
-    if not regions.matched.any():
-        raise MapError(f"{names[0]} and {names[1]} have no region in common: {way_out}.")
-    notes = list(regions.notes)
-    for index in range(regions.count):
-        red, green, blue = regions.colors[index]
-        label = f"Region {index} (#{red:02X}{green:02X}{blue:02X})"
-        here, there = regions.content_shares[index], regions.style_shares[index]
-        if regions.unmatched[index]:
-            notes.append(f"{label}, {here:.1%} of the content, has no counterpart in the style.")
-        elif there >= PRESENT_SHARE > here:
-            notes.append(
-                f"{label}, {there:.1%} of the style, has no counterpart in the content: it is unused."
-            )
-    return replace(regions, notes=tuple(notes))
 
 
 def _refuse_plain(content: Colors, style: Colors, names: tuple[str, str]) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from pst_core.filters.guided import upsample_through_guide
+from pst_core.filters.resizing import fit_size, resize
 from pst_core.network.encoder import Encoder
-from pst_core.pipeline.working import fit_size, resize
-from pst_core.regions.maps import Labels, Regions, match_regions
+from pst_core.regions.labels import Labels, Regions, match_regions
 from pst_core.settings.config import Config
 
 __all__ = ["cluster_photographs", "display_colors"]

@@ -21,7 +21,8 @@ from PIL import Image
 from pst_core import Config, stylize
 from pst_core.images.reading import read_photograph
 from pst_core.images.writing import write_image
-from pst_core.pipeline.steps import Result, open_encoder
+from pst_core.pipeline.steps import open_encoder
+from pst_core.pipeline.stylize import Result
 from pst_core.quality.distances import color_distance, structural_similarity
 from pst_core.quality.grams import gram_distance
 

@@ -25,9 +25,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from pst_core import Config
 from pst_core.images.inputs import load_inputs
 from pst_core.images.reading import read_photograph
-from pst_core.network.encoder import make_encoder, pick_device, pick_dtype
+from pst_core.machine import pick_device, pick_dtype
+from pst_core.network.encoder import make_encoder
 from pst_core.network.weights import CONVOLUTIONS, load_weights
-from pst_core.optimisation.targets import global_losses, layers_of, regional_losses
+from pst_core.optimisation.objectives import global_losses, regional_losses
+from pst_core.optimisation.targets import layers_of
 from pst_core.pipeline.steps import find_regions, prepare, targets_of
 
 ROOT = Path(__file__).resolve().parents[2]

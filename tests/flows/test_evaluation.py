@@ -17,7 +17,7 @@ from flows.cli import app as cli
 from flows.evaluation import EvaluationOrder, check_evaluation, limited_recipe, run_evaluation
 from flows.pairs.find import PairingError
 from pst_core.errors import ConfigError, PstError
-from pst_core.pipeline.walk import plan_stages
+from pst_core.pipeline.plan import plan_stages
 from pst_core.quality.distances import structural_similarity
 from pst_core.quality.models import load_quality_models
 from pst_core.settings.config import Config

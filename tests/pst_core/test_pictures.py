@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pst_core.optimisation.solver import Evaluation
+from pst_core.optimisation.record import Evaluation
 from pst_core.pictures import KINDS, draw_contact_sheet, draw_losses, draw_regions, thumbnail
-from pst_core.pipeline.steps import StageTrace
-from pst_core.pipeline.walk import Stage
-from pst_core.regions.maps import Regions
+from pst_core.pipeline.plan import Stage
+from pst_core.pipeline.trace import StageTrace
+from pst_core.regions.labels import Regions
 
 COLORS = np.array([[200, 30, 40], [20, 160, 60], [30, 50, 220]], np.uint8)
 

@@ -16,7 +16,7 @@ from PIL import Image
 from pst_core import provenance
 from pst_core.images.input_files import InputFiles, probe
 from pst_core.network.identity import Network
-from pst_core.pipeline.walk import Stage, plan_stages
+from pst_core.pipeline.plan import Stage, plan_stages
 from pst_core.provenance import code_version, versions
 from pst_core.settings.config import Config
 from pst_core.store.store import Reference

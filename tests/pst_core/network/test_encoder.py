@@ -5,8 +5,7 @@ from scipy.signal import correlate2d
 from torchvision.models import vgg19
 from torchvision.transforms.functional import normalize
 
-from pst_core.network import encoder as module
-from pst_core.network.encoder import Encoder, deepest_layer, make_encoder, pick_device, pick_dtype
+from pst_core.network.encoder import Encoder, deepest_layer, make_encoder
 from pst_core.network.weights import CONVOLUTIONS, Weights, load_weights
 from pst_core.optimisation.targets import layers_of
 from pst_core.settings.config import Config
@@ -166,16 +165,3 @@ def test_encoder_is_built_once(untrained):
     first = make_encoder(untrained, layers, torch.float32, CPU)
     assert make_encoder(untrained, layers, torch.float32, CPU) is first
     assert make_encoder(untrained, layers, torch.bfloat16, CPU) is not first
-
-
-def test_precision_and_device_are_as_asked_for(monkeypatch):
-    assert pick_dtype("float32", CPU) == torch.float32
-    assert pick_dtype("bfloat16", CPU) == torch.bfloat16
-    monkeypatch.setattr(module, "has_fast_bfloat16", lambda device: True)
-    assert pick_dtype("auto", CPU) == torch.bfloat16
-    assert pick_dtype("float32", CPU) == torch.float32
-    monkeypatch.setattr(module, "has_fast_bfloat16", lambda device: False)
-    assert pick_dtype("auto", CPU) == torch.float32
-    assert pick_device("cpu") == CPU
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert pick_device("auto") == CPU

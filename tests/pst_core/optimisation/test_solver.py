@@ -6,7 +6,8 @@ import torch
 
 from pst_core.errors import DivergenceError
 from pst_core.optimisation import solver
-from pst_core.optimisation.solver import Adam, LimitedMemoryBFGS, Losses, minimise
+from pst_core.optimisation.losses import Losses
+from pst_core.optimisation.solver import Adam, LimitedMemoryBFGS, minimise
 
 SHAPE = (3, 4, 5)
 SIZE = math.prod(SHAPE)

@@ -2,12 +2,8 @@ import pytest
 import torch
 
 from pst_core.optimisation.losses import content_loss, gram, regional_content_loss, regional_gram, style_loss
-from pst_core.optimisation.targets import (
-    compute_targets,
-    global_losses,
-    mask_pyramid,
-    regional_losses,
-)
+from pst_core.optimisation.objectives import global_losses, regional_losses
+from pst_core.optimisation.targets import compute_targets, mask_pyramid
 from pst_core.settings.config import Config
 
 SIZE = (24, 32)

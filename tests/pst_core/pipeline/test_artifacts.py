@@ -25,7 +25,7 @@ from pst_core.pipeline.artifacts import (
     unpack_working_pair,
 )
 from pst_core.pipeline.working import WorkingPair
-from pst_core.regions.maps import Regions
+from pst_core.regions.labels import Regions
 
 CPU = torch.device("cpu")
 DTYPES = st.sampled_from(["bool", "uint8", "int16", "int64", "float16", "float32", "float64"])

@@ -8,11 +8,12 @@ from scipy.stats import wasserstein_distance
 
 from pst_core.color.transfer import color_statistics
 from pst_core.filters.guided import upsample_through_guide
+from pst_core.filters.resizing import fit_size, resize
 from pst_core.pipeline import finish
 from pst_core.pipeline.finish import match_colors, render, restore_detail
-from pst_core.pipeline.working import fit_size, make_working_pair, resize
+from pst_core.pipeline.working import make_working_pair
 from pst_core.quality.distances import structural_similarity
-from pst_core.regions.maps import Regions
+from pst_core.regions.labels import Regions
 from pst_core.settings.config import Config
 
 CPU = torch.device("cpu")

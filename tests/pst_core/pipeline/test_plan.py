@@ -1,6 +1,6 @@
 import pytest
 
-from pst_core.pipeline.walk import plan_stages, working_sizes
+from pst_core.pipeline.plan import plan_stages, working_sizes
 from pst_core.settings.config import PRESETS, Config
 
 

@@ -8,8 +8,8 @@ from PIL import Image
 import pst_core
 from pst_core.errors import ConfigError, DivergenceError, ImageError, MapError
 from pst_core.images.reading import read_map, read_photograph
-from pst_core.pipeline import steps as pipeline
-from pst_core.pipeline.steps import stylize
+from pst_core.pipeline import steps
+from pst_core.pipeline.stylize import Result, stylize
 from pst_core.quality.distances import color_distance, structural_similarity
 from pst_core.settings.config import Config
 
@@ -60,7 +60,7 @@ def test_the_default_layers_run_and_without_maps_too(scene, landscape):
 
 
 def test_the_library_is_what_the_package_offers():
-    assert pst_core.stylize is stylize and pst_core.Result is pipeline.Result
+    assert pst_core.stylize is stylize and pst_core.Result is Result
 
 
 def test_the_same_seed_gives_the_same_bits(scene):
@@ -203,13 +203,13 @@ def test_a_region_that_is_to_be_left_keeps_its_content(scene, settings):
 
 def test_a_given_start_is_where_the_first_stage_starts(scene, monkeypatch):
     starts = []
-    run = pipeline.run_stage
+    run = steps.run_stage
 
     def watch(image, *arguments):
         starts.append(image.clone())
         return run(image, *arguments)
 
-    monkeypatch.setattr(pipeline, "run_stage", watch)
+    monkeypatch.setattr(steps, "run_stage", watch)
     given = np.random.default_rng(0).integers(0, 256, (36, 48, 3), dtype=np.uint8)
     stylize(*scene, QUICK, start=given)
     np.testing.assert_allclose(starts[0].numpy(), np.moveaxis(given, -1, 0) / 255, atol=1e-6)
@@ -219,7 +219,7 @@ def test_a_given_start_is_where_the_first_stage_starts(scene, monkeypatch):
 
 def test_each_stage_starts_from_the_filtered_result_of_the_one_before(scene, monkeypatch):
     starts, ends = [], []
-    run, smooth = pipeline.run_stage, pipeline.filter_stage
+    run, smooth = steps.run_stage, steps.filter_stage
 
     def watch_start(image, *arguments):
         starts.append(image.clone())
@@ -229,8 +229,8 @@ def test_each_stage_starts_from_the_filtered_result_of_the_one_before(scene, mon
         ends.append(smooth(*arguments))
         return ends[-1]
 
-    monkeypatch.setattr(pipeline, "run_stage", watch_start)
-    monkeypatch.setattr(pipeline, "filter_stage", watch_end)
+    monkeypatch.setattr(steps, "run_stage", watch_start)
+    monkeypatch.setattr(steps, "filter_stage", watch_end)
     stylize(*scene, quick(rounds=2))
     assert len(starts) == len(ends) == 4
     assert all(torch.equal(start, end) for start, end in zip(starts[1:], ends, strict=False))
@@ -286,13 +286,13 @@ def test_a_device_that_is_not_there_is_refused(scene, monkeypatch):
 
 
 def test_divergence_names_its_stage(scene, monkeypatch):
-    real = pipeline.regional_losses
+    real = steps.regional_losses
 
     def broken(*arguments):
         losses = real(*arguments)
         return lambda image: losses(image * float("nan"))
 
-    monkeypatch.setattr(pipeline, "regional_losses", broken)
+    monkeypatch.setattr(steps, "regional_losses", broken)
     with pytest.raises(DivergenceError, match=r"^In round 1 regional: The optimisation diverged"):
         stylize(*scene, QUICK)
 

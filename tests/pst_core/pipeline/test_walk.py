@@ -1,6 +1,7 @@
 import pytest
 
-from pst_core.pipeline.walk import cheaper_plan, plan_stages, walk, working_sizes
+from pst_core.pipeline.plan import cheaper_plan, plan_stages, working_sizes
+from pst_core.pipeline.walk import walk
 from pst_core.settings.config import PRESETS, Config
 
 

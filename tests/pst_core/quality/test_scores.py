@@ -4,7 +4,7 @@ from scipy.ndimage import gaussian_filter
 
 from pst_core.quality.distances import color_distance, structural_similarity
 from pst_core.quality.scores import score_result
-from pst_core.regions.maps import Regions
+from pst_core.regions.labels import Regions
 
 NAMES = {"ssim", "color_distance", "color_distance_whole", "color_distance_before"}
 BOTH = np.array([True, True])

@@ -7,9 +7,10 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation
 
 from pst_core.errors import MapError
-from pst_core.images.inputs import load_inputs
+from pst_core.images.inputs import fit_map, load_inputs
 from pst_core.images.reading import read_map, read_photograph
-from pst_core.regions.maps import Regions, cluster_maps, fit_map
+from pst_core.regions.labels import Regions
+from pst_core.regions.maps import cluster_maps
 
 PALETTE = [(0, 0, 255), (0, 255, 0), (0, 0, 0), (255, 255, 255), (255, 0, 0), (255, 255, 0), (128, 128, 128)]
 HEIGHT, WIDTH = 90, 120

@@ -9,7 +9,7 @@ from pst_core.color.baselines import luminance_of
 from pst_core.errors import ConfigError
 from pst_core.optimisation.image_terms import make_image_term, needs_content
 from pst_core.optimisation.matting import matting_laplacian
-from pst_core.pipeline.walk import plan_stages
+from pst_core.pipeline.plan import plan_stages
 from pst_core.settings.methods import ABLATIONS, COMPARED, METHODS
 
 SMALL = {

@@ -1,0 +1,25 @@
+"""The roles that a pair's files have, and what to call them."""
+
+__all__ = ["MAPS", "PHOTOGRAPHS", "ROLES", "START", "in_words", "is_map", "map_of"]
+
+PHOTOGRAPHS = ("content", "style")
+MAPS = ("content_map", "style_map")
+ROLES = (*PHOTOGRAPHS, *MAPS)
+"""Every file that a pair can have."""
+START = "start"
+"""An image to start from, which a single picture can have besides."""
+
+
+def is_map(role: str) -> bool:
+    """Whether a role is that of a semantic map."""
+    return role in MAPS
+
+
+def map_of(photograph: str) -> str:
+    """The role of a photograph's semantic map."""
+    return f"{photograph}_map"
+
+
+def in_words(role: str) -> str:
+    """What a sentence calls a role: ``content map``."""
+    return role.replace("_", " ")

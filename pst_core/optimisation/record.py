@@ -1,0 +1,15 @@
+"""The record of one evaluation, which the solver hands on; known without torch."""
+
+from dataclasses import dataclass
+
+__all__ = ["Evaluation"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Losses at one evaluation of a stage."""
+
+    iteration: int
+    total: float
+    content: float
+    style: float

@@ -1,0 +1,227 @@
+"""The library call: a pair from start to finish, everything in memory."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pst_core.images.inputs import Inputs, Source, load_inputs, load_start
+from pst_core.machine import describe_device, peak_memory, reproducible
+from pst_core.network.encoder import Encoder
+from pst_core.network.weights import Weights
+from pst_core.optimisation.record import Evaluation
+from pst_core.optimisation.targets import (
+    NO_TARGETS,
+    Targets,
+)
+from pst_core.pipeline import steps
+from pst_core.pipeline.finish import match_colors, render
+from pst_core.pipeline.notes import notes_of
+from pst_core.pipeline.plan import Stage, plan_stages
+from pst_core.pipeline.trace import StageTrace
+from pst_core.pipeline.walk import walk
+from pst_core.pipeline.working import WorkingPair
+from pst_core.regions.labels import Regions
+from pst_core.settings.config import Config
+
+__all__ = ["Progress", "Result", "stylize"]
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One evaluation of one stage, with its place in the walk."""
+
+    stage: Stage
+    stages: int
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A restyled photograph with everything needed to explain it.
+
+    Attributes
+    ----------
+    image : ndarray of float32, shape (3, H, W)
+        On [0, 1], sRGB, at the content's full size.
+    trace : tuple of StageTrace
+        Losses of every evaluation, stage by stage.
+    regions : Regions
+    config : Config
+    inputs : Inputs
+    weights : Weights
+        Where the encoder's weights came from.
+    color_match : float
+        Strength of the closing colour match that was used.
+    seconds : dict
+        Time by step.
+    peak_memory : int
+        Largest memory of the process so far, in bytes.
+    device, dtype : str
+    """
+
+    image: Floats
+    trace: tuple[StageTrace, ...]
+    regions: Regions
+    config: Config
+    inputs: Inputs
+    weights: Weights
+    color_match: float
+    seconds: dict[str, float]
+    peak_memory: int
+    device: str
+    dtype: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Clock:
+    """Seconds by step."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        """Add the time that the block takes to a step's."""
+        start = time.perf_counter()
+        yield
+        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start
+
+
+def stylize(
+    content: Source,
+    style: Source,
+    content_map: Source | None = None,
+    style_map: Source | None = None,
+    config: Config | None = None,
+    *,
+    start: Source | None = None,
+    callback: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Give a content photograph the look of a style photograph, region by region.
+
+    Parameters
+    ----------
+    content, style : path, Photograph, or ndarray of uint8 of shape (H, W, 3)
+    content_map, style_map : path, SemanticMap, or ndarray of uint8 of shape (H, W, 3), optional
+        Equal colours mark what belongs together. Both or neither; without them regions are found.
+    config
+        Settings; the default preset if not given.
+    start
+        An image to start from in place of ``config.init``, of the content's shape.
+    callback
+        Called once per evaluation of a loss.
+
+    Raises
+    ------
+    PstError
+        With one sentence that names what is wrong and the way out.
+
+    References
+    ----------
+    R. R. Yang, "Multi-stage Optimization for Photorealistic Neural Style Transfer", CVPRW 2019.
+    """
+    config = config or Config()
+    clock = Clock()
+    with clock("read"):
+        inputs = load_inputs(content, style, content_map, style_map)
+        given = load_start(start, inputs) if start is not None else None
+    with reproducible():
+        with clock("encoder"):
+            weights, encoder = steps.open_encoder(config)
+        taken = _InMemory(inputs, encoder, config, given, clock, callback)
+        side = max(inputs.content.height, inputs.content.width)
+        regions, (full, strength) = walk(taken, config, side)
+    return Result(
+        image=full,
+        trace=tuple(taken.traces),
+        regions=regions,
+        config=config,
+        inputs=inputs,
+        weights=weights,
+        color_match=strength,
+        seconds=clock.seconds,
+        peak_memory=peak_memory(),
+        device=describe_device(encoder.mean.device),
+        dtype=str(encoder.dtype).removeprefix("torch."),
+        notes=notes_of(
+            (*inputs.notes, *regions.notes),
+            config,
+            unmatched=bool(regions.unmatched.any()),
+            trained=weights.trained,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A pair at one working size, with what stays fixed there."""
+
+    pair: WorkingPair
+    targets: Targets
+
+
+@dataclass
+class _InMemory:
+    """The steps of one pair, everything in memory."""
+
+    inputs: Inputs
+    encoder: Encoder
+    config: Config
+    given: Floats | None
+    clock: Clock
+    callback: Callable[[Progress], None] | None
+    traces: list[StageTrace] = field(default_factory=list)
+
+    def find_regions(self) -> Regions:
+        with self.clock("regions"):
+            return steps.find_regions(self.inputs, self.encoder, self.config)
+
+    def prepare(self, regions: Regions, size: int) -> Prepared:
+        content, config = self.inputs.content, self.config
+        with self.clock("targets"):
+            pair = steps.prepare(
+                content.pixels, self.inputs.style.pixels, regions, size, config, self.encoder.mean.device
+            )
+            stages = plan_stages(config, max(content.height, content.width))
+            return Prepared(pair, steps.targets_of(pair, self.encoder, config) if stages else NO_TARGETS)
+
+    def start(self, prepared: Prepared) -> Tensor:
+        with self.clock("targets"):
+            return steps.start_image(prepared.pair, self.config, self.given)
+
+    def enlarge(self, image: Tensor, coarse: Prepared, fine: Prepared) -> Tensor:
+        with self.clock("targets"):
+            return steps.enlarge(image, coarse.pair, fine.pair, self.config)
+
+    def optimise(self, image: Tensor, stage: Stage, prepared: Prepared) -> Tensor:
+        content = self.inputs.content
+        stages = len(plan_stages(self.config, max(content.height, content.width)))
+        report = _reporter(stage, stages, self.callback)
+        with self.clock(stage.name):
+            image, trace = steps.run_stage(image, stage, prepared.targets, self.encoder, self.config, report)
+        self.traces.append(StageTrace(stage, tuple(trace)))
+        return image
+
+    def filter(self, image: Tensor, stage: Stage, prepared: Prepared) -> Tensor:
+        with self.clock(stage.name):
+            return steps.filter_stage(image, prepared.pair, self.config)
+
+    def render(self, image: Tensor, prepared: Prepared) -> tuple[Floats, float]:
+        with self.clock("finish"):
+            image, strength = match_colors(image, prepared.pair, self.config)
+            return render(image, prepared.pair, self.inputs.content.pixels, self.config), strength
+
+
+def _reporter(
+    stage: Stage, stages: int, callback: Callable[[Progress], None] | None
+) -> Callable[[Evaluation], None] | None:
+    if callback is None:
+        return None
+    return lambda evaluation: callback(Progress(stage, stages, evaluation))
