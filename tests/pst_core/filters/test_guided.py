@@ -160,12 +160,3 @@ def test_rows_are_enlarged_as_torch_does(random_image, small, large):
         [filters._rows(maps, top, min(top + 4, large), large) for top in range(0, large, 4)], dim=1
     )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
-
-
-def rof_energy(image, noisy, weight):
-    """Chambolle 2004, equation 6: J(u) + |u - g|^2 / (2 lambda), per channel, by plain differences."""
-    down = np.zeros_like(image)
-    right = np.zeros_like(image)
-    down[:, :-1] = image[:, 1:] - image[:, :-1]
-    right[:, :, :-1] = image[:, :, 1:] - image[:, :, :-1]
-    return np.hypot(down, right).sum() + ((image - noisy) ** 2).sum() / (2 * weight)
