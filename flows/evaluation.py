@@ -41,7 +41,7 @@ from tasks.keys import key_of
 from tasks.measuring import measure
 from tasks.records import keep_results_in_store, look_up
 from tasks.results import Measures
-from tasks.segmentation import segment, settings_that_matter
+from tasks.segmentation import region_settings, segment
 from tasks.shrinking import shrink, shrink_map
 
 __all__ = [
@@ -333,7 +333,7 @@ def _measure(pair: Pair, picture: Path, order: EvaluationOrder, prober: Prober) 
     config = order.config_of(pair)
     network = Network.of(config)
     found = _found_or_made(
-        segment, files=files, settings=settings_that_matter(config, files),
+        segment, files=files, settings=region_settings(config, files),
         network=None if files.content_map is not None else network,
     )  # fmt: skip
     measures: Measures = _found_or_made(

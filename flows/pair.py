@@ -120,9 +120,7 @@ def _make(
         page = ProgressPage(plan.order.name, plan.order.folder, stages)
         try:
             with listening(_listener(page, stop_if_asked)):
-                network = plan.network.model_copy(
-                    update={"device": config.device, "precision": config.precision}
-                )
+                network = plan.network.under(config)
                 made = make_pair(plan.files, config, network, run)
             page.end()
             return made
@@ -171,9 +169,7 @@ def _finish(plan: Plan, made: Made, keys: tuple[str, ...]) -> Path:
     """Publish, then write the receipt: first the files, then what vouches for them."""
     key = plan.key
     if made.config != plan.config:  # a cheaper plan's result is never kept under the full plan's key
-        key = pair_key(
-            plan.files, made.config, plan.network.model_copy(update={"precision": made.config.precision})
-        )
+        key = pair_key(plan.files, made.config, plan.network.under(made.config))
     folder = choose_folder(plan) or plan.order.folder
     publish(plan, made, key, folder)
     receipt = Receipt(

@@ -3,11 +3,13 @@
 import ast
 import hashlib
 import platform
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import version
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
-__all__ = ["code_version", "versions"]
+__all__ = ["code_version", "reachable_modules", "versions"]
 
 LIBRARIES = (
     "torch", "torchvision", "numpy", "scikit-learn", "scikit-image", "scipy", "opencv-python",
@@ -22,33 +24,77 @@ def versions() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def code_version(*folders: Path) -> str:
-    """Hash of what this package's modules do: comments, docstrings and layout do not count.
-
-    Parameters
-    ----------
-    folders
-        Further folders of code that has a part in the results.
+def code_version(package: str) -> str:
+    """Hash of what the code that a package can reach does: comments, docstrings and layout do not count.
 
     Every module counts for every step, for a step's helpers are its code, too. That is coarse on purpose:
-    a result that is computed once too often costs minutes, a stale one costs trust.
+    a result that is computed once too often costs minutes, a stale one costs trust. What no step can reach,
+    such as the charts of an evaluation, does not count.
     """
     digest = hashlib.sha256()
-    for folder in (Path(__file__).parent, *folders):
-        for path in sorted(folder.rglob("*.py")):
-            name = path.relative_to(folder).as_posix()
-            digest.update(name.encode() + b"\0" + _meaning(path.read_text("utf-8")).encode() + b"\0")
+    for name, tree in sorted(reachable_modules(package).items()):
+        digest.update(name.encode() + b"\0" + _meaning(tree).encode() + b"\0")
     return digest.hexdigest()
 
 
-def _meaning(source: str) -> str:
+def reachable_modules(package: str) -> dict[str, ast.Module]:
+    """Modules of a package, and all that they import of it and of this one, wherever in them; name -> tree.
+
+    Parameters
+    ----------
+    package
+        Name of a top-level package, such as ``tasks``.
+    """
+    known = {name: path for top in (package, __package__) for name, path in _modules_of(top)}
+    waiting = [name for name in known if name.split(".")[0] == package]
+    found: dict[str, ast.Module] = {}
+    while waiting:
+        name = waiting.pop()
+        if name in known and name not in found:
+            found[name] = ast.parse(known[name].read_text("utf-8"))
+            inside = name if known[name].name == "__init__.py" else name.rpartition(".")[0]
+            waiting += _imported(found[name], inside)
+    return found
+
+
+def _modules_of(package: str) -> Iterator[tuple[str, Path]]:
+    """Every module of an installed package, wherever its files lie."""
+    spec = find_spec(package)
+    for place in (spec.submodule_search_locations if spec else None) or ():
+        for path in Path(place).rglob("*.py"):
+            parts = path.relative_to(place).with_suffix("").parts
+            yield ".".join([package, *parts]).removesuffix(".__init__"), path
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    """Names that may be modules: what is imported, what it is imported from, and the packages above."""
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            source = resolve_name("." * node.level + (node.module or ""), package)
+            targets = [source, *(f"{source}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for target in targets:
+            parts = target.split(".")
+            yield from (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+
+
+def _meaning(tree: ast.Module) -> str:
     """Everything in a module that can change what it computes."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [part for part in body if not _is_text(part)]  # type: ignore[attr-defined]
+    for node in _statements(tree):
+        if hasattr(node, "body"):
+            node.body = [part for part in node.body if not _is_text(part)]
     return ast.dump(tree)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all statements in it: expressions, which are most of a tree, hold none."""
+    yield node
+    for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for inner in getattr(node, part, ()):
+            yield from _statements(inner)
 
 
 def _is_text(node: ast.stmt) -> bool:

@@ -14,13 +14,13 @@ __all__ = ["explain"]
 def explain(stages: Sequence[Stage], losses: Sequence[Reference], regions: Reference) -> Explained:
     """Join the stages' losses, draw their curve, and draw the regions of both photographs."""
     from pst_core.pictures import draw_losses, draw_regions
-    from pst_core.pipeline.artifacts import unpack_regions
+    from pst_core.pipeline.artifacts import REGIONS
     from pst_core.pipeline.trace import join_losses, read_trace, summarise_losses
 
     store = open_store()
     table = join_losses([store.read(each) for each in losses])
     trace = read_trace(table, stages)
-    found = unpack_regions(store.read(regions))
+    found = REGIONS.load(regions)
     return Explained(
         losses=store.put(table, "losses", ".parquet"),
         curve=store.put(draw_losses(trace), "curve", ".png"),

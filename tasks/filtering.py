@@ -1,26 +1,20 @@
 """The filter after every stage (paper, section 3.3)."""
 
 from pst_core.pipeline.plan import Stage
-from pst_core.settings.config import Config
-from pst_core.store.store import Reference, open_store
+from pst_core.settings.config import FilterSettings
+from pst_core.store.store import Reference
 from tasks.unit import unit
 
-__all__ = ["SETTINGS", "filter_image"]
-
-SETTINGS = (
-    "filter", "filter_radius", "filter_epsilon", "filter_sigma", "filter_strength", "tv_weight", "unmatched",
-    "device",
-)  # fmt: skip
+__all__ = ["filter_image"]
 
 
 @unit("filter", run_name="filter after {stage.name}")
-def filter_image(image: Reference, working: Reference, stage: Stage, settings: Config) -> Reference:  # noqa: ARG001 - the stage is in the name
+def filter_image(image: Reference, working: Reference, stage: Stage, settings: FilterSettings) -> Reference:  # noqa: ARG001 - the stage is in the name
     """Filter a stage's image with the content as its guide."""
     from pst_core.machine import check_device
-    from pst_core.pipeline.artifacts import pack_image, unpack_image, unpack_working_pair
-    from pst_core.pipeline.steps import filter_stage
+    from pst_core.pipeline import steps
+    from pst_core.pipeline.artifacts import IMAGE, WORKING_PAIR
 
-    store, device = open_store(), check_device(settings.device)
-    pair = unpack_working_pair(store.read(working), device)
-    filtered = filter_stage(unpack_image(store.read(image), device), pair, settings)
-    return store.put(pack_image(filtered), "image", ".parquet")
+    device = check_device(settings.device)
+    pair = WORKING_PAIR.load(working, device)
+    return IMAGE.keep(steps.filter_stage(IMAGE.load(image, device), pair, settings))

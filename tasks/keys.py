@@ -6,8 +6,6 @@ Never a path, a time, a device or the name of a worker: what is renamed, touched
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from pst_core.images.input_files import InputFile, InputFiles
@@ -15,12 +13,15 @@ from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage
 from pst_core.provenance import code_version, versions
 from pst_core.quality.model_files import ModelFiles
-from pst_core.settings.config import Config
+from pst_core.settings.config import OnDevice, Settings
 from pst_core.store.store import Reference
 
 __all__ = ["canonical", "key_of"]
 
-_NOT_CONTENT = {"device", "weights"}  # of `Config`: where it runs; the weights count by their identity
+_NOT_CONTENT = {
+    *OnDevice.model_fields,
+    "weights",
+}  # where it runs; weights count by identity
 
 
 def key_of(step: str, inputs: Mapping[str, Any]) -> str:
@@ -38,13 +39,8 @@ def key_of(step: str, inputs: Mapping[str, Any]) -> str:
     TypeError
         If an argument is of a kind whose content is not known.
     """
-    told = [step, _code(), versions(), canonical(dict(inputs))]
+    told = [step, code_version("tasks"), versions(), canonical(dict(inputs))]
     return hashlib.sha256(json.dumps(told, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _code() -> str:
-    return code_version(Path(__file__).parent)
 
 
 def canonical(value: Any) -> Any:  # noqa: ANN401 - JSON has no type of its own
@@ -59,8 +55,9 @@ def canonical(value: Any) -> Any:  # noqa: ANN401 - JSON has no type of its own
         case ModelFiles():
             told = ["models", value.identity]
         case Network():
-            told = ["network", value.identity, value.convention, value.precision, value.regions]
-        case Config():
+            arithmetic = value.settings.weights_convention, value.settings.precision
+            told = ["network", value.identity, *arithmetic, value.regions]
+        case Settings():
             told = {name: canonical(item) for name, item in value if name not in _NOT_CONTENT}
         case InputFiles() | Stage():
             told = {name: canonical(item) for name, item in vars(value).items()}

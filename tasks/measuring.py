@@ -3,8 +3,8 @@
 from pst_core.images.input_files import InputFile
 from pst_core.network.identity import Network
 from pst_core.quality.model_files import ModelFiles
-from pst_core.settings.config import Config
-from pst_core.store.store import Reference, open_store
+from pst_core.settings.config import Layers
+from pst_core.store.store import Reference
 from tasks.results import Measures
 from tasks.unit import unit
 
@@ -22,19 +22,19 @@ def measure(
 ) -> Measures:
     """Measure a picture, whoever made it, against its content and its style."""
     from pst_core.machine import reproducible
-    from pst_core.pipeline.artifacts import unpack_regions
-    from pst_core.pipeline.steps import open_encoder
+    from pst_core.network.encoder import open_encoder
+    from pst_core.pipeline.artifacts import REGIONS
     from pst_core.quality.measures import Subject, fit_to, measure_result
     from pst_core.quality.models import load_quality_models
 
-    config = network.within(Config())
+    layers = Layers()
     loaded = load_quality_models(models.source)
     original, there = content.photograph().pixels, style.photograph().pixels
     image = fit_to(picture.photograph().pixels, original.shape)
     with reproducible():
-        weights, encoder = open_encoder(config)
-        subject = Subject(image, original, there, unpack_regions(open_store().read(regions)))
-        values, reasons = measure_result(subject, loaded, encoder, tuple(config.style_layers))
+        weights, encoder = open_encoder(network.settings, layers.layers)
+        subject = Subject(image, original, there, REGIONS.load(regions))
+        values, reasons = measure_result(subject, loaded, encoder, tuple(layers.style_layers))
     return Measures(
         values=values,
         reasons=reasons,

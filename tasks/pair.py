@@ -11,18 +11,25 @@ from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage, plan_stages, working_sizes
 from pst_core.pipeline.walk import walk
 from pst_core.quality.model_files import ModelFiles
-from pst_core.settings.config import Config
+from pst_core.settings.config import (
+    Config,
+    FilterSettings,
+    FinishSettings,
+    GuidedFilterSettings,
+    PrecomputationSettings,
+    StageSettings,
+    StartSettings,
+)
 from pst_core.store.store import Reference
-from tasks import filtering, optimisation, precomputation, rendering, starting
 from tasks.explaining import explain
 from tasks.filtering import filter_image
 from tasks.keys import key_of
 from tasks.optimisation import optimise
 from tasks.precomputation import precompute
 from tasks.rendering import render
-from tasks.results import Explained, Precomputed, Rendered, Scored, Segmented
+from tasks.results import Explained, Optimised, Precomputed, Rendered, Scored, Segmented
 from tasks.scoring import score
-from tasks.segmentation import segment, settings_that_matter
+from tasks.segmentation import region_settings, segment
 from tasks.starting import enlarge, start
 
 __all__ = ["Made", "count_steps", "make_pair", "pair_key"]
@@ -42,67 +49,69 @@ class Made(BaseModel):
 
 
 class _Steps:
-    """`pst_core.pipeline.walk.Steps` over tasks and references."""
+    """`pst_core.pipeline.walk.Steps` over tasks and references, each with its own section of the settings."""
 
     def __init__(self, files: InputFiles, config: Config, network: Network, run: Callable[..., Any]) -> None:
         self.files, self.config, self.network, self.run = files, config, network, run
+        self.stages = plan_stages(config, files.content.side)
         self.losses: list[Reference] = []
         self.precomputed: Precomputed
 
     def find_regions(self) -> Segmented:
         """See `tasks.segmentation`."""
-        network = None if self.files.content_map is not None else self.network
-        settings = settings_that_matter(self.config, self.files)
-        found: Segmented = self.run(segment, files=self.files, settings=settings, network=network)
+        found: Segmented = self.run(
+            segment, files=self.files, settings=region_settings(self.config, self.files),
+            network=None if self.files.content_map is not None else self.network,
+        )  # fmt: skip
         return found
 
     def prepare(self, regions: Segmented, size: int) -> Precomputed:
         """See `tasks.precomputation`."""
         self.precomputed = self.run(
             precompute, content=self.files.content, style=self.files.style, regions=regions.regions,
-            size=size, staged=bool(plan_stages(self.config, self.files.content.side)),
-            settings=self.config.only(*precomputation.SETTINGS), network=self.network,
+            size=size, staged=bool(self.stages), settings=self.config.section(PrecomputationSettings),
+            network=self.network,
         )  # fmt: skip
         return self.precomputed
 
     def start(self, prepared: Precomputed) -> Reference:
         """See `tasks.starting`."""
-        settings = self.config.only(*starting.START_SETTINGS)
-        image: Reference = self.run(start, working=prepared.working, settings=settings)
+        image: Reference = self.run(
+            start, working=prepared.working, settings=self.config.section(StartSettings)
+        )
         return image
 
     def enlarge(self, image: Reference, coarse: Precomputed, fine: Precomputed) -> Reference:
         """See `tasks.starting`."""
-        settings = self.config.only(*starting.ENLARGE_SETTINGS)
         larger: Reference = self.run(
-            enlarge, image=image, coarse=coarse.working, fine=fine.working, settings=settings
-        )
+            enlarge, image=image, coarse=coarse.working, fine=fine.working,
+            settings=self.config.section(GuidedFilterSettings),
+        )  # fmt: skip
         return larger
 
     def optimise(self, image: Reference, stage: Stage, prepared: Precomputed) -> Reference:
         """See `tasks.optimisation`."""
-        done = self.run(
+        done: Optimised = self.run(
             optimise, image=image, stage=stage, targets=prepared.targets,
-            settings=self.config.only(*optimisation.SETTINGS), network=self.network,
+            settings=self.config.section(StageSettings), network=self.network,
         )  # fmt: skip
         self.losses.append(done.losses)
-        optimised: Reference = done.image
-        return optimised
+        return done.image
 
     def filter(self, image: Reference, stage: Stage, prepared: Precomputed) -> Reference:
         """See `tasks.filtering`."""
-        settings = self.config.only(*filtering.SETTINGS)
         filtered: Reference = self.run(
-            filter_image, image=image, working=prepared.working, stage=stage, settings=settings
-        )
+            filter_image, image=image, working=prepared.working, stage=stage,
+            settings=self.config.section(FilterSettings),
+        )  # fmt: skip
         return filtered
 
     def render(self, image: Reference, prepared: Precomputed) -> Rendered:
         """See `tasks.rendering`."""
-        settings = self.config.only(*rendering.SETTINGS)
         rendered: Rendered = self.run(
-            render, image=image, working=prepared.working, content=self.files.content, settings=settings
-        )
+            render, image=image, working=prepared.working, content=self.files.content,
+            settings=self.config.section(FinishSettings),
+        )  # fmt: skip
         return rendered
 
 
@@ -134,8 +143,7 @@ def make_pair(
         score, picture=rendered.picture, content=files.content, style=files.style,
         regions=segmented.regions, models=ModelFiles.at(None),
     )  # fmt: skip
-    stages = plan_stages(config, files.content.side)
-    explained = noted(explain, stages=stages, losses=tuple(steps.losses), regions=segmented.regions)
+    explained = noted(explain, stages=steps.stages, losses=tuple(steps.losses), regions=segmented.regions)
     made = Made(
         config=config, segmented=segmented, precomputed=steps.precomputed, rendered=rendered, scored=scored,
         explained=explained,

@@ -19,12 +19,12 @@ def score(
     """Measure a finished picture against both photographs, and by itself."""
     from pst_core.images.reading import read_photograph
     from pst_core.pictures import thumbnail
-    from pst_core.pipeline.artifacts import unpack_regions
+    from pst_core.pipeline.artifacts import REGIONS
     from pst_core.quality.models import load_quality_models
     from pst_core.quality.scores import score_naturalness, score_result
 
     store = open_store()
-    found = unpack_regions(store.read(regions))
+    found = REGIONS.load(regions)
     store.read(picture)  # verified, before it is decoded from its file
     pictures = {
         "content": content.photograph().pixels,

@@ -1,7 +1,7 @@
 """Photographs and maps brought to an evaluation's size, before anything else is done with them."""
 
 from pst_core.images.input_files import InputFile
-from pst_core.store.store import Reference, open_store
+from pst_core.store.store import Reference
 from tasks.unit import unit
 
 __all__ = ["shrink", "shrink_map"]
@@ -11,13 +11,15 @@ __all__ = ["shrink", "shrink_map"]
 def shrink(photograph: InputFile, side: int) -> Reference:
     """Shrink a photograph to a long side; it is never enlarged."""
     from pst_core.images.shrinking import shrink_photograph
+    from pst_core.pipeline.artifacts import SHRUNK_PHOTOGRAPH
 
-    return open_store().put(shrink_photograph(photograph.path, side), "photograph", ".png")
+    return SHRUNK_PHOTOGRAPH.keep(shrink_photograph(photograph.path, side))
 
 
 @unit("shrink-map", run_name="map to {width}x{height}")
 def shrink_map(semantic_map: InputFile, width: int, height: int) -> Reference:
     """Bring a semantic map to its photograph's size, without new colours."""
     from pst_core.images import shrinking
+    from pst_core.pipeline.artifacts import SHRUNK_MAP
 
-    return open_store().put(shrinking.shrink_map(semantic_map.path, (width, height)), "map", ".png")
+    return SHRUNK_MAP.keep(shrinking.shrink_map(semantic_map.path, (width, height)))

@@ -12,16 +12,14 @@ __all__ = ["with_weights_at_hand"]
 
 def with_weights_at_hand(choice: Choice) -> Choice:
     """The choice itself, or one of the untrained network where no weights can be had and none were named."""
-    from pst_core.network.encoder import deepest_layer
+    from pst_core.network.encoder import weights_for
     from pst_core.network.identity import ENVIRONMENT, UNTRAINED
-    from pst_core.network.weights import load_weights
-    from pst_core.optimisation.targets import layers_of
 
     config = choice.config
     if config.weights is not None or os.environ.get(ENVIRONMENT):
         return choice
     try:
-        load_weights(config.weights, deepest_layer(layers_of(config)), config.weights_convention)
+        weights_for(config, config.layers)
     except WeightsError as error:
         print(f"warning: {error} The demo goes on with the untrained network.", file=sys.stderr)
         settings = {**choice.settings, "weights": UNTRAINED}

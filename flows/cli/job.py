@@ -242,13 +242,11 @@ def _check_against(job: Job, files: _Files) -> list[str]:
 
 
 def _check_weights(job: Job, expected: Expected) -> None:
-    from pst_core.network.encoder import deepest_layer
-    from pst_core.network.weights import load_weights
-    from pst_core.optimisation.targets import layers_of
+    from pst_core.network.encoder import weights_for
 
     config = job.choice.config
     # `stylize` asks for the same weights again, and gets these: they are kept.
-    weights = load_weights(config.weights, deepest_layer(layers_of(config)), config.weights_convention)
+    weights = weights_for(config, config.layers)
     if weights.sha256 != expected.weights:
         raise WeightsError(
             f"The weights {weights.name} have the sha256 {weights.sha256}, the recipe's {expected.weights}: "

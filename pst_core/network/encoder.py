@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pst_core.network.weights import CONVOLUTIONS, Weights
+from pst_core.machine import check_device, pick_dtype
+from pst_core.network.weights import CONVOLUTIONS, Weights, load_weights
+from pst_core.settings.config import EncoderSettings
 
-__all__ = ["Encoder", "deepest_layer", "make_encoder"]
+__all__ = ["Encoder", "deepest_layer", "make_encoder", "open_encoder", "weights_for"]
 
 # Mean and inverse deviation of the input on [0, 1], RGB.
 NORMALISATION = {
@@ -59,6 +61,16 @@ class Encoder(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, device=device).view(1, 3, 1, 1))
         self.register_buffer("scale", torch.tensor(scale, device=device).view(1, 3, 1, 1))
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.mean.device
+
+    @property
+    def arithmetic(self) -> str:
+        """What it computes in: ``float32`` or ``bfloat16``."""
+        return str(self.dtype).removeprefix("torch.")
+
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Features of an image.
 
@@ -92,3 +104,27 @@ def make_encoder(
 ) -> Encoder:
     """The process-wide encoder for these weights: built once, then shared."""
     return Encoder(weights, layers, dtype, device)
+
+
+def open_encoder(settings: EncoderSettings, layers: Iterable[str]) -> tuple[Weights, Encoder]:
+    """The weights and the process-wide encoder that settings name, down to the deepest of the layers.
+
+    Raises
+    ------
+    ConfigError, WeightsError
+        If this machine lacks the device, or the weights cannot be had.
+    """
+    device = check_device(settings.device)
+    weights = weights_for(settings, layers)
+    return weights, make_encoder(weights, frozenset(layers), pick_dtype(settings.precision, device), device)
+
+
+def weights_for(settings: EncoderSettings, layers: Iterable[str]) -> Weights:
+    """The weights that settings name, down to the deepest of the layers; loaded once a process.
+
+    Raises
+    ------
+    WeightsError
+        If they cannot be had, or lack a layer.
+    """
+    return load_weights(settings.weights, deepest_layer(layers), settings.weights_convention)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import WeightsError
-from pst_core.settings.config import Config
+from pst_core.settings.config import Config, EncoderSettings
 
 __all__ = [
     "DEEPLAB_ENVIRONMENT",
@@ -38,8 +38,7 @@ class Network(BaseModel):
 
     Attributes
     ----------
-    weights, convention, precision, device : str
-        The settings of these names.
+    settings : EncoderSettings
     identity : str
         Tells these weights from others: a file's sha256, ``untrained``, or ``torchvision``.
     regions : str
@@ -48,10 +47,7 @@ class Network(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    weights: str | None
-    convention: str
-    precision: str
-    device: str
+    settings: EncoderSettings
     identity: str
     regions: str = ""
 
@@ -69,24 +65,14 @@ class Network(BaseModel):
             file = os.environ.get(DEEPLAB_ENVIRONMENT)
             regions = _file_identity(file, DEEPLAB_WAYS_OUT) if file else "torchvision"
         return cls(
-            weights=config.weights,
-            convention=config.weights_convention,
-            precision=config.precision,
-            device=config.device,
+            settings=config.section(EncoderSettings),
             identity=_identity(find_weights(config.weights)),
             regions=regions,
         )
 
-    def within(self, config: Config) -> Config:
-        """Settings with this network's put in."""
-        return config.model_copy(
-            update={
-                "weights": self.weights,
-                "weights_convention": self.convention,
-                "precision": self.precision,
-                "device": self.device,
-            }
-        )
+    def under(self, settings: EncoderSettings) -> "Network":
+        """The same weights on another device, or in another arithmetic."""
+        return self.model_copy(update={"settings": settings.section(EncoderSettings)})
 
 
 def find_weights(choice: str | None) -> str:

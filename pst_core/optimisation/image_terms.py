@@ -7,35 +7,35 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from pst_core.settings.config import Config
+from pst_core.settings.config import ComparedFeatures, LossSettings
 
 __all__ = ["make_image_term", "needs_content"]
 
 Term = Callable[[Tensor], Tensor]
 
 
-def needs_content(config: Config) -> bool:
+def needs_content(settings: ComparedFeatures) -> bool:
     """Whether a term compares the image with the content's pixels."""
-    return bool(config.edge_weights) or config.matting_weight > 0
+    return bool(settings.edge_weights) or settings.matting_weight > 0
 
 
-def make_image_term(content: Tensor | None, config: Config, turn: int) -> Term | None:
+def make_image_term(content: Tensor | None, settings: LossSettings, round_index: int) -> Term | None:
     """The sum of the terms that the settings weigh, as a function of the image; None if there are none.
 
     Parameters
     ----------
     content : Tensor, shape (3, h, w), optional
         Needed if `needs_content`.
-    turn
+    round_index
         Round, from 0.
     """
     terms: list[Term] = []
-    if config.smoothness_weight > 0:
-        terms.append(_smoothness(config.smoothness_weight))
-    if content is not None and config.edge_weights:
-        terms.append(_edges(content, config.edge_weights))
-    if content is not None and config.matting_weight > 0 and turn + 1 >= config.matting_from:
-        terms.append(_matting(content, config.matting_weight, config.matting_epsilon))
+    if settings.smoothness_weight > 0:
+        terms.append(_smoothness(settings.smoothness_weight))
+    if content is not None and settings.edge_weights:
+        terms.append(_edges(content, settings.edge_weights))
+    if content is not None and settings.matting_weight > 0 and round_index + 1 >= settings.matting_from:
+        terms.append(_matting(content, settings.matting_weight, settings.matting_epsilon))
     if not terms:
         return None
     return lambda image: sum((term(image) for term in terms[1:]), start=terms[0](image))

@@ -16,7 +16,7 @@ from pst_core.optimisation.losses import (
     supported_gram,
 )
 from pst_core.optimisation.targets import Targets
-from pst_core.settings.config import Config
+from pst_core.settings.config import LossSettings
 
 __all__ = ["global_losses", "regional_losses"]
 
@@ -25,40 +25,44 @@ Tensors = dict[str, Tensor]
 Objective = Callable[[Tensor], Losses]
 
 
-def global_losses(encoder: Encoder, targets: Targets, config: Config, turn: int = 0) -> Objective:
+def global_losses(
+    encoder: Encoder, targets: Targets, settings: LossSettings, round_index: int = 0
+) -> Objective:
     """Equation (1) as a function of the image.
 
     Parameters
     ----------
-    turn
+    round_index
         Round of the stage, from 0: terms of the image may set in later.
     """
-    normalized = config.gram == "normalized"
+    normalized = settings.gram == "normalized"
 
     def style_term(features: Tensors) -> Tensor:
         terms = [
             weight
             * style_loss(gram(features[layer].flatten(1), normalized=normalized), targets.global_grams[layer])
-            for layer, weight in config.style_layers.items()
+            for layer, weight in settings.style_layers.items()
         ]
         return torch.stack(terms).sum()
 
-    return _objective(encoder, targets, config, style_term, turn)
+    return _objective(encoder, targets, settings, style_term, round_index)
 
 
-def regional_losses(encoder: Encoder, targets: Targets, config: Config, turn: int = 0) -> Objective:
+def regional_losses(
+    encoder: Encoder, targets: Targets, settings: LossSettings, round_index: int = 0
+) -> Objective:
     """Equation (2) as a function of the image; its content term is equation (1)'s (masks partition)."""
-    style_term = _patch_term if config.style_term == "patches" else _regional_gram_term
-    return _objective(encoder, targets, config, style_term(targets, config), turn)
+    style_term = _patch_term if settings.style_term == "patches" else _regional_gram_term
+    return _objective(encoder, targets, settings, style_term(targets, settings), round_index)
 
 
-def _regional_gram_term(targets: Targets, config: Config) -> Callable[[Tensors], Tensor]:
-    normalized = config.gram == "normalized"
+def _regional_gram_term(targets: Targets, settings: LossSettings) -> Callable[[Tensors], Tensor]:
+    normalized = settings.gram == "normalized"
     supports = {layer: mask_supports(mask, normalized=normalized) for layer, mask in targets.masks.items()}
 
     def term(features: Tensors) -> Tensor:
         terms = []
-        for layer, weight in config.style_layers.items():
+        for layer, weight in settings.style_layers.items():
             grams = supported_gram(features[layer].flatten(1), supports[layer])
             loss = style_loss(grams, targets.regional_grams[layer], targets.region_weights[layer])
             terms.append(weight * loss)
@@ -67,19 +71,19 @@ def _regional_gram_term(targets: Targets, config: Config) -> Callable[[Tensors],
     return term
 
 
-def _patch_term(targets: Targets, config: Config) -> Callable[[Tensors], Tensor]:
+def _patch_term(targets: Targets, settings: LossSettings) -> Callable[[Tensors], Tensor]:
     """Champandard's style term: every patch of the image against its best counterpart in the style."""
     from pst_core.optimisation.patches import patch_loss, style_patches
 
     patches = {
-        layer: style_patches(features, targets.style_masks[layer], config.semantic_weight)
+        layer: style_patches(features, targets.style_masks[layer], settings.semantic_weight)
         for layer, features in targets.style_features.items()
     }
 
     def term(features: Tensors) -> Tensor:
         terms = [
             weight * patch_loss(features[layer], targets.content_masks[layer], patches[layer])
-            for layer, weight in config.style_layers.items()
+            for layer, weight in settings.style_layers.items()
         ]
         return torch.stack(terms).sum()
 
@@ -87,26 +91,30 @@ def _patch_term(targets: Targets, config: Config) -> Callable[[Tensors], Tensor]
 
 
 def _objective(
-    encoder: Encoder, targets: Targets, config: Config, style_term: Callable[[Tensors], Tensor], turn: int
+    encoder: Encoder,
+    targets: Targets,
+    settings: LossSettings,
+    style_term: Callable[[Tensors], Tensor],
+    round_index: int,
 ) -> Objective:
     """Content, style and image terms together."""
-    image_term = make_image_term(targets.photographs.get("content"), config, turn)
+    image_term = make_image_term(targets.photographs.get("content"), settings, round_index)
 
     def losses(image: Tensor) -> Losses:
         features = {
             layer: value.float() / targets.scales[layer] for layer, value in encoder(image[None]).items()
         }
-        content = config.content_weight * _content_term(features, targets, config)
-        style = config.style_weight * style_term(features)
+        content = settings.content_weight * _content_term(features, targets, settings)
+        style = settings.style_weight * style_term(features)
         total = content + style
         return Losses(total if image_term is None else total + image_term(image), content, style)
 
     return losses
 
 
-def _content_term(features: Tensors, targets: Targets, config: Config) -> Tensor:
+def _content_term(features: Tensors, targets: Targets, settings: LossSettings) -> Tensor:
     terms = [
         weight * content_loss(features[layer].flatten(1), targets.content[layer])
-        for layer, weight in config.content_layers.items()
+        for layer, weight in settings.content_layers.items()
     ]
     return torch.stack(terms).sum() if terms else next(iter(features.values())).new_zeros(())

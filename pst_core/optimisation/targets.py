@@ -12,9 +12,9 @@ from pst_core.optimisation.losses import (
     gram,
     regional_gram,
 )
-from pst_core.settings.config import Config
+from pst_core.settings.config import TargetSettings
 
-__all__ = ["GROUPS", "NO_TARGETS", "Targets", "compute_targets", "layers_of", "mask_pyramid"]  # fmt: skip
+__all__ = ["GROUPS", "NO_TARGETS", "Targets", "compute_targets", "mask_pyramid"]
 
 Tensors = dict[str, Tensor]
 
@@ -58,11 +58,6 @@ GROUPS = tuple(item.name for item in fields(Targets))
 NO_TARGETS = Targets({}, {}, {}, {}, {}, {})
 
 
-def layers_of(config: Config) -> frozenset[str]:
-    """Layers whose features the losses need."""
-    return frozenset(config.content_layers) | frozenset(config.style_layers)
-
-
 def mask_pyramid(masks: Tensor, features: dict[str, Tensor]) -> Tensors:
     """Area averages of masks at each layer's size, so that a small region fades but does not vanish.
 
@@ -88,7 +83,7 @@ def compute_targets(
     style: Tensor,
     content_masks: Tensor,
     style_masks: Tensor,
-    config: Config,
+    settings: TargetSettings,
 ) -> Targets:
     """Run the encoder once over each photograph.
 
@@ -103,36 +98,36 @@ def compute_targets(
     scales = {}
     for layer, value in content_features.items():
         mean = (value.float().mean() + style_features[layer].float().mean()) / 2
-        scales[layer] = mean.clamp_min(1e-8) if config.layer_scale == "pair" else torch.ones_like(mean)
-    normalized = config.gram == "normalized"
+        scales[layer] = mean.clamp_min(1e-8) if settings.layer_scale == "pair" else torch.ones_like(mean)
+    normalized = settings.gram == "normalized"
     here = mask_pyramid(content_masks, content_features)
     there = mask_pyramid(style_masks, style_features)
     has_style = style_masks.sum(dim=(1, 2)) > 0
     content_targets, whole, regional, weights = {}, {}, {}, {}
-    for layer in config.content_layers:
+    for layer in settings.content_layers:
         content_targets[layer] = content_features[layer].float().flatten(1) / scales[layer]
-    for layer in config.style_layers:
+    for layer in settings.style_layers:
         features = style_features[layer].float().flatten(1) / scales[layer]
         whole[layer] = gram(features, normalized=normalized)
         grams = regional_gram(features, there[layer], normalized=normalized)
         regional[layer] = torch.where(has_style[:, None, None], grams, whole[layer])
-        weights[layer] = _region_weights(here[layer], has_style, config)
-    masks = {layer: here[layer] for layer in config.style_layers}
+        weights[layer] = _region_weights(here[layer], has_style, settings)
+    masks = {layer: here[layer] for layer in settings.style_layers}
     return Targets(
         scales, content_targets, whole, regional, masks, weights,
-        photographs={"content": content} if needs_content(config) else {},
-        **_patch_targets(content_features, style_features, scales, here, there, config),
+        photographs={"content": content} if needs_content(settings) else {},
+        **_patch_targets(content_features, style_features, scales, here, there, settings),
     )  # fmt: skip
 
 
 def _patch_targets(
     content_features: Tensors, style_features: Tensors, scales: Tensors, here: Tensors, there: Tensors,
-    config: Config,
+    settings: TargetSettings,
 ) -> dict[str, Tensors]:  # fmt: skip
     """What matching patches takes, with each layer's own height and width."""
-    if config.style_term != "patches":
+    if settings.style_term != "patches":
         return {}
-    layers = list(config.style_layers)
+    layers = list(settings.style_layers)
     return {
         # Contiguous, as an artifact's are: sums must not depend on how a tensor lies in memory.
         "style_features": {
@@ -148,11 +143,11 @@ def _as_map(masks: Tensor, features: Tensor) -> Tensor:
     return masks.reshape(len(masks), *features.shape[1:])
 
 
-def _region_weights(masks: Tensor, has_style: Tensor, config: Config) -> Tensor:
+def _region_weights(masks: Tensor, has_style: Tensor, settings: TargetSettings) -> Tensor:
     """Factors of the regions: the paper's 1, or shares, so that no small region drowns the others."""
     present = masks.sum(dim=1) > 0
-    if config.unmatched == "leave":
+    if settings.unmatched == "leave":
         present = present & has_style
-    if config.gram == "paper":
+    if settings.gram == "paper":
         return present.float()
     return present * masks.mean(dim=1)

@@ -1,8 +1,9 @@
-"""What passes between the steps of a pair, as bytes: each kind of artifact has a pack and an unpack."""
+"""What passes between the steps of a pair: each kind, what it is called and how it is kept."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -13,32 +14,71 @@ from pst_core.optimisation.targets import GROUPS, Targets
 from pst_core.parquet import pack_arrays, unpack_arrays
 from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
+from pst_core.store.store import Reference, open_store
 
 __all__ = [
-    "pack_image", "pack_regions", "pack_targets", "pack_working_pair",
-    "unpack_image", "unpack_regions", "unpack_targets", "unpack_working_pair",
+    "CURVE", "IMAGE", "LOSSES", "PICTURE", "PREVIEW", "REGIONS", "REGION_MAP", "SHRUNK_MAP",
+    "SHRUNK_PHOTOGRAPH", "TARGETS", "WORKING_PAIR", "Kind",
 ]  # fmt: skip
 
+CPU = torch.device("cpu")
+T = TypeVar("T")
 
-def pack_image(image: Tensor) -> bytes:
-    """Write a working image, shape (3, h, w), float32."""
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """A kind of artifact.
+
+    Attributes
+    ----------
+    name, suffix : str
+        What the store calls it, and how its file ends.
+    pack : callable
+        From the thing to bytes; equal things give equal bytes.
+    unpack : callable
+        From bytes to the thing, its tensors on a device.
+    """
+
+    name: str
+    suffix: str
+    pack: Callable[[T], bytes]
+    unpack: Callable[[bytes, torch.device], T]
+
+    def keep(self, thing: T) -> Reference:
+        """Put a thing into the store."""
+        return open_store().put(self.pack(thing), self.name, self.suffix)
+
+    def load(self, reference: Reference, device: torch.device = CPU) -> T:
+        """Read a thing back, verified.
+
+        Raises
+        ------
+        StoreMiss
+            It is not in the store as it was written.
+        """
+        return self.unpack(open_store().read(reference), device)
+
+
+def _of_bytes(name: str, suffix: str) -> Kind[bytes]:
+    """A kind that is made as a file's bytes: a picture, a table."""
+    return Kind(name, suffix, lambda data: data, lambda data, _: data)
+
+
+def _pack_image(image: Tensor) -> bytes:
     return pack_arrays({"image": image.cpu().numpy()})
 
 
-def unpack_image(data: bytes, device: torch.device) -> Tensor:
-    """Read a working image back, onto a device."""
+def _unpack_image(data: bytes, device: torch.device) -> Tensor:
     return _tensors(data, ("image",), device)["image"]
 
 
-def pack_regions(regions: Regions) -> bytes:
-    """Write both label maps, and what a report says about them."""
+def _pack_regions(regions: Regions) -> bytes:
     said = json.dumps({"source": regions.source, "notes": regions.notes}).encode()
     arrays = {name: getattr(regions, name) for name in ("content", "style", "colors")}
     return pack_arrays(arrays | {"said": np.frombuffer(said, np.uint8)}, compression="zstd")
 
 
-def unpack_regions(data: bytes) -> Regions:
-    """Read regions back."""
+def _unpack_regions(data: bytes, _: torch.device) -> Regions:
     arrays = unpack_arrays(data)
     try:
         said = json.loads(arrays["said"].tobytes())
@@ -49,18 +89,16 @@ def unpack_regions(data: bytes) -> Regions:
         raise _other("regions") from error
 
 
-def pack_working_pair(pair: WorkingPair) -> bytes:
-    """Write the photographs and masks of one working size."""
+def _pack_working_pair(pair: WorkingPair) -> bytes:
     return pack_arrays({item.name: getattr(pair, item.name).cpu().numpy() for item in fields(pair)})
 
 
-def unpack_working_pair(data: bytes, device: torch.device) -> WorkingPair:
-    """Read a working pair back, onto a device."""
+def _unpack_working_pair(data: bytes, device: torch.device) -> WorkingPair:
     return WorkingPair(**_tensors(data, [item.name for item in fields(WorkingPair)], device))
 
 
-def pack_targets(targets: Targets) -> bytes:
-    """Write targets, one array a group and layer."""
+def _pack_targets(targets: Targets) -> bytes:
+    """One array a group and layer."""
     return pack_arrays({
         f"{group}/{layer}": tensor.cpu().numpy()
         for group in GROUPS
@@ -68,8 +106,7 @@ def pack_targets(targets: Targets) -> bytes:
     })  # fmt: skip
 
 
-def unpack_targets(data: bytes, device: torch.device) -> Targets:
-    """Read targets back, onto a device."""
+def _unpack_targets(data: bytes, device: torch.device) -> Targets:
     groups: dict[str, dict[str, Tensor]] = {group: {} for group in GROUPS}
     for name, array in unpack_arrays(data).items():
         group, _, layer = name.partition("/")
@@ -88,3 +125,19 @@ def _tensors(data: bytes, names: Sequence[str], device: torch.device) -> dict[st
 
 def _other(what: str) -> PstError:
     return PstError(f"An artifact holds something else than {what}: `pst store verify` finds it.")
+
+
+IMAGE = Kind("image", "parquet", _pack_image, _unpack_image)
+"""A working image: Tensor of float32, shape (3, h, w)."""
+REGIONS = Kind("regions", "parquet", _pack_regions, _unpack_regions)
+WORKING_PAIR = Kind("working-pair", "parquet", _pack_working_pair, _unpack_working_pair)
+TARGETS = Kind("targets", "parquet", _pack_targets, _unpack_targets)
+LOSSES = _of_bytes("losses", "parquet")
+"""A table as `pst_core.pipeline.trace` writes it."""
+CURVE = _of_bytes("curve", "png")
+REGION_MAP = _of_bytes("region-map", "png")
+PICTURE = _of_bytes("picture", "png")
+"""A finished picture at full size, without a recipe."""
+PREVIEW = _of_bytes("preview", "jpg")
+SHRUNK_PHOTOGRAPH = _of_bytes("photograph", "png")
+SHRUNK_MAP = _of_bytes("map", "png")

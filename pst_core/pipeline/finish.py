@@ -15,7 +15,7 @@ from pst_core.color.transfer import sliced_transport, transfer_colors
 from pst_core.filters.guided import guided_coefficients, upsample_through_guide, upsampled_strips
 from pst_core.pipeline.working import WorkingPair
 from pst_core.quality.distances import structural_similarity
-from pst_core.settings.config import Config
+from pst_core.settings.config import FinishSettings
 
 __all__ = ["match_colors", "render", "restore_detail"]
 
@@ -33,7 +33,7 @@ DETAIL_LIMIT = 0.03  # on [0, 1]: what exceeds it is an edge, and would leave a 
 LUMA = (0.299, 0.587, 0.114)
 
 
-def match_colors(image: Tensor, pair: WorkingPair, config: Config) -> tuple[Tensor, float]:
+def match_colors(image: Tensor, pair: WorkingPair, settings: FinishSettings) -> tuple[Tensor, float]:
     """Match each region's colours to the style's once more.
 
     Parameters
@@ -47,11 +47,11 @@ def match_colors(image: Tensor, pair: WorkingPair, config: Config) -> tuple[Tens
     strength : float
         The strength used: the one asked for, or (``auto``) the largest one that keeps structure.
     """
-    if config.color_match == 0:
+    if settings.color_match == 0:
         return image, 0.0
-    matched = _fully_matched(image, pair, config)
-    if config.color_match != "auto":
-        return torch.lerp(image, matched, float(config.color_match)), float(config.color_match)
+    matched = _fully_matched(image, pair, settings)
+    if settings.color_match != "auto":
+        return torch.lerp(image, matched, float(settings.color_match)), float(settings.color_match)
     if min(image.shape[1:]) < 11:  # too small for SSIM's window to say what structure is
         return matched, 1.0
     content = pair.content.cpu().numpy()
@@ -64,9 +64,9 @@ def match_colors(image: Tensor, pair: WorkingPair, config: Config) -> tuple[Tens
     return image, 0.0
 
 
-def _fully_matched(image: Tensor, pair: WorkingPair, config: Config) -> Tensor:
+def _fully_matched(image: Tensor, pair: WorkingPair, settings: FinishSettings) -> Tensor:
     """Moments by a linear map, then half of the way to the whole distribution."""
-    wanted = pair.wanted_colors(image, config.unmatched)
+    wanted = pair.wanted_colors(image, settings.unmatched)
     image = transfer_colors(image, pair.colors_of(image), wanted, pair.soft_masks, max_gain=MAX_GAIN).clamp(
         0, 1
     )
@@ -81,7 +81,7 @@ def _fully_matched(image: Tensor, pair: WorkingPair, config: Config) -> Tensor:
     return torch.lerp(image, transported, BEYOND_MOMENTS).clamp(0, 1)
 
 
-def render(image: Tensor, pair: WorkingPair, content: Floats, config: Config) -> Floats:
+def render(image: Tensor, pair: WorkingPair, content: Floats, settings: FinishSettings) -> Floats:
     """Bring the working image to the content's full size.
 
     Parameters
@@ -94,26 +94,26 @@ def render(image: Tensor, pair: WorkingPair, content: Floats, config: Config) ->
     ndarray of float32, shape (3, H, W)
         On [0, 1].
     """
-    if config.colors == "content":
-        luminance = _full_size(image, pair, torch.from_numpy(in_gray(content)).to(image.device), config)
+    if settings.colors == "content":
+        luminance = _full_size(image, pair, torch.from_numpy(in_gray(content)).to(image.device), settings)
         return with_color_of(content, luminance.cpu().numpy())
-    return _full_size(image, pair, torch.from_numpy(content).to(image.device), config).cpu().numpy()
+    return _full_size(image, pair, torch.from_numpy(content).to(image.device), settings).cpu().numpy()
 
 
-def _full_size(image: Tensor, pair: WorkingPair, guide: Tensor, config: Config) -> Tensor:
+def _full_size(image: Tensor, pair: WorkingPair, guide: Tensor, settings: FinishSettings) -> Tensor:
     """Enlarge the working image through `guide`, whose small form is the pair's content."""
     if image.shape == guide.shape:
         full = image.clone()  # what follows works in place
-    elif config.upsampling == "bicubic":
+    elif settings.upsampling == "bicubic":
         size = (guide.shape[1], guide.shape[2])
         full = functional.interpolate(image[None], size, mode="bicubic", align_corners=False)[0]
     else:
         full = upsample_through_guide(
-            image, pair.content, guide, config.upsampling_radius, config.upsampling_epsilon
+            image, pair.content, guide, settings.upsampling_radius, settings.upsampling_epsilon
         )
     full = full.clamp_(0, 1)
-    if config.detail:
-        full = restore_detail(full, image, pair.content, guide, config.detail)
+    if settings.detail:
+        full = restore_detail(full, image, pair.content, guide, settings.detail)
     return full
 
 

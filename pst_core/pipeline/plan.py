@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pst_core.settings.config import Config
+from pst_core.settings.config import Config, PlanSettings
 
 __all__ = ["Stage", "cheaper_plan", "plan_stages", "working_sizes"]
 
@@ -42,7 +42,7 @@ class Stage:
         return f"round {self.round + 1} {self.kind}"
 
 
-def working_sizes(config: Config, content_side: int) -> tuple[int, ...]:
+def working_sizes(settings: PlanSettings, content_side: int) -> tuple[int, ...]:
     """Long sides that the rounds are spread over, coarse to fine; none is larger than the content.
 
     Parameters
@@ -50,24 +50,24 @@ def working_sizes(config: Config, content_side: int) -> tuple[int, ...]:
     content_side
         Long side of the content photograph in pixels.
     """
-    finest = min(config.size or content_side, content_side)
-    sizes = [max(32, round(finest / 2**step)) for step in reversed(range(config.scales))]
+    finest = min(settings.size or content_side, content_side)
+    sizes = [max(32, round(finest / 2**step)) for step in reversed(range(settings.scales))]
     return tuple(dict.fromkeys(min(size, finest) for size in sizes))
 
 
-def plan_stages(config: Config, content_side: int) -> tuple[Stage, ...]:
+def plan_stages(settings: PlanSettings, content_side: int) -> tuple[Stage, ...]:
     """List the stages of a pair in order: global, then regional, in each round (paper, figure 2)."""
-    sizes = working_sizes(config, content_side)
-    iterations = {"global": config.global_iterations, "regional": config.regional_iterations}
+    sizes = working_sizes(settings, content_side)
+    iterations = {"global": settings.global_iterations, "regional": settings.regional_iterations}
     kinds: tuple[Literal["global", "regional"], ...] = ("global", "regional")
     walk = [
-        (turn, kind, sizes[turn * len(sizes) // config.rounds])
-        for turn in range(config.rounds)
+        (number, kind, sizes[number * len(sizes) // settings.rounds])
+        for number in range(settings.rounds)
         for kind in kinds
         if iterations[kind]
     ]
     return tuple(
-        Stage(index, turn, kind, size, iterations[kind]) for index, (turn, kind, size) in enumerate(walk)
+        Stage(index, number, kind, size, iterations[kind]) for index, (number, kind, size) in enumerate(walk)
     )
 
 

@@ -1,6 +1,11 @@
-"""A pair from start to finish, in memory: each step is a function, and `stylize` walks them in order."""
+"""The steps of a pair, one function each, in the order in which `walk` takes them.
+
+Library and pipeline call the same functions. Each takes its own section of the settings, and computes so
+that the same bits come out wherever it is called from.
+"""
 
 from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -14,111 +19,142 @@ from pst_core.filters.guided import guided_filter, upsample_through_guide
 from pst_core.filters.resizing import resize
 from pst_core.filters.smoothing import gaussian, highpass, total_variation
 from pst_core.images.inputs import Inputs
-from pst_core.machine import check_device, pick_device, pick_dtype
-from pst_core.network.encoder import Encoder, deepest_layer, make_encoder
-from pst_core.network.weights import Weights, load_weights
+from pst_core.machine import pick_device, reproducible
+from pst_core.network.encoder import Encoder
 from pst_core.optimisation.objectives import global_losses, regional_losses
 from pst_core.optimisation.record import Evaluation
 from pst_core.optimisation.solver import minimise
-from pst_core.optimisation.targets import Targets, compute_targets, layers_of
+from pst_core.optimisation.targets import NO_TARGETS, Targets, compute_targets
+from pst_core.pipeline import finish
 from pst_core.pipeline.plan import Stage
 from pst_core.pipeline.working import WorkingPair, make_working_pair
 from pst_core.regions.labels import Regions
 from pst_core.regions.maps import cluster_maps
-from pst_core.settings.config import Config
+from pst_core.settings.config import (
+    FilterSettings,
+    FinishSettings,
+    FoundRegionSettings,
+    GuidedFilterSettings,
+    MapRegionSettings,
+    PrecomputationSettings,
+    StageSettings,
+    StartSettings,
+)
 
-__all__ = ["find_regions"]
+__all__ = [
+    "enlarge", "filter_stage", "precompute", "regions_of_maps", "regions_of_photographs", "render",
+    "run_stage", "start_image",
+]  # fmt: skip
 
 Floats = NDArray[np.float32]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def open_encoder(config: Config) -> tuple[Weights, Encoder]:
-    """The weights and the process-wide encoder that the settings name."""
-    device = check_device(config.device)
-    layers = layers_of(config)
-    weights = load_weights(config.weights, deepest_layer(layers), config.weights_convention)
-    return weights, make_encoder(weights, layers, pick_dtype(config.precision, device), device)
+def step(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function a step: the one place where arithmetic is kept reproducible."""
+    return reproducible()(function)
 
 
-def find_regions(inputs: Inputs, encoder: Encoder | None, config: Config) -> Regions:
-    """Regions of a pair: from its maps, or found in the photographs themselves.
+@step
+def regions_of_maps(inputs: Inputs, settings: MapRegionSettings) -> Regions:
+    """Regions of a pair that has semantic maps (paper, section 3)."""
+    assert inputs.content_map is not None and inputs.style_map is not None
+    return cluster_maps(
+        inputs.content_map.colors, inputs.style_map.colors, regions=settings.regions,
+        min_share=settings.min_region_share, names=(str(inputs.content_map.path), str(inputs.style_map.path)),
+    )  # fmt: skip
+
+
+@step
+def regions_of_photographs(inputs: Inputs, encoder: Encoder | None, settings: FoundRegionSettings) -> Regions:
+    """Regions found in the photographs themselves.
 
     Parameters
     ----------
     encoder
-        Needed for clustering photographs alone.
+        Needed for clustering alone; DeepLabV3 is a network of its own.
     """
-    if inputs.content_map is not None and inputs.style_map is not None:
-        return cluster_maps(
-            inputs.content_map.colors,
-            inputs.style_map.colors,
-            regions=config.regions,
-            min_share=config.min_region_share,
-            names=(str(inputs.content_map.path), str(inputs.style_map.path)),
-        )
-    if config.segmentation == "deeplab":
+    pixels = inputs.content.pixels, inputs.style.pixels
+    if settings.segmentation == "deeplab":
         from pst_core.regions.deeplab import segment_pair
 
-        return segment_pair(inputs.content.pixels, inputs.style.pixels, pick_device(config.device))
+        return segment_pair(*pixels, pick_device(settings.device))
     from pst_core.regions.photographs import cluster_photographs
 
     if encoder is None:
         raise ValueError("clustering photographs takes an encoder")
-    return cluster_photographs(inputs.content.pixels, inputs.style.pixels, encoder, config)
+    return cluster_photographs(*pixels, encoder, settings)
 
 
-def prepare(
-    content: Floats, style: Floats, regions: Regions, size: int, config: Config, device: torch.device
-) -> WorkingPair:
-    """The pair at one working size; in gray where luminance alone is transferred.
+@step
+def precompute(
+    content: Floats,
+    style: Floats,
+    regions: Regions,
+    size: int,
+    encoder: Encoder,
+    settings: PrecomputationSettings,
+    *,
+    staged: bool,
+) -> tuple[WorkingPair, Targets]:
+    """The pair at one working size, in gray where luminance alone is transferred, and what stays fixed there.
 
     Parameters
     ----------
     content, style : ndarray of float32, shape (3, H, W)
         Both photographs as they were read.
+    size
+        Long side in pixels of the working images.
+    staged
+        Whether any stage will ask for targets.
     """
-    if config.colors == "content":
+    if settings.colors == "content":
         style, content = match_luminance(style, content), in_gray(content)
-    return make_working_pair(content, style, regions, size=size, device=device, softness=config.mask_softness)
+    pair = make_working_pair(
+        content, style, regions, size=size, device=encoder.device, softness=settings.mask_softness
+    )
+    if not staged:
+        return pair, NO_TARGETS
+    masks = pair.content_masks, pair.style_masks
+    return pair, compute_targets(encoder, pair.content, pair.style, *masks, settings)
 
 
-def targets_of(pair: WorkingPair, encoder: Encoder, config: Config) -> Targets:
-    """Targets of a pair at its working size."""
-    return compute_targets(encoder, pair.content, pair.style, pair.content_masks, pair.style_masks, config)
-
-
-def start_image(pair: WorkingPair, config: Config, given: Floats | None = None) -> Tensor:
-    """First image of the optimisation, on [0, 1]: given, or what ``config.init`` names."""
+@step
+def start_image(pair: WorkingPair, settings: StartSettings, given: Floats | None = None) -> Tensor:
+    """First image of the optimisation, on [0, 1]: given, or what ``settings.init`` names."""
     size = (pair.content.shape[1], pair.content.shape[2])
     if given is not None:
         return resize(torch.from_numpy(given).to(pair.content.device), size).clamp(0, 1)
-    if config.init == "content":
+    if settings.init == "content":
         return pair.content
-    if config.init in ("reinhard", "histogram"):
-        transfer = reinhard if config.init == "reinhard" else match_histograms
+    if settings.init in ("reinhard", "histogram"):
+        transfer = reinhard if settings.init == "reinhard" else match_histograms
         moved = transfer(pair.content.cpu().numpy(), pair.style.cpu().numpy())
         return torch.from_numpy(moved).to(pair.content.device)
-    if config.init == "random":
+    if settings.init == "random":
         # Drawn on the CPU, so that every device starts from the same pixels.
-        generator = torch.Generator().manual_seed(config.seed)
+        generator = torch.Generator().manual_seed(settings.seed)
         return torch.rand(3, *size, generator=generator).to(pair.content.device)
-    source, target = pair.colors_of(pair.content), pair.wanted_colors(pair.content, config.unmatched)
+    source, target = pair.colors_of(pair.content), pair.wanted_colors(pair.content, settings.unmatched)
     return transfer_colors(pair.content, source, target, pair.soft_masks).clamp(0, 1)
 
 
-def enlarge(image: Tensor, pair: WorkingPair, finer: WorkingPair, config: Config) -> Tensor:
+@step
+def enlarge(image: Tensor, pair: WorkingPair, finer: WorkingPair, settings: GuidedFilterSettings) -> Tensor:
     """Carry the image to the next size through the content's structure."""
     return upsample_through_guide(
-        image, pair.content, finer.content, config.filter_radius, config.filter_epsilon
+        image, pair.content, finer.content, settings.filter_radius, settings.filter_epsilon
     ).clamp(0, 1)
 
 
+@step
 def run_stage(
     image: Tensor,
     stage: Stage,
     targets: Targets,
     encoder: Encoder,
-    config: Config,
+    settings: StageSettings,
     callback: Callable[[Evaluation], None] | None = None,
 ) -> tuple[Tensor, list[Evaluation]]:
     """Optimise one stage; its result is not yet filtered.
@@ -132,31 +168,53 @@ def run_stage(
     try:
         return minimise(
             image,
-            losses(encoder, targets, config, stage.round),
+            losses(encoder, targets, settings, stage.round),
             iterations=stage.iterations,
-            optimizer=config.optimizer,
-            step=config.step,
-            history=config.history,
+            optimizer=settings.optimizer,
+            step=settings.step,
+            history=settings.history,
             callback=callback,
         )
     except DivergenceError as error:
         raise DivergenceError(f"In {stage.name}: {error}") from error
 
 
-def filter_stage(image: Tensor, pair: WorkingPair, config: Config) -> Tensor:
+@step
+def filter_stage(image: Tensor, pair: WorkingPair, settings: FilterSettings) -> Tensor:
     """Filter a stage's result; regions that are to be left get their content back."""
-    image = apply_filter(image, pair.content, config)
-    return pair.restore_left(image, config.unmatched)
+    image = _filtered(image, pair.content, settings)
+    return pair.restore_left(image, settings.unmatched)
 
 
-def apply_filter(image: Tensor, content: Tensor, config: Config) -> Tensor:
-    """Apply the filter that `config` names to a stage's result; the outcome is on [0, 1]."""
-    if config.filter == "guided":
-        image = guided_filter(image, content, config.filter_radius, config.filter_epsilon)
-    elif config.filter == "gaussian":
-        image = gaussian(image, config.filter_sigma)
-    elif config.filter == "highpass":
-        image = highpass(image, config.filter_sigma, config.filter_strength)
-    elif config.filter == "tv":
-        image = total_variation(image, config.tv_weight)
+def _filtered(image: Tensor, content: Tensor, settings: FilterSettings) -> Tensor:
+    """Apply the filter that the settings name; the outcome is on [0, 1]."""
+    if settings.filter == "guided":
+        image = guided_filter(image, content, settings.filter_radius, settings.filter_epsilon)
+    elif settings.filter == "gaussian":
+        image = gaussian(image, settings.filter_sigma)
+    elif settings.filter == "highpass":
+        image = highpass(image, settings.filter_sigma, settings.filter_strength)
+    elif settings.filter == "tv":
+        image = total_variation(image, settings.tv_weight)
     return image.clamp(0, 1)
+
+
+@step
+def render(
+    image: Tensor, pair: WorkingPair, content: Floats, settings: FinishSettings
+) -> tuple[Floats, float]:
+    """Match colours a last time and bring the image to full size, shape (3, H, W) on [0, 1].
+
+    Parameters
+    ----------
+    image : Tensor, shape (3, h, w)
+    content : ndarray of float32, shape (3, H, W)
+
+    Returns
+    -------
+    full : ndarray of float32, shape (3, H, W)
+    strength : float
+        Of the closing colour match.
+    """
+    matched, strength = finish.match_colors(image, pair, settings)
+    return finish.render(matched, pair, content, settings), strength

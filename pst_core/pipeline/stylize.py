@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pst_core.images.inputs import Inputs, Source, load_inputs, load_start
-from pst_core.machine import describe_device, peak_memory, reproducible
-from pst_core.network.encoder import Encoder
+from pst_core.machine import describe_device, peak_memory
+from pst_core.network.encoder import Encoder, open_encoder
 from pst_core.network.weights import Weights
 from pst_core.optimisation.record import Evaluation
 from pst_core.optimisation.targets import (
-    NO_TARGETS,
     Targets,
 )
 from pst_core.pipeline import steps
-from pst_core.pipeline.finish import match_colors, render
 from pst_core.pipeline.notes import notes_of
 from pst_core.pipeline.plan import Stage, plan_stages
 from pst_core.pipeline.trace import StageTrace
@@ -132,31 +130,20 @@ def stylize(
     with clock("read"):
         inputs = load_inputs(content, style, content_map, style_map)
         given = load_start(start, inputs) if start is not None else None
-    with reproducible():
-        with clock("encoder"):
-            weights, encoder = steps.open_encoder(config)
-        taken = _InMemory(inputs, encoder, config, given, clock, callback)
-        side = max(inputs.content.height, inputs.content.width)
-        regions, (full, strength) = walk(taken, config, side)
+    with clock("encoder"):
+        weights, encoder = open_encoder(config, config.layers)
+    side = max(inputs.content.height, inputs.content.width)
+    taken = _InMemory(inputs, encoder, config, given, plan_stages(config, side), clock, callback)
+    regions, (full, strength) = walk(taken, config, side)
     return Result(
-        image=full,
-        trace=tuple(taken.traces),
-        regions=regions,
-        config=config,
-        inputs=inputs,
-        weights=weights,
-        color_match=strength,
-        seconds=clock.seconds,
-        peak_memory=peak_memory(),
-        device=describe_device(encoder.mean.device),
-        dtype=str(encoder.dtype).removeprefix("torch."),
+        image=full, trace=tuple(taken.traces), regions=regions, config=config, inputs=inputs, weights=weights,
+        color_match=strength, seconds=clock.seconds, peak_memory=peak_memory(),
+        device=describe_device(encoder.device), dtype=encoder.arithmetic,
         notes=notes_of(
-            (*inputs.notes, *regions.notes),
-            config,
-            unmatched=bool(regions.unmatched.any()),
+            (*inputs.notes, *regions.notes), config, unmatched=bool(regions.unmatched.any()),
             trained=weights.trained,
         ),
-    )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -175,22 +162,23 @@ class _InMemory:
     encoder: Encoder
     config: Config
     given: Floats | None
+    stages: tuple[Stage, ...]
     clock: Clock
     callback: Callable[[Progress], None] | None
     traces: list[StageTrace] = field(default_factory=list)
 
     def find_regions(self) -> Regions:
         with self.clock("regions"):
-            return steps.find_regions(self.inputs, self.encoder, self.config)
+            if self.inputs.content_map is not None:
+                return steps.regions_of_maps(self.inputs, self.config)
+            return steps.regions_of_photographs(self.inputs, self.encoder, self.config)
 
     def prepare(self, regions: Regions, size: int) -> Prepared:
-        content, config = self.inputs.content, self.config
+        pixels = self.inputs.content.pixels, self.inputs.style.pixels
         with self.clock("targets"):
-            pair = steps.prepare(
-                content.pixels, self.inputs.style.pixels, regions, size, config, self.encoder.mean.device
+            return Prepared(
+                *steps.precompute(*pixels, regions, size, self.encoder, self.config, staged=bool(self.stages))
             )
-            stages = plan_stages(config, max(content.height, content.width))
-            return Prepared(pair, steps.targets_of(pair, self.encoder, config) if stages else NO_TARGETS)
 
     def start(self, prepared: Prepared) -> Tensor:
         with self.clock("targets"):
@@ -201,11 +189,10 @@ class _InMemory:
             return steps.enlarge(image, coarse.pair, fine.pair, self.config)
 
     def optimise(self, image: Tensor, stage: Stage, prepared: Prepared) -> Tensor:
-        content = self.inputs.content
-        stages = len(plan_stages(self.config, max(content.height, content.width)))
-        report = _reporter(stage, stages, self.callback)
         with self.clock(stage.name):
-            image, trace = steps.run_stage(image, stage, prepared.targets, self.encoder, self.config, report)
+            image, trace = steps.run_stage(
+                image, stage, prepared.targets, self.encoder, self.config, self._reporter(stage)
+            )
         self.traces.append(StageTrace(stage, tuple(trace)))
         return image
 
@@ -215,13 +202,9 @@ class _InMemory:
 
     def render(self, image: Tensor, prepared: Prepared) -> tuple[Floats, float]:
         with self.clock("finish"):
-            image, strength = match_colors(image, prepared.pair, self.config)
-            return render(image, prepared.pair, self.inputs.content.pixels, self.config), strength
+            return steps.render(image, prepared.pair, self.inputs.content.pixels, self.config)
 
-
-def _reporter(
-    stage: Stage, stages: int, callback: Callable[[Progress], None] | None
-) -> Callable[[Evaluation], None] | None:
-    if callback is None:
-        return None
-    return lambda evaluation: callback(Progress(stage, stages, evaluation))
+    def _reporter(self, stage: Stage) -> Callable[[Evaluation], None] | None:
+        if (callback := self.callback) is None:
+            return None
+        return lambda evaluation: callback(Progress(stage, len(self.stages), evaluation))

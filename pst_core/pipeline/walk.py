@@ -3,7 +3,7 @@
 from typing import Protocol, TypeVar
 
 from pst_core.pipeline.plan import Stage, plan_stages, working_sizes
-from pst_core.settings.config import Config
+from pst_core.settings.config import PlanSettings
 
 __all__ = ["Steps", "walk"]
 
@@ -40,7 +40,7 @@ class Steps(Protocol[RegionsT, PreparedT, ImageT, ResultT_co]):
 
 
 def walk(
-    steps: Steps[RegionsT, PreparedT, ImageT, ResultT_co], config: Config, content_side: int
+    steps: Steps[RegionsT, PreparedT, ImageT, ResultT_co], settings: PlanSettings, content_side: int
 ) -> tuple[RegionsT, ResultT_co]:
     """Take the steps of a pair in order (paper, figure 2).
 
@@ -51,7 +51,7 @@ def walk(
     content_side
         Long side of the content photograph in pixels.
     """
-    sizes, stages = working_sizes(config, content_side), plan_stages(config, content_side)
+    sizes, stages = working_sizes(settings, content_side), plan_stages(settings, content_side)
     regions = steps.find_regions()
     prepared = steps.prepare(regions, sizes[0])
     image = steps.start(prepared)

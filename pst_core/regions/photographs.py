@@ -14,7 +14,7 @@ from pst_core.filters.guided import upsample_through_guide
 from pst_core.filters.resizing import fit_size, resize
 from pst_core.network.encoder import Encoder
 from pst_core.regions.labels import Labels, Regions, match_regions
-from pst_core.settings.config import Config
+from pst_core.settings.config import FoundRegionSettings
 
 __all__ = ["cluster_photographs", "display_colors"]
 
@@ -31,7 +31,9 @@ WEIGHT_ROW, WEIGHT_COLUMN, WEIGHT_COLOR, WEIGHT_FEATURES = 1.0, 0.2, 0.8, 1.0
 BORDER_RADIUS, BORDER_EPSILON = 3, 1e-3
 
 
-def cluster_photographs(content: Floats, style: Floats, encoder: Encoder, config: Config) -> Regions:
+def cluster_photographs(
+    content: Floats, style: Floats, encoder: Encoder, settings: FoundRegionSettings
+) -> Regions:
     """Find regions that both photographs have.
 
     Parameters
@@ -40,14 +42,14 @@ def cluster_photographs(content: Floats, style: Floats, encoder: Encoder, config
         On [0, 1].
     encoder
         Its shallower style layers are used.
-    config
+    settings
         ``regions`` clusters, or the most for which each covers a fair share of both photographs.
     """
     small = [_shrink(pixels, encoder.mean.device) for pixels in (content, style)]
     shapes = [(max(1, image.shape[1] // CELL), max(1, image.shape[2] // CELL)) for image in small]
     evidence = _evidence(small, shapes, encoder)
     cells = shapes[0][0] * shapes[0][1]
-    labels = _cluster(evidence, cells, config)
+    labels = _cluster(evidence, cells, settings)
     count = int(labels.max()) + 1
     maps = [
         _full_size(part.reshape(shape), count, image, pixels)
@@ -119,18 +121,18 @@ def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return standardised
 
 
-def _cluster(evidence: NDArray[np.float64], cells: int, config: Config) -> NDArray[np.int16]:
+def _cluster(evidence: NDArray[np.float64], cells: int, settings: FoundRegionSettings) -> NDArray[np.int16]:
     """Cluster; without a given R, the largest one whose clusters all matter on both sides."""
     from sklearn.cluster import KMeans
 
-    for count in [config.regions] if config.regions else range(MOST_REGIONS, 1, -1):
+    for count in [settings.regions] if settings.regions else range(MOST_REGIONS, 1, -1):
         count_ = min(count, len(evidence))
-        fit = KMeans(n_clusters=count_, n_init=3, random_state=config.seed % 2**32).fit(evidence)
+        fit = KMeans(n_clusters=count_, n_init=3, random_state=settings.seed % 2**32).fit(evidence)
         labels: NDArray[np.int16] = fit.labels_.astype(np.int16)
         least = min(
             np.bincount(part, minlength=count_).min() / len(part) for part in (labels[:cells], labels[cells:])
         )
-        if config.regions or least >= LEAST_SHARE:
+        if settings.regions or least >= LEAST_SHARE:
             return labels
     return np.zeros(len(evidence), dtype=np.int16)
 

@@ -1,89 +1,189 @@
-"""Every setting of the method, validated, with its default: the one place where defaults live."""
+"""Every setting of the method, validated, with its default: the one place where defaults live.
 
-from typing import Annotated, Any, Literal, Self
+Each step's settings are a section: a model of what that step can read. `Config` is made of all sections and
+keeps their flat names, which the command line, files, manifests and forms use. A setting that several steps
+read stands in a section that theirs are built on.
+"""
+
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pst_core.errors import ConfigError
 from pst_core.settings.methods import METHODS, MethodName
 
-__all__ = ["PRESETS", "Config", "PresetName"]
+__all__ = [
+    "PRESETS", "Config", "EncoderSettings", "FilterSettings", "FinishSettings", "FoundRegionSettings",
+    "GuidedFilterSettings", "Layers", "LossSettings", "MapRegionSettings", "OnDevice", "PlanSettings",
+    "PrecomputationSettings", "PresetName", "Settings", "StageSettings", "StartSettings", "TargetSettings",
+    "WorkingSettings", "explain",
+]  # fmt: skip
 
 PresetName = Literal["default", "fast", "quality", "paper"]
 LayerName = Annotated[str, Field(pattern=r"^conv([12]_[12]|[345]_[1-4])$")]
 LayerWeight = Annotated[float, Field(ge=0, le=1e12)]
 PoolName = Annotated[str, Field(pattern=r"^[1-9]\d?$")]
+SectionT = TypeVar("SectionT", bound="Settings")
 
 
-class Config(BaseModel):
-    """Settings of one style transfer; frozen, and refusing names it does not know.
-
-    The defaults are the preset ``default``. Where the paper and good practice differ, one field
-    switches between them (``gram``, ``layer_scale``, ``init``, ``size``, ``upsampling``, ``color_match``).
-    """
+class Settings(BaseModel):
+    """Settings by name; frozen, and refusing names that there are none of."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    method: MethodName = "yang"
-    """Whose recipe is followed; `pst methods` lists them. Settings given by name go before its own."""
+    def section(self, kind: type[SectionT]) -> SectionT:
+        """The settings that one step can read, as it is given them; they were validated with all others."""
+        return kind.model_construct(**{name: getattr(self, name) for name in kind.model_fields})
 
-    # --- regions (paper, section 3: masks from k-means over the semantic maps)
-    regions: int | None = Field(default=None, ge=1, le=64)
-    """Number of regions R; found from the maps when not given."""
-    unmatched: Literal["style", "leave"] = "style"
-    """A content region that the style lacks takes the whole style's statistics, or is left as it is."""
-    segmentation: Literal["cluster", "deeplab"] = "cluster"
-    """Where regions come from when no maps are given: clustering, or torchvision's DeepLabV3."""
-    min_region_share: float = Field(default=0.005, gt=0, le=0.2)
-    """A colour is a region of its own from this share of both maps' pixels on."""
 
-    mask_softness: int = Field(default=4, ge=1, le=512)
-    """Window radius, in working pixels, in which region borders may move to the photograph's edges."""
+class OnDevice(Settings):
+    """Where a step computes: no part of what it makes."""
 
-    # --- encoder
-    weights: str | None = None
-    """VGG-19 weights: a file, or `untrained`; otherwise $PST_VGG19_WEIGHTS, else torchvision's."""
-    weights_convention: Literal["auto", "torchvision", "caffe"] = "auto"
-    """Input that the weights expect; `auto`: Caffe's if the file names its layers `conv1_1.weight`."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     """Device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the network; Gram matrices and losses are always float32."""
 
-    # --- losses (equations 1 and 2)
+
+class WithSeed(Settings):
+    """What draws at random."""
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Seed of everything random."""
+
+
+class Unmatched(Settings):
+    """What becomes of a region without a counterpart."""
+
+    unmatched: Literal["style", "leave"] = "style"
+    """A content region that the style lacks takes the whole style's statistics, or is left as it is."""
+
+
+class Layers(Settings):
+    """Which features are looked at."""
+
     content_layers: dict[LayerName, LayerWeight] = {"conv4_2": 1.0}
     """Weight alpha of each content layer."""
     style_layers: dict[LayerName, LayerWeight] = {
         "conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2,
     }  # fmt: skip
     """Weight beta of each style layer."""
-    content_weight: float = Field(default=1.0, ge=0, le=1e12)
-    """Factor on the whole content loss."""
-    style_weight: float = Field(default=30.0, ge=0, le=1e12)
-    """Factor on the whole style loss."""
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """All layers whose features are asked for."""
+        return frozenset(self.content_layers) | frozenset(self.style_layers)
+
+    @model_validator(mode="after")
+    def _check_layers(self) -> Self:
+        if not any(self.style_layers.values()):
+            raise ValueError("style_layers must name at least one layer with a weight above 0")
+        return self
+
+
+class RegionCount(Settings):
+    """How many regions there are."""
+
+    regions: int | None = Field(default=None, ge=1, le=64)
+    """Number of regions R; found from the maps when not given."""
+
+
+class MapRegionSettings(RegionCount):
+    """Regions from semantic maps (paper, section 3)."""
+
+    min_region_share: float = Field(default=0.005, gt=0, le=0.2)
+    """A colour is a region of its own from this share of both maps' pixels on."""
+
+
+class FoundRegionSettings(RegionCount, Layers, WithSeed, OnDevice):
+    """Regions found in the photographs themselves."""
+
+    segmentation: Literal["cluster", "deeplab"] = "cluster"
+    """Where regions come from when no maps are given: clustering, or torchvision's DeepLabV3."""
+
+
+class EncoderSettings(OnDevice):
+    """VGG-19 and its arithmetic."""
+
+    weights: str | None = None
+    """VGG-19 weights: a file, or `untrained`; otherwise $PST_VGG19_WEIGHTS, else torchvision's."""
+    weights_convention: Literal["auto", "torchvision", "caffe"] = "auto"
+    """Input that the weights expect; `auto`: Caffe's if the file names its layers `conv1_1.weight`."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the network; Gram matrices and losses are always float32."""
+
+
+class Colors(Settings):
+    """Whose colours the result has."""
+
+    colors: Literal["style", "content"] = "style"
+    """Whose colours the result has; `content` transfers luminance alone (Gatys et al. 2017)."""
+
+
+class WorkingSettings(Colors):
+    """A pair at its working size."""
+
+    mask_softness: int = Field(default=4, ge=1, le=512)
+    """Window radius, in working pixels, in which region borders may move to the photograph's edges."""
+
+
+class ComparedFeatures(Layers):
+    """What targets and losses must agree on (equations 1 and 2)."""
+
     gram: Literal["normalized", "paper"] = "normalized"
     """Gram matrices divided by the number of positions (a region's: by its mask's sum), or literal."""
-    layer_scale: Literal["pair", "none"] = "pair"
-    """Features divided by the layer's mean activation on the pair at hand, or taken as they are."""
-
     style_term: Literal["gram", "patches"] = "gram"
     """What regional stages match: Gram matrices, or 3x3 patches and their regions (Champandard 2016)."""
-    semantic_weight: float = Field(default=10.0, ge=0, le=1e6)
-    """`patches`: weight of the regions against the features in finding a patch's counterpart."""
     edge_weights: dict[PoolName, LayerWeight] = {}
     """Weights of the Laplacian term (Li et al. 2017) by pooling in pixels, as 4=100,16=100."""
     matting_weight: float = Field(default=0.0, ge=0, le=1e12)
     """Weight of the matting Laplacian's term (Luan et al. 2017), a mean over pixels."""
+
+
+class TargetSettings(ComparedFeatures, Unmatched):
+    """What stays fixed while the image changes."""
+
+    layer_scale: Literal["pair", "none"] = "pair"
+    """Features divided by the layer's mean activation on the pair at hand, or taken as they are."""
+
+
+class PrecomputationSettings(WorkingSettings, TargetSettings):
+    """A pair at its working size, and its targets."""
+
+
+class LossSettings(ComparedFeatures):
+    """The losses (equations 1 and 2), and what the compared methods add."""
+
+    content_weight: float = Field(default=1.0, ge=0, le=1e12)
+    """Factor on the whole content loss."""
+    style_weight: float = Field(default=30.0, ge=0, le=1e12)
+    """Factor on the whole style loss."""
+    semantic_weight: float = Field(default=10.0, ge=0, le=1e6)
+    """`patches`: weight of the regions against the features in finding a patch's counterpart."""
     matting_epsilon: float = Field(default=1e-7, gt=0, le=1)
     """Regulariser of the matting Laplacian, on [0, 1] squared."""
     matting_from: int = Field(default=1, ge=1, le=1000)
     """Round in which the matting Laplacian's term sets in, counted from 1."""
     smoothness_weight: float = Field(default=0.0, ge=0, le=1e12)
     """Weight of the total variation of the image, a mean over pixels."""
-    colors: Literal["style", "content"] = "style"
-    """Whose colours the result has; `content` transfers luminance alone (Gatys et al. 2017)."""
 
-    # --- stages
+
+class SolverSettings(Settings):
+    """How a loss is minimised."""
+
+    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
+    """Optimiser of the stages."""
+    step: float = Field(default=1.0, gt=0, le=10)
+    """Step length: factor on the L-BFGS step; for Adam, hundredths of the pixel range."""
+    history: int = Field(default=20, ge=1, le=200)
+    """Curvature pairs that L-BFGS remembers."""
+
+
+class StageSettings(SolverSettings, LossSettings):
+    """One optimisation stage."""
+
+
+class PlanSettings(Settings):
+    """Which stages there are, and at which sizes."""
+
     size: int | None = Field(default=192, ge=32, le=16384)
     """Working size: long side in pixels at which the image is optimised; none: the content's own."""
     scales: int = Field(default=1, ge=1, le=6)
@@ -94,22 +194,29 @@ class Config(BaseModel):
     """Optimiser iterations in each global stage."""
     regional_iterations: int = Field(default=8, ge=0, le=100_000)
     """Optimiser iterations in each regional stage."""
-    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
-    """Optimiser of the stages."""
-    step: float = Field(default=1.0, gt=0, le=10)
-    """Step length: factor on the L-BFGS step; for Adam, hundredths of the pixel range."""
-    history: int = Field(default=20, ge=1, le=200)
-    """Curvature pairs that L-BFGS remembers."""
+
+
+class StartSettings(WithSeed, OnDevice, Unmatched):
+    """The image that the first stage begins with."""
+
     init: Literal["color", "content", "random", "reinhard", "histogram"] = "color"
     """Start: `color` transfer per region, the content, random pixels, or whole-image colour transfers."""
 
-    # --- filter after every stage
-    filter: Literal["guided", "gaussian", "highpass", "tv", "none"] = "guided"
-    """Filter after every stage; `guided` has the content as its colour guide."""
+
+class GuidedFilterSettings(OnDevice):
+    """The guided filter, after stages and from one working size to the next."""
+
     filter_radius: int = Field(default=4, ge=1, le=512)
     """Window radius in pixels of the working image (guided: a (2r+1) x (2r+1) window)."""
     filter_epsilon: float = Field(default=1e-4, gt=0, le=1)
     """Guided filter's regulariser, on [0, 1] squared."""
+
+
+class FilterSettings(GuidedFilterSettings, Unmatched):
+    """The filter after every stage."""
+
+    filter: Literal["guided", "gaussian", "highpass", "tv", "none"] = "guided"
+    """Filter after every stage; `guided` has the content as its colour guide."""
     filter_sigma: float = Field(default=1.0, gt=0, le=100)
     """Standard deviation in pixels of the Gaussian in `gaussian` and `highpass`."""
     filter_strength: float = Field(default=0.5, gt=0, le=10)
@@ -117,7 +224,10 @@ class Config(BaseModel):
     tv_weight: float = Field(default=0.05, gt=0, le=10)
     """`tv`: weight of Chambolle's denoising; larger is smoother."""
 
-    # --- finish
+
+class FinishSettings(Colors, OnDevice, Unmatched):
+    """The closing colour match, and full size."""
+
     color_match: float | Literal["auto"] = "auto"
     """Strength in [0, 1] of the closing colour match per region; `auto` keeps structure."""
     detail: float = Field(default=0.6, ge=0, le=1)
@@ -130,20 +240,31 @@ class Config(BaseModel):
     """Regulariser of the guided upsampling, on [0, 1] squared."""
     bit_depth: Literal["auto", 8, 16] = "auto"
     """Bits per channel of the result; `auto`: the content's, where the format can."""
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    """Seed of everything random."""
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check_color_match(self) -> Self:
         if self.color_match != "auto" and not 0 <= self.color_match <= 1:
             raise ValueError("color_match must be `auto` or a number from 0 to 1")
-        if not self.style_layers or not any(self.style_layers.values()):
-            raise ValueError("style_layers must name at least one layer with a weight above 0")
         return self
 
-    def only(self, *names: str) -> "Config":
-        """These settings, and the defaults for all others: what a step that needs only these is given."""
-        return Config().model_copy(update={name: getattr(self, name) for name in names})
+
+class Config(
+    FinishSettings, FilterSettings, StartSettings, PlanSettings, StageSettings, PrecomputationSettings,
+    EncoderSettings, FoundRegionSettings, MapRegionSettings,
+):  # fmt: skip
+    """All settings of one style transfer.
+
+    The defaults are the preset ``default``. Where the paper and good practice differ, one field
+    switches between them (``gram``, ``layer_scale``, ``init``, ``size``, ``upsampling``, ``color_match``).
+
+    Examples
+    --------
+    >>> Config.make("quality", seed=7).section(PlanSettings).size
+    384
+    """
+
+    method: MethodName = "yang"
+    """Whose recipe is followed; `pst methods` lists them. Settings given by name go before its own."""
 
     @classmethod
     def make(cls, preset: str = "default", **settings: Any) -> "Config":  # noqa: ANN401
@@ -157,14 +278,14 @@ class Config(BaseModel):
         if preset not in PRESETS:
             raise ConfigError(f"There is no preset {preset!r}: choose one of {', '.join(PRESETS)}.")
         try:
-            return cls(**(PRESETS[preset] | _recipe(settings.get("method")) | settings))
+            return cls(**(PRESETS[preset] | _of_method(settings.get("method")) | settings))
         except ValidationError as error:
             raise ConfigError(explain(error)) from error
 
 
-def _recipe(method: object) -> dict[str, Any]:
+def _of_method(method: object) -> dict[str, Any]:
     """What a method sets; nothing for a name that validation will refuse."""
-    return next((recipe.settings for name, recipe in METHODS.items() if name == method), {})
+    return next((each.settings for name, each in METHODS.items() if name == method), {})
 
 
 def explain(error: ValidationError) -> str:

@@ -1,6 +1,6 @@
-"""The paper's method, those it is compared with, and its ablations: recipes over the same parts, by name.
+"""The paper's method, those it is compared with, and its ablations: settings of the same parts, by name.
 
-A recipe is a set of settings; what is given by name goes before it, and it goes before a preset. Weights of
+What is given by name goes before a method's settings, and these go before a preset's. Weights of
 the literature assume one scale of features (Caffe's VGG-19 on [0, 255]). Here features are divided by their
 layer's mean on the pair, Grams by their positions, and image terms are means over pixels: the ratio of
 content to style weight is the literature's, and image terms are weighted so that they do on that scale what
@@ -36,7 +36,7 @@ _STAGED: dict[str, Any] = _PLAIN | {"filter": "guided", "rounds": ROUNDS}
 
 @dataclass(frozen=True)
 class Method:
-    """A recipe.
+    """A method as settings.
 
     Attributes
     ----------

@@ -1,8 +1,6 @@
-import ast
 import contextlib
 import json
 import os
-import shutil
 from collections import OrderedDict
 from pathlib import Path
 
@@ -13,18 +11,28 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pst_core import provenance
 from pst_core.images.input_files import InputFiles, probe
 from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage, plan_stages
-from pst_core.provenance import code_version, versions
-from pst_core.settings.config import Config
+from pst_core.provenance import versions
+from pst_core.settings.config import (
+    Config,
+    EncoderSettings,
+    FilterSettings,
+    FinishSettings,
+    FoundRegionSettings,
+    GuidedFilterSettings,
+    MapRegionSettings,
+    PrecomputationSettings,
+    StageSettings,
+    StartSettings,
+)
 from pst_core.store.store import Reference
 from tasks import keys
 from tasks.keys import canonical, key_of
 
 NETWORK = Network(
-    weights="w.pth", convention="auto", precision="auto", device="cpu", identity="a" * 64, regions="b"
+    settings=EncoderSettings(weights="w.pth", precision="auto", device="cpu"), identity="a" * 64, regions="b"
 )
 OTHER = {  # another valid value for every setting
     "regions": 3, "unmatched": "leave", "segmentation": "deeplab", "min_region_share": 0.006,
@@ -103,10 +111,29 @@ def test_settings_that_are_equal_count_the_same_however_they_were_written():
     assert text(Config(style_layers=dict(reversed(layers.items())))) == text(Config())
 
 
-@pytest.mark.parametrize("name", Network.model_fields)
-def test_a_network_counts_by_identity_and_arithmetic(name):
-    changed = NETWORK.model_copy(update={name: "something else"})
+@pytest.mark.parametrize("name", ["identity", "regions"])
+def test_a_network_counts_by_identity(name):
+    assert text(NETWORK.model_copy(update={name: "something else"})) != text(NETWORK)
+
+
+@pytest.mark.parametrize("name", EncoderSettings.model_fields)
+def test_a_network_counts_by_its_arithmetic_but_not_by_places(name):
+    changed = NETWORK.under(NETWORK.settings.model_copy(update={name: OTHER[name]}))
     assert (text(changed) == text(NETWORK)) == (name in NOT_CONTENT)
+
+
+SECTIONS = [
+    FilterSettings, FinishSettings, FoundRegionSettings, GuidedFilterSettings, MapRegionSettings,
+    PrecomputationSettings, StageSettings, StartSettings,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+def test_a_step_counts_by_its_own_section_alone(section):
+    for name, other in OTHER.items():
+        changed = Config(**{name: other}).section(section)
+        counts = name in section.model_fields and name not in NOT_CONTENT
+        assert (text(changed) != text(Config().section(section))) == counts, name
 
 
 def test_every_part_of_a_stage_counts():
@@ -231,135 +258,7 @@ def test_step_names_and_arguments_do_not_run_into_each_other():
 def test_code_and_versions_count(monkeypatch):
     before = key_of("step", {"x": 1})
     assert key_of("step", {"x": 1}) == before
-    monkeypatch.setattr(keys, "_code", lambda: "0" * 64)
+    monkeypatch.setattr(keys, "code_version", lambda package: "0" * 64)
     changed = key_of("step", {"x": 1})
     monkeypatch.setattr(keys, "versions", lambda: versions() | {"torch": "0.0"})
     assert len({before, changed, key_of("step", {"x": 1})}) == 3
-
-
-def test_the_steps_own_code_counts():
-    code_version.cache_clear()
-    tasks = Path(keys.__file__).parent
-    assert keys._code.__wrapped__() == code_version.__wrapped__(tasks) != code_version.__wrapped__()
-
-
-# --- the version of the code -------------------------------------------------------------------------------
-
-
-def version(*folders):
-    return code_version.__wrapped__(*folders)
-
-
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A small package, which `code_version` takes for its own."""
-    folder = tmp_path / "package"
-    (folder / "inner").mkdir(parents=True)
-    for name in ("a.py", "b.py", "inner/a.py"):
-        (folder / name).write_text("def f(x):\n    return x * 0.7\n")
-    monkeypatch.setattr(provenance, "__file__", str(folder / "provenance.py"))
-    return folder
-
-
-def test_comments_docstrings_and_layout_of_the_package_do_not_count(tmp_path, monkeypatch):
-    copy = tmp_path / "copy"
-    shutil.copytree(
-        Path(provenance.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "_sample")
-    )
-    monkeypatch.setattr(provenance, "__file__", str(copy / "provenance.py"))
-    before, length = version(), 0
-    for path in copy.rglob("*.py"):
-        written = path.read_text("utf-8")
-        tree = ast.parse(written)
-        for node in ast.walk(tree):
-            described = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            if described and ast.get_docstring(node) is not None:
-                node.body[0].value = ast.Constant("Something else.")
-        source = "# a comment\n\n\n" + ast.unparse(tree) + "\n\n# the end\n"  # nothing of the layout is left
-        path.write_text(source, "utf-8")
-        length += len(source) - len(written)
-    assert length < -10_000
-    assert version() == before
-
-
-@pytest.mark.parametrize("name", ["a.py", "b.py", "inner/a.py"])
-def test_an_operator_a_constant_or_a_name_in_any_module_counts(package, name):
-    source, seen = (package / name).read_text(), [version()]
-    for old, new in (("*", "/"), ("0.7", "0.71"), ("f(x)", "g(x)"), ("f(x)", "f(x=1)")):
-        (package / name).write_text(source.replace(old, new))
-        seen.append(version())
-    assert len(set(seen)) == 5
-    (package / name).write_text(source)
-    assert version() == seen[0]
-
-
-def test_modules_count_by_their_names_and_by_their_number(package):
-    seen = [version()]
-    for change in (
-        lambda: (package / "inner" / "new.py").write_text(""),
-        lambda: (package / "inner" / "new.py").rename(package / "inner" / "newer.py"),
-        lambda: (package / "inner" / "newer.py").rename(package / "newer.py"),
-    ):
-        change()
-        seen.append(version())
-    assert len(set(seen)) == 4
-    (package / "newer.py").unlink()
-    (package / "notes.txt").write_text("no code")
-    assert version() == seen[0]
-
-
-def test_the_package_counts_the_same_wherever_it_lies(package, tmp_path, monkeypatch):
-    before = version()
-    moved = tmp_path / "elsewhere"
-    shutil.copytree(package, moved)
-    monkeypatch.setattr(provenance, "__file__", str(moved / "provenance.py"))
-    assert version() == before
-
-
-def test_a_file_in_a_further_folder_counts(package, tmp_path):
-    folder = tmp_path / "more"
-    folder.mkdir()
-    seen = [version(), version(folder)]
-    assert seen[0] == seen[1]
-    (folder / "a.py").write_text("x = 1\n")
-    seen.append(version(folder))
-    (folder / "inner").mkdir()
-    (folder / "inner" / "b.py").write_text("x = 1\n")
-    seen.append(version(folder))
-    (folder / "a.py").write_text("x = 2\n")
-    seen.append(version(folder))
-    assert len(set(seen)) == 4
-    assert version() == seen[0]
-
-
-@pytest.mark.parametrize(("one", "other"), [
-    ("x = 1", "x = 1.0"),
-    ("x = 'a'", "x = 'b'"),
-    ("x = 'a'", "x = b'a'"),
-    ("def f(a, b): return a - b", "def f(b, a): return a - b"),
-    ("def f(a='x'): pass", "def f(a='y'): pass"),
-    ("f('text')", "f('other text')"),
-    ("if a:\n    f()\n    g()", "if a:\n    f()\ng()"),
-    ("x = a or b and c", "x = (a or b) and c"),
-    ("try:\n    f()\nexcept A:\n    pass", "try:\n    f()\nexcept B:\n    pass"),
-    ("import a", "import a as b"),
-    ("@f\ndef g(): pass", "def g(): pass"),
-    ("lambda x: 'a'", "lambda x: 'b'"),
-    ("f(1)\n2", "f(2)\n2"),
-])  # fmt: skip
-def test_what_changes_a_meaning_changes_the_version(one, other):
-    assert provenance._meaning(one) != provenance._meaning(other)
-
-
-@pytest.mark.parametrize(("one", "other"), [
-    ("x = 1", "# why\nx = 1  # here"),
-    ("x = (1 +\n     2)", "x = 1 + 2"),
-    ("x = 'a'", 'x = "a"'),
-    ("x = 1_000", "x = 1000"),
-    ('def f():\n    """Say."""\n    return 1', "def f():\n\n    return 1"),
-    ('class A:\n    """Say."""\n    x = 1\n    """Of x."""', "class A:\n    x = 1"),
-    ('"""Module."""\nimport a', "import a"),
-    ('async def f():\n    """Say."""\n    g()', "async def f(): g()"),
-])  # fmt: skip
-def test_what_only_a_reader_sees_does_not(one, other):
-    assert provenance._meaning(one) == provenance._meaning(other)

@@ -7,7 +7,6 @@ from torchvision.transforms.functional import normalize
 
 from pst_core.network.encoder import Encoder, deepest_layer, make_encoder
 from pst_core.network.weights import CONVOLUTIONS, Weights, load_weights
-from pst_core.optimisation.targets import layers_of
 from pst_core.settings.config import Config
 
 CPU = torch.device("cpu")
@@ -15,7 +14,7 @@ USED = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv4_2", "conv5_1"]
 
 
 def test_used_layers_are_the_papers():
-    assert sorted(layers_of(Config())) == USED
+    assert sorted(Config().layers) == USED
 
 
 def test_features_are_torchvisions(untrained, random_image):

@@ -6,7 +6,7 @@ import pytest
 
 from pst_core.errors import WeightsError
 from pst_core.network.identity import DEEPLAB_ENVIRONMENT, ENVIRONMENT, Network, find_weights
-from pst_core.settings.config import Config
+from pst_core.settings.config import Config, EncoderSettings
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_setting_goes_before_the_environment_which_goes_before_the_default(wei
     assert find_weights(None) == "torchvision"
     monkeypatch.setenv(ENVIRONMENT, str(weights))
     assert network().identity == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert network().weights is None
+    assert network().settings.weights is None
     assert network("untrained").identity == "untrained"
     monkeypatch.setenv(ENVIRONMENT, "")
     assert network().identity == "torchvision"
@@ -123,19 +123,17 @@ def test_a_name_that_no_file_can_have_is_a_weights_error():
         network("weights\0.pth")
 
 
-def test_settings_of_the_network_are_put_in_and_all_others_left():
-    given = network(
-        "untrained", weights_convention="caffe", precision="bfloat16", device="cuda:1", segmentation="deeplab"
-    )
-    config = Config(seed=11, size=99, device="cpu", precision="float32")
-    found = given.within(config)
-    assert (found.weights, found.weights_convention) == ("untrained", "caffe")
-    assert (found.precision, found.device) == ("bfloat16", "cuda:1")
-    changed = {name for name, value in found if value != getattr(config, name)}
-    assert changed == {"weights", "weights_convention", "precision", "device"}
-    assert config == Config(seed=11, size=99, device="cpu", precision="float32")
+def test_a_network_has_the_settings_that_name_it_and_its_arithmetic():
+    given = {
+        "weights": "untrained", "weights_convention": "caffe", "precision": "bfloat16", "device": "cuda:1",
+    }  # fmt: skip
+    found = network("untrained", **{name: value for name, value in given.items() if name != "weights"})
+    assert found.settings.model_dump() == given
 
 
-def test_within_undoes_of():
-    config = Config(weights="untrained", weights_convention="torchvision", precision="float32", device="cpu")
-    assert Network.of(config).within(Config()) == config
+def test_the_same_weights_in_another_arithmetic_keep_their_identity(weights):
+    found = network(weights, segmentation="deeplab")
+    moved = found.under(Config(weights=str(weights), device="cpu", precision="float32"))
+    assert (moved.identity, moved.regions) == (found.identity, found.regions)
+    assert (moved.settings.device, moved.settings.precision) == ("cpu", "float32")
+    assert type(moved.settings) is EncoderSettings

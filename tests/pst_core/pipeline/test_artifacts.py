@@ -14,16 +14,8 @@ from hypothesis.extra import numpy as st_numpy
 from pst_core.errors import PstError
 from pst_core.optimisation.targets import GROUPS, Targets
 from pst_core.parquet import _schema, pack_arrays, unpack_arrays
-from pst_core.pipeline.artifacts import (
-    pack_image,
-    pack_regions,
-    pack_targets,
-    pack_working_pair,
-    unpack_image,
-    unpack_regions,
-    unpack_targets,
-    unpack_working_pair,
-)
+from pst_core.pipeline import artifacts
+from pst_core.pipeline.artifacts import IMAGE, REGIONS, TARGETS, WORKING_PAIR, Kind
 from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
 
@@ -77,26 +69,26 @@ def as_bytes(targets):
 
 def test_targets_come_back_bit_for_bit(odd_targets):
     assert [item.name for item in fields(Targets)] == list(GROUPS)
-    assert as_bytes(unpack_targets(pack_targets(odd_targets), CPU)) == as_bytes(odd_targets)
+    assert as_bytes(TARGETS.unpack(TARGETS.pack(odd_targets), CPU)) == as_bytes(odd_targets)
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.9, 0.999])
 def test_truncated_targets_are_refused(odd_targets, share):
-    data = pack_targets(odd_targets)
+    data = TARGETS.pack(odd_targets)
     with pytest.raises(PstError, match="holds no arrays"):
-        unpack_targets(data[: int(share * len(data))], CPU)
+        TARGETS.unpack(data[: int(share * len(data))], CPU)
 
 
 def test_a_flipped_bit_never_gives_other_targets(odd_targets):
     """Most of the file is data, which is refused; a bit that says nothing about it may pass."""
-    written = pack_targets(odd_targets)
-    whole, refused = as_bytes(unpack_targets(written, CPU)), 0
+    written = TARGETS.pack(odd_targets)
+    whole, refused = as_bytes(TARGETS.unpack(written, CPU)), 0
     places = range(0, len(written), len(written) // 150)
     for place in places:
         damaged = bytearray(written)
         damaged[place] ^= 16
         try:
-            assert as_bytes(unpack_targets(bytes(damaged), CPU)) == whole
+            assert as_bytes(TARGETS.unpack(bytes(damaged), CPU)) == whole
         except PstError:
             refused += 1
     assert refused > 0.6 * len(places)
@@ -123,16 +115,12 @@ def test_rows_that_are_no_arrays_are_refused(row):
 
 
 def test_artifacts_of_another_kind_are_refused(odd_targets):
-    image = pack_image(torch.zeros(3, 2, 2))
-    for unpack in (
-        lambda data: unpack_targets(data, CPU),
-        unpack_regions,
-        lambda data: unpack_working_pair(data, CPU),
-    ):
+    image = IMAGE.pack(torch.zeros(3, 2, 2))
+    for kind in (TARGETS, REGIONS, WORKING_PAIR):
         with pytest.raises(PstError, match="something else than"):
-            unpack(image)
+            kind.unpack(image, CPU)
     with pytest.raises(PstError, match="something else than image"):
-        unpack_image(pack_targets(odd_targets), CPU)
+        IMAGE.unpack(TARGETS.pack(odd_targets), CPU)
     for foreign in (b"", b"hello, I am no Parquet file"):
         with pytest.raises(PstError, match="holds no arrays"):
             unpack_arrays(foreign)
@@ -140,16 +128,26 @@ def test_artifacts_of_another_kind_are_refused(odd_targets):
 
 def test_images_pairs_and_regions_come_back(random_image):
     image = random_image(5, 7)
-    assert torch.equal(unpack_image(pack_image(image), CPU), image)
+    assert torch.equal(IMAGE.unpack(IMAGE.pack(image), CPU), image)
     masks = torch.rand(2, 5, 7)
     pair = WorkingPair(image, image[:, :4], masks, masks[:, :4], masks.flip(0), torch.tensor([True, False]))
-    found = unpack_working_pair(pack_working_pair(pair), CPU)
+    found = WORKING_PAIR.unpack(WORKING_PAIR.pack(pair), CPU)
     for item in fields(WorkingPair):
         assert torch.equal(getattr(found, item.name), getattr(pair, item.name))
     labels = np.arange(12, dtype=np.int16).reshape(3, 4) % 3
     regions = Regions(labels, labels.T, np.eye(3, dtype=np.uint8), "cluster", ("naïve note",))
-    back = unpack_regions(pack_regions(regions))
+    back = REGIONS.unpack(REGIONS.pack(regions), CPU)
     assert (
         (back.content == labels).all() and (back.style == labels.T).all() and back.content.dtype == np.int16
     )
     assert (back.colors == regions.colors).all() and (back.source, back.notes) == ("cluster", ("naïve note",))
+
+
+@pytest.mark.usefixtures("pst_home")
+def test_what_is_kept_is_called_by_its_kind_and_comes_back(random_image):
+    image = random_image(5, 7)
+    reference = IMAGE.keep(image)
+    assert reference.kind == "image" and reference.path.endswith(".parquet")
+    assert torch.equal(IMAGE.load(reference), image)
+    kinds = [kind for kind in vars(artifacts).values() if isinstance(kind, Kind)]
+    assert len({kind.name for kind in kinds}) == len(kinds) == 11

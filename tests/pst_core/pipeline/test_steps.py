@@ -1,8 +1,11 @@
+import inspect
+
+import pytest
 import torch
 
 from pst_core.filters.guided import guided_filter
 from pst_core.filters.smoothing import gaussian, highpass, total_variation
-from pst_core.pipeline.steps import apply_filter
+from pst_core.pipeline import steps
 from pst_core.settings.config import Config
 
 
@@ -23,5 +26,37 @@ def test_each_filter_setting_applies_its_filter(random_image):
         "none": image,
     }
     for name, outcome in expected.items():
-        found = apply_filter(image, content, Config(filter=name, **settings))
+        found = steps._filtered(image, content, Config(filter=name, **settings))
         torch.testing.assert_close(found, outcome.clamp(0, 1))
+
+
+STEPS = [getattr(steps, name) for name in steps.__all__]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+def test_every_step_computes_within_the_block_that_makes_it_reproducible(step, monkeypatch):
+    """Seen from inside: the flags of cuDNN, with which its results would differ from run to run."""
+
+    def seen(*_, **__):
+        flags = torch.backends.cudnn
+        raise LookupError(flags.deterministic, flags.benchmark, flags.allow_tf32)
+
+    parameters = inspect.signature(step).parameters
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    with pytest.raises(LookupError) as caught:
+        step(**{name: _Raising(seen) for name in parameters})
+    assert caught.value.args == (True, False, False)
+    assert torch.backends.cudnn.benchmark is True
+
+
+class _Raising:
+    """Anything that is asked of it calls a function."""
+
+    def __init__(self, called):
+        object.__setattr__(self, "_called", called)
+
+    def __getattr__(self, name):
+        return object.__getattribute__(self, "_called")()
+
+    def __bool__(self):
+        return self._called()
