@@ -21,7 +21,7 @@ from PIL import Image
 from pst_core import Config, stylize
 from pst_core.images.reading import read_photograph
 from pst_core.images.writing import write_image
-from pst_core.pipeline.steps import open_encoder
+from pst_core.network.encoder import open_encoder
 from pst_core.pipeline.stylize import Result
 from pst_core.quality.distances import color_distance, structural_similarity
 from pst_core.quality.grams import gram_distance
@@ -33,7 +33,7 @@ SHARED = ROOT.parent / "shared"
 def gram_of(image: np.ndarray, style: np.ndarray, result: Result) -> float:
     """Regional Gram distance by the run's weights, in float32 on the CPU."""
     config = result.config.model_copy(update={"device": "cpu", "precision": "float32"})
-    _, encoder = open_encoder(config)
+    _, encoder = open_encoder(config, config.layers)
     return gram_distance(image, style, result.regions, encoder, tuple(config.style_layers))
 
 

@@ -25,12 +25,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from pst_core import Config
 from pst_core.images.inputs import load_inputs
 from pst_core.images.reading import read_photograph
-from pst_core.machine import pick_device, pick_dtype
-from pst_core.network.encoder import make_encoder
+from pst_core.machine import pick_device
+from pst_core.network.encoder import open_encoder
 from pst_core.network.weights import CONVOLUTIONS, load_weights
 from pst_core.optimisation.objectives import global_losses, regional_losses
-from pst_core.optimisation.targets import layers_of
-from pst_core.pipeline.steps import find_regions, prepare, targets_of
+from pst_core.pipeline import steps
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
@@ -138,10 +137,12 @@ def main() -> None:
     device = pick_device(arguments.device)
     config = Config(weights=weights, device=arguments.device)
     inputs = load_inputs(*paths)
-    dtype = pick_dtype(config.precision, device)
-    encoder = make_encoder(load_weights(weights), layers_of(config), dtype, device)
-    working = prepare(inputs, find_regions(inputs, encoder, config), config.size, config, device)
-    targets = targets_of(working, encoder, config)
+    _, encoder = open_encoder(config, config.layers)
+    dtype = encoder.dtype
+    working, targets = steps.precompute(
+        inputs.content.pixels, inputs.style.pixels, steps.regions_of_maps(inputs, config), config.size,
+        encoder, config, staged=True,
+    )  # fmt: skip
 
     full = [torch.from_numpy(read_photograph(path).pixels).to(device) for path in paths[:2]]
     plain_full, plain_small = PlainLoss(weights, *full), PlainLoss(weights, working.content, working.style)
