@@ -2,7 +2,7 @@
 
 from pst_core.pipeline.plan import Stage
 from pst_core.settings.config import Config
-from pst_core.store.store import Reference, open_store
+from pst_core.store import Reference, open_store
 from tasks.unit import unit
 
 __all__ = ["SETTINGS", "filter_image"]

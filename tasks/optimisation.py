@@ -3,7 +3,7 @@
 from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage
 from pst_core.settings.config import Config
-from pst_core.store.store import Reference, open_store
+from pst_core.store import Reference, open_store
 from tasks.progress import tell
 from tasks.results import Optimised
 from tasks.unit import unit

@@ -12,7 +12,7 @@ from pst_core.pipeline.plan import Stage, plan_stages, working_sizes
 from pst_core.pipeline.walk import walk
 from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.config import Config
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 from tasks import filtering, optimisation, precomputation, rendering, starting
 from tasks.explaining import explain
 from tasks.filtering import filter_image

@@ -3,7 +3,7 @@
 from pst_core.images.input_files import InputFiles
 from pst_core.network.identity import Network
 from pst_core.settings.config import Config
-from pst_core.store.store import open_store
+from pst_core.store import open_store
 from tasks.results import Segmented
 from tasks.unit import unit
 

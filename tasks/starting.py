@@ -1,7 +1,7 @@
 """The image that stages begin with: the first one's, and the one carried to a finer working size."""
 
 from pst_core.settings.config import Config
-from pst_core.store.store import Reference, open_store
+from pst_core.store import Reference, open_store
 from tasks.unit import unit
 
 __all__ = ["ENLARGE_SETTINGS", "START_SETTINGS", "enlarge", "start"]

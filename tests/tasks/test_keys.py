@@ -19,7 +19,7 @@ from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage, plan_stages
 from pst_core.provenance import code_version, versions
 from pst_core.settings.config import Config
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 from tasks import keys
 from tasks.keys import canonical, key_of
 
