@@ -27,7 +27,7 @@ from pst_core.files import check_writable, write_bytes_atomically
 from pst_core.report import PROGRAM
 from pst_core.settings.config import PresetName
 from pst_core.settings.overrides import Overrides, overrides_of, settings_of
-from pst_core.store.store import StoreMiss, open_store
+from pst_core.store import StoreMiss, open_store
 
 __all__ = [
     "ORDER",

@@ -36,7 +36,7 @@ from pst_core.report import PROGRAM
 from pst_core.settings.config import Config, PresetName
 from pst_core.settings.methods import COMPARED, METHODS, MethodName
 from pst_core.settings.overrides import Overrides, overrides_of, settings_of
-from pst_core.store.store import StoreMiss, open_store
+from pst_core.store import StoreMiss, open_store
 from tasks.keys import key_of
 from tasks.measuring import measure
 from tasks.records import keep_results_in_store, look_up

@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 
 from flows.display.pages import ProgressPage, show_pair
 from flows.display.watching import watcher
+from flows.layout import REPORT
 from flows.orders.planning import OnConflict, PairOrder, Plan, plan_pair
 from flows.results.outcomes import PairOutcome
 from flows.results.publication import choose_folder, notes_on, publish
@@ -18,7 +19,7 @@ from pst_core.faults import is_out_of_memory
 from pst_core.pipeline.plan import Stage, cheaper_plan, plan_stages
 from pst_core.settings.config import Config, PresetName
 from pst_core.settings.overrides import Overrides, settings_of
-from pst_core.store.store import Receipt, StoreMiss, open_store
+from pst_core.store import Receipt, StoreMiss, open_store
 from tasks.pair import Made, make_pair, pair_key
 from tasks.progress import listening
 from tasks.records import keep_results_in_store
@@ -103,8 +104,9 @@ def republish(plan: Plan, made: Made, receipt: Receipt) -> Path | None:
     folder = choose_folder(plan)
     if folder is not None:
         publish(plan, made, plan.key, folder)
-        if str(folder.absolute()) not in receipt.outputs:
-            outputs = (*receipt.outputs, str(folder.absolute()))
+        report = str((folder / REPORT).absolute())
+        if report not in receipt.outputs:
+            outputs = (*receipt.outputs, report)
             open_store().write_receipt(plan.key, receipt.model_copy(update={"outputs": outputs}))
     return folder
 
@@ -172,8 +174,7 @@ def _finish(plan: Plan, made: Made, keys: tuple[str, ...]) -> Path:
         key = pair_key(plan.files, made.config, plan.network.under(made.config))
     folder = choose_folder(plan) or plan.order.folder
     publish(plan, made, key, folder)
-    receipt = Receipt(
-        records=keys, references=(), outputs=(str(folder.absolute()),), content=made.model_dump_json()
-    )
+    report = str((folder / REPORT).absolute())
+    receipt = Receipt(records=keys, outputs=(report,), content=made.model_dump_json())
     open_store().write_receipt(key, receipt)
     return folder

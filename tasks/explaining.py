@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pst_core.pipeline.plan import Stage
-from pst_core.store.store import Reference, open_store
+from pst_core.store import Reference, open_store
 from tasks.results import Explained
 from tasks.unit import unit
 

@@ -2,7 +2,7 @@
 
 from pst_core.pipeline.plan import Stage
 from pst_core.settings.config import FilterSettings
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 from tasks.unit import unit
 
 __all__ = ["filter_image"]

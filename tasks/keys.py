@@ -14,7 +14,7 @@ from pst_core.pipeline.plan import Stage
 from pst_core.provenance import code_version, versions
 from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.config import OnDevice, Settings
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 
 __all__ = ["canonical", "key_of"]
 

@@ -4,7 +4,7 @@ from pst_core.images.input_files import InputFile
 from pst_core.network.identity import Network
 from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.config import Layers
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 from tasks.results import Measures
 from tasks.unit import unit
 

@@ -20,7 +20,7 @@ from pst_core.settings.config import (
     StageSettings,
     StartSettings,
 )
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 from tasks.explaining import explain
 from tasks.filtering import filter_image
 from tasks.keys import key_of

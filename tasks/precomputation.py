@@ -3,7 +3,7 @@
 from pst_core.images.input_files import InputFile
 from pst_core.network.identity import Network
 from pst_core.settings.config import PrecomputationSettings
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 from tasks.results import Precomputed
 from tasks.unit import unit
 

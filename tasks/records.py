@@ -15,8 +15,8 @@ from prefect.filesystems import LocalFileSystem
 from prefect.serializers import JSONSerializer
 from pydantic import ValidationError
 
+from pst_core.store import Reference, open_store
 from pst_core.store.layout import KEY_PATTERN
-from pst_core.store.store import Reference, open_store
 
 __all__ = ["StoreLocks", "StoreRecords", "keep_results_in_store", "look_up", "references_in"]
 

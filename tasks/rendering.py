@@ -2,7 +2,7 @@
 
 from pst_core.images.input_files import InputFile
 from pst_core.settings.config import FinishSettings
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 from tasks.results import Rendered
 from tasks.unit import unit
 

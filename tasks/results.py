@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 
 __all__ = [
     "Explained",

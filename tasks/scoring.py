@@ -2,7 +2,7 @@
 
 from pst_core.images.input_files import InputFile
 from pst_core.quality.model_files import ModelFiles
-from pst_core.store.store import Reference, open_store
+from pst_core.store import Reference, open_store
 from tasks.results import Previews, Scored, Scores
 from tasks.unit import unit
 

@@ -1,7 +1,7 @@
 """Photographs and maps brought to an evaluation's size, before anything else is done with them."""
 
 from pst_core.images.input_files import InputFile
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 from tasks.unit import unit
 
 __all__ = ["shrink", "shrink_map"]

@@ -1,7 +1,7 @@
 """The image that stages begin with: the first one's, and the one carried to a finer working size."""
 
 from pst_core.settings.config import GuidedFilterSettings, StartSettings
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 from tasks.unit import unit
 
 __all__ = ["enlarge", "start"]

@@ -3,7 +3,8 @@
 import json
 
 from pst_core.errors import ConfigError
-from pst_core.store.store import Damage, Pruned, Usage, open_store, prune, usage, verify
+from pst_core.store import open_store
+from pst_core.store.upkeep import Damage, Pruned, Usage, prune, usage, verify
 
 __all__ = ["print_damage", "print_pruned", "print_usage"]
 

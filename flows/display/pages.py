@@ -17,7 +17,7 @@ from flows.results.outcomes import PairOutcome, Summary
 from flows.results.publication import RESULT, notes_on
 from pst_core.markdown import escape_markdown
 from pst_core.pipeline.plan import Stage, plan_stages
-from pst_core.store.store import open_store
+from pst_core.store import open_store
 from tasks.pair import Made
 
 if TYPE_CHECKING:

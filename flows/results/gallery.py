@@ -20,7 +20,7 @@ from urllib.parse import quote
 from flows.results.outcomes import PairOutcome, Summary
 from flows.results.publication import REPORT, RESULT
 from pst_core.files import write_bytes_atomically
-from pst_core.store.store import open_store
+from pst_core.store import open_store
 
 __all__ = ["METRICS", "PAGE", "PICTURES", "Metric", "metrics_of", "write_gallery"]
 

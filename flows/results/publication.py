@@ -19,7 +19,7 @@ from pst_core.images.writing import embed_recipe
 from pst_core.images.embedding import read_recipe
 from pst_core.report import PROGRAM, Facts, Order, build_recipe, build_report
 from pst_core.pipeline.notes import notes_of
-from pst_core.store.store import open_store
+from pst_core.store import open_store
 from tasks.pair import Made
 
 __all__ = ["REPORT", "RESULT", "choose_folder", "is_published", "notes_on", "publish", "read_report"]

@@ -16,7 +16,7 @@ from flows.orders.planning import PairOrder, Plan, Prober, plan_pair
 from flows.results.publication import choose_folder, is_published, read_report
 from pst_core.errors import PstError
 from pst_core.provenance import versions
-from pst_core.store.store import StoreMiss
+from pst_core.store import StoreMiss
 from tasks.keys import key_of
 from tasks.pair import count_steps, make_pair
 from tasks.records import look_up

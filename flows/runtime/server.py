@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pst_core.errors import PstError
-from pst_core.store.store import pst_home
+from pst_core.store import pst_home
 
 __all__ = ["ServerError", "prefect_server", "prepare_environment"]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.errors import ImageError
+from pst_core.shapes import expect_shapes
 
 __all__ = ["in_gray", "luminance_of", "match_histograms", "match_luminance", "reinhard", "with_color_of"]
 
@@ -39,6 +40,7 @@ def reinhard(content: Floats, style: Floats) -> Image:
     ndarray of float32, shape (3, H, W)
         Clipped to [0, 1]. An axis on which the content has no deviation is only moved.
     """
+    expect_shapes("content: 3 H W, style: 3 h w", content, style)
     (mean, deviation), (target_mean, target_deviation) = _moments(content), _moments(style)
     flat = deviation < FLAT
     gain = np.where(flat, 1, target_deviation / np.where(flat, 1, deviation))
@@ -87,6 +89,7 @@ def match_histograms(content: Floats, style: Floats) -> Image:
     """
     from skimage import exposure
 
+    expect_shapes("content: 3 H W, style: 3 h w", content, style)
     result = np.empty(content.shape, np.float32)
     for matched, here, there in zip(result, content, style, strict=True):
         # One channel at a time: given all three, scikit-image cuts results off to whole levels.
@@ -100,6 +103,7 @@ def _levels(channel: Floats) -> NDArray[np.uint8]:
 
 def luminance_of(image: Floats) -> Image:
     """Luminance Y of YIQ, shape (H, W), of an image of shape (3, H, W)."""
+    expect_shapes("image: 3 H W", image)
     luminance: Image = np.tensordot(LUMINANCE, np.asarray(image, np.float32), 1)
     return luminance
 
@@ -125,6 +129,7 @@ def match_luminance(style: Floats, content: Floats) -> Image:
     ndarray of float32, shape (3, H, W)
         Three equal channels, clipped to [0, 1]. A style without any deviation is only moved.
     """
+    expect_shapes("style: 3 H W, content: 3 h w", style, content)
     moved, there = luminance_of(style), luminance_of(content)
     mean, deviation = moved.mean(dtype=np.float64), moved.std(dtype=np.float64)
     target_mean, target_deviation = there.mean(dtype=np.float64), there.std(dtype=np.float64)
@@ -151,6 +156,7 @@ def with_color_of(content: Floats, result: Floats) -> Image:
     ImageError
         If the two are of different sizes.
     """
+    expect_shapes("content: 3 H W, result: 3 h w", content, result)
     if content.shape != result.shape:
         sizes = ["x".join(map(str, image.shape[:0:-1])) for image in (content, result)]
         raise ImageError(

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pst_core.shapes import expect_shapes
+
 __all__ = ["ColorStatistics", "color_statistics", "monge_kantorovich", "sliced_transport", "transfer_colors"]
 
 NOISE = 1e-4  # variance on [0, 1] squared that is taken for noise: about one part in a hundred
@@ -33,6 +35,7 @@ def color_statistics(image: Tensor, masks: Tensor) -> ColorStatistics:
     image : Tensor, shape (3, H, W)
     masks : Tensor, shape (R, H, W)
     """
+    expect_shapes("image: 3 H W, masks: R H W", image, masks)
     colors, weights = image.flatten(1).double(), masks.flatten(1).double()
     weights = weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-9)
     mean = weights @ colors.T
@@ -58,6 +61,7 @@ def monge_kantorovich(source: Tensor, target: Tensor, max_gain: float = MAX_GAIN
     Tensor, shape (..., 3, 3)
         Symmetric, positive semi-definite.
     """
+    expect_shapes("source: ... 3 3, target: ... 3 3", source, target)
     noise = NOISE * torch.eye(3, dtype=source.dtype, device=source.device)
     root, inverse = _root(source + noise)
     middle, _ = _root(root @ (target + noise) @ root)
@@ -100,6 +104,13 @@ def transfer_colors(
     -------
     Tensor, shape (3, H, W)
     """
+    expect_shapes(
+        "image: 3 H W, masks: R H W, source.mean: R 3, target.mean: R 3",
+        image,
+        masks,
+        source.mean,
+        target.mean,
+    )
     maps = monge_kantorovich(source.covariance, target.covariance, max_gain)
     offsets = target.mean - (maps @ source.mean[:, :, None])[:, :, 0]
     maps, offsets = maps.to(image.dtype), offsets.to(image.dtype)
@@ -131,6 +142,7 @@ def sliced_transport(
     rounds
         Rotations, the same ones every time.
     """
+    expect_shapes("image: 3 H W, source_colors: H W, target_colors: 3 K", image, source_colors, target_colors)
     levels = torch.linspace(0, 1, QUANTILES, device=image.device)
     colors, inside = image.flatten(1), source_colors.flatten()
     for rotation in _rotations(rounds):

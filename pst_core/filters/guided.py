@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pst_core.shapes import expect_shapes
+
 __all__ = ["box_mean", "guided_coefficients", "guided_filter", "upsample_through_guide", "upsampled_strips"]
 
 STRIP_PIXELS = 1 << 20  # full-size work goes in strips of about this many pixels, which bounds memory
@@ -16,6 +18,7 @@ STRIP_PIXELS = 1 << 20  # full-size work goes in strips of about this many pixel
 
 def box_mean(image: Tensor, radius: int) -> Tensor:
     """Mean over a (2r+1) x (2r+1) window; at borders over the part of it inside the image."""
+    expect_shapes("image: C H W", image)
     rows = functional.avg_pool2d(
         image[None], (2 * radius + 1, 1), stride=1, padding=(radius, 0), count_include_pad=False
     )
@@ -44,6 +47,7 @@ def guided_coefficients(image: Tensor, guide: Tensor, radius: int, epsilon: floa
     slopes : Tensor, shape (C, 3, H, W)
     offsets : Tensor, shape (C, H, W)
     """
+    expect_shapes("image: C H W, guide: 3 H W", image, guide)
     channels, height, width = image.shape
     radius = min(radius, height - 1, width - 1)
     # Centred values keep the variances' small differences inside float32.
@@ -100,6 +104,7 @@ def upsample_through_guide(
     -------
     Tensor, shape (C, H, W)
     """
+    expect_shapes("image: C h w, small_guide: 3 h w, guide: 3 H W", image, small_guide, guide)
     slopes, offsets = guided_coefficients(image, small_guide, radius, epsilon)
     result = torch.empty(image.shape[0], *guide.shape[1:], device=image.device)
     for rows, strip in upsampled_strips(slopes, offsets, guide):
@@ -121,6 +126,7 @@ def upsampled_strips(slopes: Tensor, offsets: Tensor, guide: Tensor) -> Iterator
     rows : slice
     strip : Tensor, shape (C, rows, W)
     """
+    expect_shapes("slopes: C 3 h w, offsets: C h w, guide: 3 H W", slopes, offsets, guide)
     maps = torch.cat([slopes.flatten(0, 1), offsets])
     channels, (_, height, width) = len(offsets), guide.shape
     columns = functional.interpolate(  # bilinear is separable: columns once, rows strip by strip

@@ -3,6 +3,8 @@
 from torch import Tensor
 from torch.nn import functional
 
+from pst_core.shapes import expect_shapes
+
 __all__ = ["fit_size", "resize"]
 
 
@@ -14,6 +16,7 @@ def fit_size(height: int, width: int, long_side: int) -> tuple[int, int]:
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Shrink or enlarge an image of shape (C, H, W), antialiased."""
+    expect_shapes("image: C H W", image)
     if tuple(image.shape[1:]) == size:
         return image
     return functional.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0]

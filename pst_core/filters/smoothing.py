@@ -7,11 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pst_core.shapes import expect_shapes
+
 __all__ = ["gaussian", "highpass", "total_variation"]
 
 
 def gaussian(image: Tensor, sigma: float) -> Tensor:
     """Gaussian blur, mirrored at borders, cut off at four deviations (`sigma` in pixels)."""
+    expect_shapes("image: C H W", image)
     radius = max(1, round(4 * sigma))
     offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
     kernel = torch.exp(-0.5 * (offsets / sigma).square())
@@ -47,6 +50,7 @@ def total_variation(image: Tensor, weight: float, iterations: int = 60) -> Tenso
     iterations
         Steps of the projection, each of length 1/4.
     """
+    expect_shapes("image: C H W", image)
     dual = image.new_zeros(2, *image.shape)
     for _ in range(iterations):
         slope = _gradient(_divergence(dual) - image / weight)

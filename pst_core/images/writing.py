@@ -20,6 +20,7 @@ from pst_core.images.decoding import quiet_pillow
 from pst_core.images.embedding import KEYWORD, recipe_text, xmp_packet
 from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories, clean_exif
 from pst_core.images.profiles import Samples, srgb_profile
+from pst_core.shapes import expect_shapes
 
 __all__ = ["OutputFormat", "embed_recipe", "encode_png", "output_format", "write_image"]
 
@@ -154,10 +155,9 @@ def _check_shapes(
     pixels: NDArray[np.float32], alpha: NDArray[np.float32] | None, bit_depth: int, quality: int
 ) -> None:
     """Refuse what is a mistake of the program, not of its user."""
-    if pixels.ndim != 3 or pixels.shape[0] != 3 or pixels.size == 0:
-        raise ValueError(f"pixels must have the shape (3, H, W), not {pixels.shape}")
-    if alpha is not None and alpha.shape != pixels.shape[1:]:
-        raise ValueError(f"alpha must have the shape {pixels.shape[1:]}, not {alpha.shape}")
+    expect_shapes("pixels: 3 H W", pixels)
+    if alpha is not None:
+        expect_shapes("pixels: 3 H W, alpha: H W", pixels, alpha)
     if bit_depth not in (8, 16) or not 1 <= quality <= 100:
         raise ValueError("bit_depth must be 8 or 16, and quality 1 to 100")
 

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pst_core.errors import ImageError
+from pst_core.shapes import expect_shapes
 
 __all__ = ["edge_loss", "image_laplacian", "total_variation"]
 
@@ -36,6 +37,7 @@ def image_laplacian(image: Tensor, pool: int) -> Tensor:
     ImageError
         If the image has a side of fewer than 3 pixels.
     """
+    expect_shapes("image: 3 H W", image)
     _, height, width = image.shape
     if min(height, width) < SIDE:
         raise ImageError(
@@ -61,9 +63,11 @@ def edge_loss(image: Tensor, target_laplacians: dict[int, Tensor]) -> Tensor:
     target_laplacians : dict
         Pool -> the content's `image_laplacian`, of an image of the same size. Pools count alike.
     """
-    terms = [
-        (image_laplacian(image, pool) - target).square().mean() for pool, target in target_laplacians.items()
-    ]
+    terms = []
+    for pool, target in target_laplacians.items():
+        laplacian = image_laplacian(image, pool)
+        expect_shapes("the image's Laplacian: h w, the target's: h w", laplacian, target)
+        terms.append((laplacian - target).square().mean())
     return torch.stack(terms).sum()
 
 
@@ -78,6 +82,7 @@ def total_variation(image: Tensor) -> Tensor:
     image : Tensor, shape (3, H, W)
         RGB on [0, 1].
     """
+    expect_shapes("image: 3 H W", image)
     _, height, width = image.shape
     differences = image.diff(dim=1).square().sum() + image.diff(dim=2).square().sum()
     return differences / (height * width)

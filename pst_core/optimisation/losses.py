@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pst_core.shapes import expect_shapes
+
 __all__ = [
     "Support",
     "content_loss",
@@ -44,6 +46,7 @@ def mask_supports(masks: Tensor, *, normalized: bool = True) -> list[Support]:
     normalized
         As in `regional_gram`.
     """
+    expect_shapes("masks: R D", masks)
     supports = []
     for mask in masks:
         positions = mask.nonzero()[:, 0]
@@ -80,6 +83,7 @@ class _SupportedGram(torch.autograd.Function):
 
 def supported_gram(features: Tensor, supports: list[Support]) -> Tensor:
     """Gram matrices of regions given by their supports, shape (R, N, N); see `regional_gram`."""
+    expect_shapes("features: N D", features)
     grams: Tensor = _SupportedGram.apply(features, supports)
     return grams
 
@@ -98,6 +102,7 @@ def gram(features: Tensor, *, normalized: bool = True) -> Tensor:
     -------
     Tensor, shape (N, N)
     """
+    expect_shapes("features: N D", features)
     weight = 1 / features.shape[1] if normalized else 1.0
     return supported_gram(features, [Support(slice(None), features.new_full((1,), weight))])[0]
 
@@ -117,6 +122,7 @@ def regional_gram(features: Tensor, masks: Tensor, *, normalized: bool = True) -
     -------
     Tensor, shape (R, N, N)
     """
+    expect_shapes("features: N D, masks: R D", features, masks)
     return supported_gram(features, mask_supports(masks, normalized=normalized))
 
 
@@ -127,6 +133,7 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
     ----------
     features, target : Tensor, shape (N, D)
     """
+    expect_shapes("features: N D, target: N D", features, target)
     return (features - target).square().mean() / 2
 
 
@@ -135,6 +142,7 @@ def regional_content_loss(features: Tensor, target: Tensor, masks: Tensor) -> Te
 
     With binary masks that partition the image this equals `content_loss`, which the stages use.
     """
+    expect_shapes("features: N D, target: N D, masks: R D", features, target, masks)
     difference = (features - target)[None] * masks[:, None]
     return difference.square().sum() / (2 * features.numel())
 
@@ -148,8 +156,12 @@ def style_loss(grams: Tensor, targets: Tensor, weights: Tensor | None = None) ->
     weights : Tensor, shape (R,), optional
         Factor of each region; the paper's is 1.
     """
+    expect_shapes("grams: ... N N, targets: ... N N", grams, targets)
     per_region = (grams - targets).square().mean(dim=(-2, -1)) / 2
-    return per_region.sum() if weights is None else (per_region * weights).sum()
+    if weights is None:
+        return per_region.sum()
+    expect_shapes("grams: R N N, weights: R", grams, weights)
+    return (per_region * weights).sum()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pst_core.errors import ImageError
+from pst_core.shapes import expect_shapes
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -47,6 +48,7 @@ def matting_laplacian(image: Floats, *, epsilon: float = 1e-7, radius: int = 1) 
     ImageError
         If no window fits into the image.
     """
+    expect_shapes("image: 3 H W", image)
     side = 2 * radius + 1
     height, width = image.shape[1:]
     if min(height, width) < side:
@@ -102,6 +104,7 @@ def _compressed(entries: Floats) -> "csr_matrix":
 
 def as_tensor(laplacian: "csr_matrix", device: torch.device | str) -> Tensor:
     """Laplacian as a sparse CSR tensor of float32 on a device, for `matting_energy`."""
+    expect_shapes("laplacian: P P", laplacian)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
         return torch.sparse_csr_tensor(
@@ -142,5 +145,7 @@ def matting_energy(image: Tensor, laplacian: Tensor) -> Tensor:
     laplacian : Tensor, shape (H W, H W)
         L of the content, from `as_tensor`; symmetric. The gradient is 2 L V_c per channel.
     """
+    expect_shapes("image: 3 H W", image)
+    expect_shapes("the image's pixels: 3 P, laplacian: P P", image.flatten(1), laplacian)
     energy: Tensor = _MattingEnergy.apply(image, laplacian)
     return energy

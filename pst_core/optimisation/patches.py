@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pst_core.errors import ImageError
+from pst_core.shapes import expect_shapes
 
 __all__ = ["StylePatches", "match_patches", "patch_loss", "style_patches"]
 
@@ -64,8 +65,16 @@ def style_patches(features: Tensor, semantic: Tensor, semantic_weight: float) ->
     ImageError
         If the style has no patch at this layer.
     """
+    expect_shapes("features: N H W, semantic: R H W", features, semantic)
     _check_size(features, "style")
     return StylePatches(features, _keys(features, semantic, semantic_weight), semantic_weight)
+
+
+def _check_shapes(features: Tensor, semantic: Tensor, style: StylePatches) -> None:
+    expect_shapes(
+        "features: N h w, semantic: R h w, the style's features: N H W, the style's semantic map: R H W",
+        features, semantic, style.features, style.keys[len(style.features) :],
+    )  # fmt: skip
 
 
 def _check_size(features: Tensor, name: str) -> None:
@@ -97,6 +106,7 @@ def match_patches(features: Tensor, semantic: Tensor, style: StylePatches) -> Te
     Tensor of int64, shape (h - 2, w - 2)
         Indices of patches of the style; of several equally good ones, any.
     """
+    _check_shapes(features, semantic, style)
     _check_size(features, "content")
     keys = _keys(features, semantic, style.semantic_weight)
     width, positions = keys.shape[2], style.keys[0].numel()
@@ -152,8 +162,10 @@ def patch_loss(
     matches : Tensor of int64, shape (h - 2, w - 2), optional
         From `match_patches`, to do without finding them.
     """
+    _check_shapes(features, semantic, style)
     if matches is None:
         matches = match_patches(features, semantic, style)
+    expect_shapes("the image's corners: N p q, matches: p q", features[:, SIDE - 1 :, SIDE - 1 :], matches)
     mean, counts, spread = _votes(matches, style.features)
     # Over a position's votes S_k, the sum of (F - S_k)^2 is count (F - mean)^2 plus what F does not change.
     total = (counts * (features - mean).square()).sum() + spread

@@ -14,7 +14,7 @@ from pst_core.optimisation.targets import GROUPS, Targets
 from pst_core.parquet import pack_arrays, unpack_arrays
 from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
-from pst_core.store.store import Reference, open_store
+from pst_core.store import Reference, open_store
 
 __all__ = [
     "CURVE", "IMAGE", "LOSSES", "PICTURE", "PREVIEW", "REGIONS", "REGION_MAP", "SHRUNK_MAP",

@@ -101,10 +101,9 @@ class Receipt(BaseModel):
     ----------
     records
         Keys of the records that took part.
-    references
-        Artifacts that it needs besides those that its records name.
     outputs
-        Folders it was published into. A relative one is taken from the current folder, once and for all.
+        Report of each place it was published to: a JSON file with its key as ``key``. A relative name is
+        taken from the current folder, once and for all.
     content
         The caller's own JSON text, which the store only keeps.
     """
@@ -112,7 +111,6 @@ class Receipt(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     records: tuple[str, ...]
-    references: tuple[Reference, ...]
     outputs: tuple[str, ...]
     content: str
 
@@ -127,7 +125,7 @@ class Receipt(BaseModel):
     @classmethod
     def _outputs_are_absolute(cls, outputs: tuple[str, ...]) -> tuple[str, ...]:
         # Whoever prunes stands in another folder, where a relative name would mean another place.
-        return tuple(str(Path.cwd() / folder) for folder in outputs)
+        return tuple(str(Path.cwd() / report) for report in outputs)
 
 
 class Envelope(BaseModel):
@@ -249,9 +247,8 @@ def read_envelope(root: Path, what: EnvelopeKind, key: str) -> Envelope:
 
 
 def receipt_text(receipt: Receipt) -> str:
-    """Write what a receipt's envelope has as its content: all but the references, which are a field of it."""
-    fields = receipt.model_dump(exclude={"references"})
-    return json.dumps(fields, separators=(",", ":"))  # ASCII: a folder's name need not be valid text
+    """Write what a receipt's envelope has as its content."""
+    return json.dumps(receipt.model_dump(), separators=(",", ":"))  # ASCII: a path need not be valid text
 
 
 def receipt_in(envelope: Envelope) -> Receipt:
@@ -263,9 +260,8 @@ def receipt_in(envelope: Envelope) -> Receipt:
         It holds something else.
     """
     try:
-        fields = json.loads(envelope.content)
-        return Receipt.model_validate({**fields, "references": envelope.references})
-    except (ValueError, TypeError, RecursionError) as error:
+        return Receipt.model_validate(json.loads(envelope.content))
+    except (ValueError, RecursionError) as error:
         raise StoreMiss(f"the receipt of {envelope.key} is damaged") from error
 
 

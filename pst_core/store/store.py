@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from pst_core.errors import StoreError
 from pst_core.files import sync_folder, write_bytes_atomically
@@ -37,23 +36,8 @@ from pst_core.store.layout import (
     sha256_of,
 )
 from pst_core.store.locks import flock_file, unlock_file
-from pst_core.store.upkeep import Damage, Pruned, Usage, prune, usage, verify
 
-__all__ = [
-    "Damage",
-    "Lock",
-    "Pruned",
-    "Receipt",
-    "Reference",
-    "Store",
-    "StoreMiss",
-    "Usage",
-    "open_store",
-    "prune",
-    "pst_home",
-    "usage",
-    "verify",
-]
+__all__ = ["Store", "open_store", "pst_home"]
 
 _VERSION = 1
 # File systems tell times apart by up to two seconds (FAT): a file changed so recently may change once more
@@ -96,26 +80,6 @@ def open_store(root: Path | None = None) -> "Store":
         store = _open_stores.setdefault(place, Store(place))
     store.check_version()
     return store
-
-
-class Lock:
-    """A key's lock as a context manager.
-
-    All keys share 4096 locks: never hold two at once, they may be the same one and wait for ever.
-    """
-
-    def __init__(self, store: "Store", key: str) -> None:
-        self._store = store
-        self._key = key
-        self._descriptors: list[int] = []
-
-    def __enter__(self) -> None:
-        self._descriptors.append(self._store.acquire(self._key))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._store.release(self._descriptors.pop())
 
 
 class Store:
@@ -214,48 +178,29 @@ class Store:
         self._require(envelope.references)
         return envelope.content.encode()
 
-    def record_references(self, key: str) -> tuple[Reference, ...]:
-        """Return the artifacts that a record names, whether they are there or not.
-
-        Raises
-        ------
-        StoreMiss
-            The record is not there as it was written.
-        """
-        return read_envelope(self.root, "record", key).references
-
     def write_receipt(self, key: str, receipt: Receipt) -> None:
         """Keep what a finished result was made of, in place of what was kept under this key before."""
         path = envelope_path(self.root, "receipt", key)
-        self._write(path, seal("receipt", key, receipt_text(receipt), receipt.references))
+        self._write(path, seal("receipt", key, receipt_text(receipt), ()))
 
     def read_receipt(self, key: str) -> Receipt:
-        """Return a receipt, all of whose records and artifacts are there.
+        """Return a receipt, all of whose records and their artifacts are there.
 
         Raises
         ------
         StoreMiss
-            It, one of its records, or an artifact that it or they name is not there as it was written.
+            It, one of its records, or an artifact that they name is not there as it was written.
         """
         receipt = receipt_in(read_envelope(self.root, "receipt", key))
-        self._require(receipt.references)
         for record in receipt.records:
             self.read_record(record)
         return receipt
 
-    def lock(self, key: str) -> Lock:
-        """Return the lock of a key, to be held while its record is looked for and made."""
-        check_key(key)
-        return Lock(self, key)
-
-    @contextlib.contextmanager
-    def locked(self, key: str) -> Iterator[None]:
-        """Hold a key's lock; see `lock`."""
-        with self.lock(key):
-            yield
-
     def acquire(self, key: str) -> int:
         """Wait for a key's lock and return the file descriptor that holds it, for `release`.
+
+        Hold it while the key's record is looked for and made. All keys share 4096 locks: never hold two at
+        once, they may be the same one and wait for ever.
 
         Raises
         ------

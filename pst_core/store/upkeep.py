@@ -5,18 +5,19 @@ import os
 import re
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import StoreError
+from pst_core.store import Store
 from pst_core.store.layout import (
     Envelope,
     EnvelopeKind,
-    Receipt,
     StoreMiss,
     UnreadableFile,
     envelope_path,
@@ -25,9 +26,6 @@ from pst_core.store.layout import (
     receipt_in,
     sha256_of,
 )
-
-if TYPE_CHECKING:
-    from pst_core.store.store import Store
 
 __all__ = ["Damage", "Pruned", "Usage", "prune", "usage", "verify"]
 
@@ -38,6 +36,7 @@ _TEMPORARY = re.compile(r"\.pst-.*\.tmp", re.DOTALL)
 _MAX_REPORT_BYTES = 2**28
 _Kind = Literal["objects", "records", "receipts"]
 _KINDS: tuple[_Kind, ...] = ("receipts", "records", "objects")  # what names others before what it names
+_ENVELOPES: dict[_Kind, EnvelopeKind] = {"receipts": "receipt", "records": "record"}
 
 
 class Usage(BaseModel):
@@ -117,29 +116,12 @@ class _File:
 
 
 @dataclass
-class _Needed:
-    """What the receipts and records seen so far need."""
-
-    records: set[str] = field(default_factory=set)
-    objects: set[str] = field(default_factory=set)
-
-    def add_receipt(self, receipt: Receipt | None) -> None:
-        if receipt is not None:
-            self.records.update(receipt.records)
-            self.objects.update(reference.path for reference in receipt.references)
-
-    def add_record(self, record: Envelope | None) -> None:
-        if record is not None:
-            self.objects.update(reference.path for reference in record.references)
-
-
-@dataclass
 class _Sweep:
     """Removes files that are old enough, and counts them."""
 
     before: float
     dry_run: bool
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
     bytes_freed: int = 0
     failures: int = 0
 
@@ -154,12 +136,12 @@ class _Sweep:
             except OSError:
                 self.failures += 1
                 return False
-        self.counts[kind] = self.counts.get(kind, 0) + 1
+        self.counts[kind] += 1
         self.bytes_freed += file.status.st_size
         return True
 
 
-def usage(store: "Store") -> Usage:
+def usage(store: Store) -> Usage:
     """Count a store's files and bytes, and how many of the bytes published results need.
 
     Raises
@@ -167,39 +149,48 @@ def usage(store: "Store") -> Usage:
     StoreError
         A folder of the store cannot be read.
     """
-    needed, kept = _Needed(), 0
-    counts: dict[str, int] = {}
+    needed: set[str] = set()
+    kept, counts = 0, dict[str, int]()
     for kind in _KINDS:
         files = list(_files(store.root, kind))
         for file in files:
-            if _is_needed(store.root, kind, file, needed):
+            stays, named = _judged(store.root, kind, file, needed)
+            if stays:
                 kept += file.status.st_size
-        counts[kind] = len(files)
-        counts[f"{kind[:-1]}_bytes"] = sum(file.status.st_size for file in files)
-    temporary = list(_temporaries(store.root))
-    counts["temporary"] = len(temporary)
-    counts["temporary_bytes"] = sum(file.status.st_size for file in temporary)
+                needed |= named
+        counts |= {kind: len(files), f"{kind[:-1]}_bytes": sum(file.status.st_size for file in files)}
+    sizes = [file.status.st_size for file in _temporaries(store.root)]
+    counts |= {"temporary": len(sizes), "temporary_bytes": sum(sizes)}
     total = sum(count for name, count in counts.items() if name.endswith("_bytes"))
     return Usage(**counts, kept_bytes=kept, other_bytes=total - kept)
 
 
-def _is_needed(root: Path, kind: _Kind, file: _File, needed: _Needed) -> bool:
-    """Tell whether a standing result needs a file, and note what the file needs in turn."""
-    if kind == "receipts":
-        receipt = _receipt_or_none(_envelope(root, "receipt", file))
-        if receipt is None or not _stands(receipt, file.path.stem):
-            return False
-        needed.add_receipt(receipt)
-        return True
+def _judged(
+    root: Path, kind: _Kind, file: _File, needed: set[str], *, must_read: bool = False
+) -> tuple[bool, set[str]]:
+    """Whether a standing result needs a file, and which files (relative to the root) the file needs in turn.
+
+    Parameters
+    ----------
+    needed
+        What the files judged before need.
+    must_read
+        Raise `StoreError` rather than guess what a file needs that cannot be read just now.
+    """
+    if kind == "objects":
+        return _relative(root, file.path) in needed, set()
+    envelope = _envelope(root, kind, file, must_read=must_read)
+    if envelope is None:
+        return False, set()
     if kind == "records":
-        if file.path.stem not in needed.records:
-            return False
-        needed.add_record(_envelope(root, "record", file))
-        return True
-    return _relative(root, file.path) in needed.objects
+        named = {reference.path for reference in envelope.references}
+        return _relative(root, file.path) in needed, named
+    receipt = receipt_in(envelope)
+    named = {_relative(root, envelope_path(root, "record", key)) for key in receipt.records}
+    return any(_has_key(Path(report), envelope.key) for report in receipt.outputs), named
 
 
-def verify(store: "Store", subset: tuple[int, int] = (1, 1)) -> tuple[Damage, ...]:
+def verify(store: Store, subset: tuple[int, int] = (1, 1)) -> tuple[Damage, ...]:
     """Read a store from end to end and report what is wrong with it; nothing is changed.
 
     Parameters
@@ -228,11 +219,11 @@ def verify(store: "Store", subset: tuple[int, int] = (1, 1)) -> tuple[Damage, ..
     return tuple(found)
 
 
-def prune(store: "Store", *, grace_seconds: float = 86400.0, dry_run: bool = False) -> Pruned:
+def prune(store: Store, *, grace_seconds: float = 86400.0, dry_run: bool = False) -> Pruned:
     """Remove what no published result needs: receipts first, then records, objects and temporary files.
 
-    A receipt stays while one of the folders it was published into has a ``report.json`` with its key, a
-    record while a receipt that stays names it, an object while a record or a receipt that stays names it.
+    A receipt stays while one of the reports that it names has its key, a record while a receipt that stays
+    names it, an object while a record that stays names it.
 
     Parameters
     ----------
@@ -261,30 +252,18 @@ def prune(store: "Store", *, grace_seconds: float = 86400.0, dry_run: bool = Fal
 
 def _sweep_all(root: Path, sweep: _Sweep) -> None:
     """Remove in such an order that at no moment something is named that is gone."""
-    needed = _Needed()
-    for file in _files(root, "receipts"):
-        receipt = _receipt_or_none(_envelope(root, "receipt", file, must_read=True))
-        stays = receipt is not None and _stands(receipt, file.path.stem)
-        if stays or not sweep.removes(file, "receipts"):
-            needed.add_receipt(receipt)
-    for file in _files(root, "records"):
-        record = _envelope(root, "record", file, must_read=True)
-        stays = record is not None and record.key in needed.records
-        if stays or not sweep.removes(file, "records"):
-            needed.add_record(record)
-    for file in _files(root, "objects"):
-        if _relative(root, file.path) not in needed.objects:
-            sweep.removes(file, "objects")
+    needed: set[str] = set()
+    for kind in _KINDS:
+        for file in _files(root, kind):
+            stays, named = _judged(root, kind, file, needed, must_read=True)
+            if stays or not sweep.removes(file, kind):
+                needed |= named
     for file in _temporaries(root):
         sweep.removes(file, "temporary")
 
 
-def _stands(receipt: Receipt, key: str) -> bool:
-    """Tell whether a published result is still where the receipt says."""
-    return any(_report_has_key(Path(folder) / "report.json", key) for folder in receipt.outputs)
-
-
-def _report_has_key(path: Path, key: str) -> bool:
+def _has_key(path: Path, key: str) -> bool:
+    """Whether a published result is still where the receipt of this key says."""
     try:
         if not path.is_file():
             return False
@@ -322,19 +301,17 @@ def _is_whole(path: Path) -> bool:
 
 
 def _envelope_damage(root: Path, kind: _Kind, file: _File) -> Iterator[Damage]:
-    path = _relative(root, file.path)
-    what: EnvelopeKind = "record" if kind == "records" else "receipt"
-    envelope = _envelope(root, what, file)
-    receipt = _receipt_or_none(envelope) if what == "receipt" else None
-    if envelope is None or (what == "receipt" and receipt is None):
+    path, envelope = _relative(root, file.path), _envelope(root, kind, file)
+    if envelope is None:
         if os.path.lexists(file.path):
             yield Damage(path=path, problem="damaged")
         return
-    names = {root / reference.path: reference.size for reference in envelope.references}
-    missing = [name for name, size in names.items() if _size(name) != size]
-    if receipt is not None:
-        records = {envelope_path(root, "record", key) for key in receipt.records}
-        missing.extend(sorted(name for name in records if not os.path.lexists(name)))
+    if kind == "receipts":
+        records = {envelope_path(root, "record", key) for key in receipt_in(envelope).records}
+        missing = sorted(name for name in records if not os.path.lexists(name))
+    else:
+        objects = {root / reference.path: reference.size for reference in envelope.references}
+        missing = [name for name, size in objects.items() if _size(name) != size]
     # Pruning removes what names a file before the file: only if the name still stands is the file missed.
     if missing and os.path.lexists(file.path):
         for name in missing:
@@ -391,10 +368,13 @@ def _is_ours(kind: _Kind, path: Path) -> bool:
     )
 
 
-def _envelope(root: Path, what: EnvelopeKind, file: _File, *, must_read: bool = False) -> Envelope | None:
+def _envelope(root: Path, kind: _Kind, file: _File, *, must_read: bool = False) -> Envelope | None:
     """Read a record or receipt; None if it is damaged."""
     try:
-        return read_envelope(root, what, file.path.stem)
+        envelope = read_envelope(root, _ENVELOPES[kind], file.path.stem)
+        if kind == "receipts":
+            receipt_in(envelope)
+        return envelope
     except UnreadableFile as error:
         if must_read:
             raise StoreError(
@@ -404,13 +384,6 @@ def _envelope(root: Path, what: EnvelopeKind, file: _File, *, must_read: bool = 
     except StoreMiss:
         pass
     return None
-
-
-def _receipt_or_none(envelope: Envelope | None) -> Receipt | None:
-    try:
-        return None if envelope is None else receipt_in(envelope)
-    except StoreMiss:
-        return None
 
 
 def _relative(root: Path, path: Path) -> str:

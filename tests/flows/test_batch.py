@@ -24,7 +24,8 @@ from pst_core.images.embedding import read_recipe
 from pst_core.images.reading import read_photograph
 from pst_core.quality.models import load_quality_models
 from pst_core.settings.overrides import overrides_of
-from pst_core.store.store import open_store, prune, verify
+from pst_core.store import open_store
+from pst_core.store.upkeep import prune, verify
 from tasks import (
     explaining,
     filtering,

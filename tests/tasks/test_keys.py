@@ -27,7 +27,7 @@ from pst_core.settings.config import (
     StageSettings,
     StartSettings,
 )
-from pst_core.store.store import Reference
+from pst_core.store import Reference
 from tasks import keys
 from tasks.keys import canonical, key_of
 

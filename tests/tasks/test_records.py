@@ -17,7 +17,8 @@ from prefect.serializers import JSONSerializer
 from prefect.states import Completed, Failed, exception_to_failed_state
 
 from pst_core.errors import ImageError, OutputError
-from pst_core.store.store import Reference, StoreMiss, open_store
+from pst_core.store import Reference, StoreMiss, open_store
+from pst_core.store.layout import read_envelope
 from tasks.records import StoreLocks, StoreRecords, keep_results_in_store, look_up, references_in
 from tasks.unit import BY_CONTENT, retry_what_may_pass
 
@@ -78,7 +79,7 @@ def test_what_was_written_is_read_by_prefect_and_by_us(store, results, make):
 def test_a_record_depends_on_every_artifact_that_its_result_names(store, results):
     references = [store.put(bytes([k]), "image", "png") for k in range(4)]
     results.write({"a": references[0], "b": [references[1], {"c": [references[2]]}]}, key=KEY)
-    assert store.record_references(KEY) == tuple(references[:3])
+    assert read_envelope(store.root, "record", KEY).references == tuple(references[:3])
     store.path_of(references[3]).unlink()
     assert results.exists(KEY)
     for reference in references[:3]:
@@ -263,7 +264,7 @@ def test_a_reference_inside_what_merely_resembles_one_is_found():
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
 import sys
-from pst_core.store.store import open_store
+from pst_core.store import open_store
 descriptor = open_store().acquire(sys.argv[1])
 print("held", flush=True)
 sys.stdin.readline()
@@ -273,7 +274,7 @@ sys.stdin.readline()
 """
 TRY = """
 import fcntl, os, sys
-from pst_core.store.store import open_store
+from pst_core.store import open_store
 descriptor = os.open(open_store().root / "locks" / sys.argv[1][:3], os.O_RDWR)
 try:
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -49,7 +49,8 @@ def corrupt_store(folder: Path, pairs: int, every: int) -> Counter[str]:
     """
     from flows.batch import stylize_folder
     from pst_core.settings.overrides import overrides_of
-    from pst_core.store.store import open_store, verify
+    from pst_core.store import open_store
+    from pst_core.store.upkeep import verify
 
     source, out, store = make_folder(folder / "in", pairs), folder / "out", open_store()
 

@@ -1,7 +1,7 @@
 """Kill and fail the system calls of a publish and of a prune one by one, and race many writers of one key.
 
-Run as ``python tests/store_faults.py [--writers 16] [--rounds 200] [--every 1]``. Needs strace for the sweep.
-Prints what happened and ends with a status other than 0 if the store broke a promise anywhere.
+Run as ``python tests/trials/store_faults.py [--writers 16] [--rounds 200] [--every 1]``. Needs strace for the
+sweep. Prints what happened and ends with a status other than 0 if the store broke a promise anywhere.
 """
 
 import argparse
@@ -24,7 +24,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(REPOSITORY))
 
 from pst_core.errors import PstError  # noqa: E402
-from pst_core.store.store import Receipt, Store, StoreMiss, prune, verify  # noqa: E402
+from pst_core.store import Receipt, Reference, Store, StoreMiss  # noqa: E402
+from pst_core.store.upkeep import prune, verify  # noqa: E402
 
 # What each call can be made to do. EMFILE only where a descriptor is made.
 FAULTS = {
@@ -52,15 +53,24 @@ BYSTANDER = b"acknowledged long ago"
 OLD, NEW = b"old value " * 300, b"new value " * 300
 
 
+@contextlib.contextmanager
+def locked(store, key):
+    """Hold a key's lock."""
+    descriptor = store.acquire(key)
+    try:
+        yield
+    finally:
+        store.release(descriptor)
+
+
 def publish(root, value, output, record=RECORD, receipt=RECEIPT):
-    """Publish one result: an object, a record that names it, a receipt that names both."""
+    """Publish one result: an object, a record that names it, a receipt that names the record."""
     store = Store(root)
-    with store.in_use(), store.locked(receipt):
+    with store.in_use(), locked(store, receipt):
         reference = store.put(value, "image", "png")
         store.write_record(record, json.dumps({"size": len(value)}).encode(), [reference])
-        made = Receipt(
-            records=(record,), references=(reference,), outputs=(str(output),), content=reference.sha256
-        )
+        outputs = (str(output / "report.json"),)
+        made = Receipt(records=(record,), outputs=outputs, content=reference.model_dump_json())
         store.write_receipt(receipt, made)
     return reference
 
@@ -71,7 +81,7 @@ def published(root, record=RECORD, receipt=RECEIPT):
     try:
         found = store.read_receipt(receipt)
         store.read_record(record)
-        return store.read(found.references[0])
+        return store.read(Reference.model_validate_json(found.content))
     except StoreMiss:
         return None
 
@@ -267,17 +277,17 @@ def writer(root, index):
         number = int(line)
         shared, own, once = keys_of(number)
         reference = store.put(shared_bytes(number), "image", "png")
-        store.write_record(shared, b"the same from all", [reference])
+        store.write_record(shared, reference.model_dump_json().encode(), [reference])
         mine = store.put(f"writer {index} of round {number} ".encode() * (2000 + index), "image", "png")
-        store.write_record(own, mine.sha256.encode(), [mine])
-        with store.locked(once):
+        store.write_record(own, mine.model_dump_json().encode(), [mine])
+        with locked(store, once):
             try:
                 receipt = store.read_receipt(once)
             except StoreMiss:
-                made = Receipt(records=(shared,), references=(mine,), outputs=(), content=str(index))
+                made = Receipt(records=(shared,), outputs=(), content=mine.model_dump_json())
                 store.write_receipt(once, made)
                 receipt = store.read_receipt(once)
-        print(receipt.content, flush=True)
+        print(Reference.model_validate_json(receipt.content).sha256, flush=True)
 
 
 def reader(root, control):
@@ -292,19 +302,21 @@ def reader(root, control):
         print(json.dumps(tally), flush=True)
 
 
+def named_in(store, content):
+    """Bytes of the object whose reference is a record's or receipt's content."""
+    return store.read(Reference.model_validate_json(content))
+
+
 def look(store, number, tally):
     shared, own, once = keys_of(number)
     for what, key in (("shared", shared), ("own", own), ("once", once)):
         try:
             if what == "once":
-                receipt = store.read_receipt(key)
-                right = store.read(receipt.references[0]).startswith(f"writer {receipt.content} ".encode())
+                right = named_in(store, store.read_receipt(key).content).startswith(b"writer ")
             elif what == "shared":
-                right = store.read_record(key) == b"the same from all"
-                right = right and store.read(store.record_references(key)[0]) == shared_bytes(number)
+                right = named_in(store, store.read_record(key)) == shared_bytes(number)
             else:  # each writer's own in turn: any of them, but whole
-                right = re.fullmatch(b"[0-9a-f]{64}", store.read_record(key)) is not None
-                right = right and store.read(store.record_references(key)[0]).startswith(b"writer ")
+                right = named_in(store, store.read_record(key)).startswith(b"writer ")
             tally["hits" if right else "wrong"] += 1
         except StoreMiss:
             tally["misses"] += 1
@@ -346,7 +358,7 @@ def race(folder, writers, rounds, readers=2):
             for process in reading:
                 tally.update(json.loads(process.stdout.readline()))
             tally["rounds"] += 1
-            tally["disagreements"] += len(agreed) != 1 or not next(iter(agreed)).isdecimal()
+            tally["disagreements"] += len(agreed) != 1 or not re.fullmatch("[0-9a-f]{64}", *agreed)
     except (BrokenPipeError, json.JSONDecodeError):
         pass  # one of them has failed, which is counted below
     finally:

@@ -19,7 +19,7 @@ from flows.results.gallery import METRICS, PICTURES, metrics_of, write_gallery
 from flows.results.outcomes import PairOutcome, Summary
 from pst_core.errors import OutputError
 from pst_core.pictures import thumbnail
-from pst_core.store.store import open_store
+from pst_core.store import open_store
 
 pytestmark = pytest.mark.usefixtures("pst_home")
 

@@ -239,3 +239,14 @@ def test_what_is_given_is_left_as_it_was(pair):
     with_color_of(content, content + 0.1)
     np.testing.assert_array_equal(content, copies[0])
     np.testing.assert_array_equal(style, copies[1])
+
+
+@pytest.mark.parametrize("shape", [(20, 31), (1, 20, 31), (20, 31, 3), (1, 3, 20, 31), (3, 0, 31)])
+@pytest.mark.parametrize("function", [reinhard, match_histograms, match_luminance, with_color_of])
+def test_images_of_shapes_that_cannot_be_meant_are_refused(pair, function, shape):
+    for given in ((np.zeros(shape, np.float32), pair[1]), (pair[0], np.zeros(shape, np.float32))):
+        with pytest.raises(ValueError, match=r"must have the shape \(3, [Hh], [Ww]\), not \("):
+            function(*given)
+    for of_one in (luminance_of, in_gray):
+        with pytest.raises(ValueError, match=r"image must have the shape \(3, H, W\), not \("):
+            of_one(np.zeros(shape, np.float32))

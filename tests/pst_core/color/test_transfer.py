@@ -228,3 +228,25 @@ def test_a_held_back_axis_still_reaches_the_wanted_mean():
     moved = color._match_axis(narrow, narrow, 0.3 + 0.5 * levels, 1.5)
     assert moved.mean().item() == pytest.approx(0.55, abs=1e-3)
     assert (moved[-1] - moved[0]).item() == pytest.approx(0.03, rel=0.01)
+
+
+def moments(regions):
+    return ColorStatistics(torch.zeros(regions, 3), torch.eye(3).expand(regions, 3, 3))
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda i, m: color_statistics(i[:1], m), r"image must have the shape \(3, H, W\), not \(1, 5, 6\)"),
+    (lambda i, m: color_statistics(i, m[0]), r"masks must have the shape \(R, 5, 6\), not \(5, 6\)"),
+    (lambda i, m: color_statistics(i, m.mT), r"masks must have the shape \(R, 5, 6\), not \(2, 6, 5\)"),
+    (lambda i, m: monge_kantorovich(i[:, :3], i[0]), r"source must have the shape \(..., 3, 3\)"),
+    (lambda i, m: monge_kantorovich(torch.eye(3), i[None, 0, :3, :3]), r"target must have .* \(3, 3\)"),
+    (lambda i, m: transfer_colors(i, moments(2), moments(3), m), r"target.mean must have the shape \(2, 3\)"),
+    (lambda i, m: transfer_colors(i, moments(1), moments(1), m), r"source.mean must have the shape \(2, 3\)"),
+    (lambda i, m: transfer_colors(i[None], moments(2), moments(2), m), r"image must have the shape"),
+    (lambda i, m: sliced_transport(i, m > 0, i.flatten(1), max_slope=2.0),
+     r"source_colors must have .* \(5, 6\)"),
+    (lambda i, m: sliced_transport(i, m[0] > 0, i, max_slope=2.0), r"target_colors must have .* \(3, K\)"),
+])  # fmt: skip
+def test_shapes_that_cannot_be_meant_are_refused(random_image, call, said):
+    with pytest.raises(ValueError, match=said):
+        call(random_image(5, 6), torch.ones(2, 5, 6))

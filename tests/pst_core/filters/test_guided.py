@@ -4,7 +4,13 @@ import torch
 from scipy import ndimage
 
 from pst_core.filters import guided as filters
-from pst_core.filters.guided import box_mean, guided_filter, upsample_through_guide
+from pst_core.filters.guided import (
+    box_mean,
+    guided_coefficients,
+    guided_filter,
+    upsample_through_guide,
+    upsampled_strips,
+)
 
 
 def window(center, radius, length):
@@ -160,3 +166,27 @@ def test_rows_are_enlarged_as_torch_does(random_image, small, large):
         [filters._rows(maps, top, min(top + 4, large), large) for top in range(0, large, 4)], dim=1
     )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+A, GRAY, OTHER, SMALL = torch.zeros(3, 8, 9), torch.zeros(1, 8, 9), torch.zeros(3, 9, 8), torch.zeros(3, 4, 5)
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda: box_mean(A[0], 1), r"image must have the shape \(C, H, W\), not \(8, 9\)"),
+    (lambda: guided_coefficients(A, GRAY, 2, 1e-3), r"guide must have the shape \(3, 8, 9\)"),
+    (lambda: guided_filter(A, GRAY, 2, 1e-3), r"guide must have the shape \(3, 8, 9\), not \(1, 8, 9\)"),
+    (lambda: guided_filter(A, OTHER, 2, 1e-3), r"guide must have the shape \(3, 8, 9\), not \(3, 9, 8\)"),
+    (lambda: guided_filter(A[None], A, 2, 1e-3), r"image must have the shape \(C, H, W\), not \(1, 3, "),
+    (lambda: guided_filter(A[:0], A, 2, 1e-3), r"image must have the shape \(C, H, W\), not \(0, 8, 9\)"),
+    (lambda: upsample_through_guide(SMALL, A, A, 2, 1e-3), r"small_guide must have the shape \(3, 4, 5\)"),
+    (lambda: upsample_through_guide(SMALL, SMALL, GRAY, 2, 1e-3), r"guide must have the shape \(3, H, W\)"),
+    (lambda: next(upsampled_strips(A[None], SMALL, A)), r"offsets must have the shape \(1, 8, 9\)"),
+])  # fmt: skip
+def test_shapes_that_cannot_be_meant_are_refused(call, said):
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+def test_gradients_of_the_filter(random_image):
+    image, guide = (random_image(5, 6, seed, torch.float64).requires_grad_() for seed in (1, 2))
+    assert torch.autograd.gradcheck(lambda *both: guided_filter(*both, 1, 1e-2), (image[:2], guide))

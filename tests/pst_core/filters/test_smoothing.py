@@ -75,3 +75,17 @@ def test_divergence_is_the_negative_adjoint_of_the_gradient():
     here = (smoothing._gradient(image) * field).sum()
     there = -(image * smoothing._divergence(field)).sum()
     assert here.item() == pytest.approx(there.item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("smooth", [
+    lambda image: gaussian(image, 1.5), lambda image: highpass(image, 1.5, 0.7),
+    lambda image: total_variation(image, 0.1, iterations=3),
+])  # fmt: skip
+def test_each_filter_takes_any_channels_and_refuses_what_is_no_image(smooth, random_image):
+    image = random_image(7, 8, dtype=torch.float64)
+    assert smooth(image[:2]).shape == (2, 7, 8)
+    torch.testing.assert_close(smooth(image)[:2], smooth(image[:2]))  # each channel by itself
+    assert torch.autograd.gradcheck(smooth, image[:1].clone().requires_grad_())
+    for shape in ((7, 8), (1, 3, 7, 8), (3, 0, 8)):
+        with pytest.raises(ValueError, match=r"image must have the shape \(C, H, W\)"):
+            smooth(torch.zeros(shape))

@@ -103,3 +103,20 @@ def test_total_variation_is_the_sum_over_neighbours_by_the_number_of_pixels(rand
 def test_total_variation_of_a_constant_is_zero_even_of_one_pixel():
     assert total_variation(torch.full((3, 6, 4), 0.3)) == 0
     assert total_variation(torch.full((3, 1, 1), 0.3)) == 0
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (1, 9, 9), (1, 3, 9, 9), (3, 0, 9)])
+@pytest.mark.parametrize("term", [lambda image: image_laplacian(image, 1), total_variation])
+def test_what_is_no_photograph_is_refused(term, shape):
+    with pytest.raises(ValueError, match=r"image must have the shape \(3, H, W\), not \("):
+        term(torch.zeros(shape))
+
+
+def test_laplacians_of_an_image_of_another_size_are_refused(random_image):
+    """One of a single position would fit any by broadcasting."""
+    for height in (3, 12):
+        targets = {1: image_laplacian(random_image(height, 3), 1)}
+        with pytest.raises(
+            ValueError, match=rf"the target's must have the shape \(7, 7\), not \({height - 2}, 1\)"
+        ):
+            edge_loss(random_image(9, 9), targets)

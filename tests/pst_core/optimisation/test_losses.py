@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from pst_core.optimisation.losses import content_loss, gram, regional_content_loss, regional_gram, style_loss
+from pst_core.optimisation.losses import (
+    content_loss,
+    gram,
+    mask_supports,
+    regional_content_loss,
+    regional_gram,
+    style_loss,
+    supported_gram,
+)
 
 N, D, R = 4, 11, 3
 
@@ -159,3 +167,51 @@ def test_gradient_of_the_style_loss_in_closed_form(features, others):
     target = gram(others, normalized=False)
     (found,) = torch.autograd.grad(style_loss(gram(point, normalized=False), target), point)
     torch.testing.assert_close(found, 2 / N**2 * (gram(features, normalized=False) - target) @ features)
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda f, m: gram(f[None]), r"features must have the shape \(N, D\), not \(1, 4, 11\)"),
+    (lambda f, m: gram(f[:, :0]), r"features must have the shape \(N, D\), not \(4, 0\)"),
+    (lambda f, m: supported_gram(f[0], mask_supports(m)), r"features must have the shape \(N, D\)"),
+    (lambda f, m: mask_supports(m[0]), r"masks must have the shape \(R, D\), not \(11,\)"),
+    (lambda f, m: regional_gram(f, m[:, 1:]), r"masks must have the shape \(R, 11\), not \(3, 10\)"),
+    (lambda f, m: content_loss(f, f[:, :1]), r"target must have the shape \(4, 11\), not \(4, 1\)"),
+    (lambda f, m: regional_content_loss(f, f[:1], m), r"target must have the shape \(4, 11\)"),
+    (lambda f, m: regional_content_loss(f, f, m[:, :1]), r"masks must have the shape \(R, 11\)"),
+    (lambda f, m: style_loss(f, f), r"grams must have the shape \(..., N, N\), not \(4, 11\)"),
+    (lambda f, m: style_loss(gram(f), regional_gram(f, m)), r"targets must have the shape \(4, 4\)"),
+    (lambda f, m: style_loss(gram(f), gram(f), m[0]), r"grams must have the shape \(R, N, N\)"),
+    (lambda f, m: style_loss(*[regional_gram(f, m)] * 2, m[0]), r"weights must have the shape \(3\)"),
+])  # fmt: skip
+def test_shapes_that_cannot_be_meant_are_refused(features, soft_masks, call, said):
+    with pytest.raises(ValueError, match=said):
+        call(features, soft_masks)
+
+
+@pytest.fixture
+def odd_masks(soft_masks, partition):
+    """Soft masks, binary ones that leave positions out, an empty region, and one region that is all."""
+    empty, whole = torch.zeros_like(soft_masks[:1]), torch.ones_like(soft_masks[:1])
+    return {
+        "soft": soft_masks,
+        "binary": partition[:2],
+        "empty": torch.cat([soft_masks, empty]),
+        "one": whole,
+    }
+
+
+@pytest.mark.parametrize("which", ["soft", "binary", "empty", "one"])
+@pytest.mark.parametrize("normalized", [True, False])
+def test_first_and_second_gradients_of_the_grams_that_we_wrote_out(features, odd_masks, which, normalized):
+    supports = mask_supports(odd_masks[which], normalized=normalized)
+    point = features.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda value: supported_gram(value, supports), point)
+    assert torch.autograd.gradgradcheck(lambda value: supported_gram(value, supports), point)
+    empty = odd_masks[which].sum(dim=1) == 0
+    assert torch.equal((supported_gram(features, supports) == 0).all(dim=(1, 2)), empty)
+
+
+def test_outside_of_its_region_a_gram_has_no_gradient(features, partition):
+    point = features.clone().requires_grad_()
+    (found,) = torch.autograd.grad(regional_gram(point, partition)[1].sum(), point)
+    assert ((found != 0).any(dim=0) == partition[1].bool()).all()

@@ -134,3 +134,26 @@ def test_published_results_are_nearer_to_affine_than_another_photograph(luan60):
     laplacian = matting_laplacian(content)
     result, style = read("luan_results/best14_t_1000.png"), read("style/tar14.png")
     assert energy(content, laplacian) < energy(result, laplacian) < energy(style, laplacian) / 5
+
+
+def test_there_is_no_second_gradient(photograph, random_image):
+    laplacian = as_tensor(matting_laplacian(photograph), "cpu")
+    point = random_image(8, 9, seed=5).requires_grad_()
+    factor = torch.tensor(2.0, requires_grad=True)
+    (first,) = torch.autograd.grad(factor * matting_energy(point, laplacian), point, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda image, matrix: matting_laplacian(image[:1].numpy()), r"image must have the shape \(3, H, W\)"),
+    (lambda image, matrix: matting_laplacian(image[0].numpy()), r"image must have the shape \(3, H, W\)"),
+    (lambda image, matrix: as_tensor(matrix[:5], "cpu"), r"laplacian must have the shape \(P, P\)"),
+    (lambda image, matrix: matting_energy(image[:1], as_tensor(matrix, "cpu")), "image must have the shape"),
+    (lambda image, matrix: matting_energy(image[:, 1:], as_tensor(matrix, "cpu")),
+     r"laplacian must have the shape \(63, 63\), not \(72, 72\)"),
+])  # fmt: skip
+def test_shapes_that_cannot_be_meant_are_refused(random_image, call, said):
+    image = random_image(8, 9)
+    with pytest.raises(ValueError, match=said):
+        call(image, matting_laplacian(image.numpy()))

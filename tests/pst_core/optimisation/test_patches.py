@@ -156,3 +156,19 @@ def test_too_small_a_style_or_content_is_refused(layer, height, width):
         style_patches(*small, 10.0)
     with pytest.raises(ImageError, match=rf"the content, which has {width}x{height} positions"):
         patch_loss(*small, style_patches(*large, 10.0))
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda f, m, style: style_patches(f[0], m, 1.0), r"features must have the shape \(N, H, W\)"),
+    (lambda f, m, style: style_patches(f, m[:, 1:], 1.0), r"semantic must have the shape \(R, 6, 7\)"),
+    (lambda f, m, style: match_patches(f[None], m, style), r"features must have the shape \(N, h, w\)"),
+    (lambda f, m, style: match_patches(f, m[0], style), r"semantic must have the shape \(R, 6, 7\)"),
+    (lambda f, m, style: match_patches(f[1:], m, style), r"the style's features must have the shape"),
+    (lambda f, m, style: match_patches(f, m[1:], style), r"the style's semantic map must have the shape"),
+    (lambda f, m, style: patch_loss(f[1:], m, style), r"the style's features must have the shape"),
+    (lambda f, m, style: patch_loss(f, m, style, torch.zeros(6, 7, dtype=torch.long)),
+     r"matches must have the shape \(4, 5\), not \(6, 7\)"),
+])  # fmt: skip
+def test_shapes_that_cannot_be_meant_are_refused(layer, call, said):
+    with pytest.raises(ValueError, match=said):
+        call(*layer(6, 7, 1), style_patches(*layer(5, 8, 2), 10.0))

@@ -20,22 +20,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from pydantic import ValidationError
 from trials import store_faults
+from trials.store_faults import locked
 
 from pst_core.errors import OutputError, StoreError
+from pst_core.store import Receipt, Reference, Store, StoreMiss, open_store, pst_home, upkeep
 from pst_core.store import layout as store_files
 from pst_core.store import locks as store_locks
 from pst_core.store import store as store_module
-from pst_core.store.store import (
-    Receipt,
-    Reference,
-    Store,
-    StoreMiss,
-    open_store,
-    prune,
-    pst_home,
-    usage,
-    verify,
-)
+from pst_core.store.upkeep import Pruned, prune, usage, verify
 
 KEYS = [hashlib.sha256(bytes([index])).hexdigest() for index in range(8)]
 A, B, C, D = KEYS[:4]
@@ -57,12 +49,10 @@ class Filled:
         self.store = store
         self.reference = store.put(b"\x89PNG some pixels", "image", "png")
         self.other = store.put(b"other pixels", "regions", ".parquet")
-        store.write_record(A, b'{"loss": 1}', [self.reference])
+        store.write_record(A, b'{"loss": 1}', [self.reference, self.other])
         store.write_record(B, b'{"loss": 2}', [self.other])
         self.output = output or store.root.parent / "out"
-        self.receipt = Receipt(
-            records=(A,), references=(self.other,), outputs=(str(self.output),), content='{"x": 1}'
-        )
+        self.receipt = Receipt(records=(A,), outputs=(str(self.output / "report.json"),), content='{"x": 1}')
         store.write_receipt(C, self.receipt)
         self.object = store.root / self.reference.path
         self.record = store.root / "records" / A[:2] / f"{A}.json"
@@ -89,6 +79,11 @@ def age(path, seconds=10**6):
         os.utime(file, (time.time() - seconds,) * 2, follow_symlinks=False)
 
 
+def references_of(store, key):
+    """The artifacts that a record names."""
+    return store_files.read_envelope(store.root, "record", key).references
+
+
 def files_in(root):
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
@@ -101,7 +96,7 @@ def test_what_was_put_in_comes_out(filled):
     assert store.read(filled.reference) == b"\x89PNG some pixels"
     assert store.holds(filled.reference)
     assert store.read_record(A) == b'{"loss": 1}'
-    assert store.record_references(A) == (filled.reference,)
+    assert references_of(store, A) == (filled.reference, filled.other)
     assert store.read_receipt(C) == filled.receipt
     assert Store(store.root).read_receipt(C) == filled.receipt
 
@@ -141,7 +136,7 @@ def test_objects_of_any_size(store, data):
 def test_text_and_folder_names_of_any_kind(store):
     store.write_record(A, 'é\u2028"\\\x00😀'.encode(), [])
     assert store.read_record(A) == 'é\u2028"\\\x00😀'.encode()
-    receipt = Receipt(records=(), references=(), outputs=(os.fsdecode(b"/a\xff"),), content="é\n")
+    receipt = Receipt(records=(), outputs=(os.fsdecode(b"/a\xff"),), content="é\n")
     store.write_receipt(A, receipt)
     assert store.read_receipt(A) == receipt
 
@@ -149,14 +144,14 @@ def test_text_and_folder_names_of_any_kind(store):
 def test_a_record_is_replaced(filled):
     filled.store.write_record(A, b"newer", [])
     assert filled.store.read_record(A) == b"newer"
-    assert filled.store.record_references(A) == ()
+    assert references_of(filled.store, A) == ()
 
 
 def test_a_relative_output_keeps_its_meaning(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    store.write_receipt(A, Receipt(records=(), references=(), outputs=("out",), content=""))
+    store.write_receipt(A, Receipt(records=(), outputs=("out/report.json",), content=""))
     monkeypatch.chdir("/")
-    assert store.read_receipt(A).outputs == (str(tmp_path / "out"),)
+    assert store.read_receipt(A).outputs == (str(tmp_path / "out" / "report.json"),)
 
 
 def test_putting_it_again_writes_nothing(filled, monkeypatch):
@@ -239,21 +234,19 @@ def test_a_version_that_is_no_file_is_refused(filled):
     "key", ["", "a" * 63, "a" * 65, "A" * 64, "a" * 64 + "\n", "../" + "a" * 61, "g" * 64, "١" * 64]
 )
 def test_what_is_no_key(store, key):
-    empty = Receipt(records=(), references=(), outputs=(), content="")
+    empty = Receipt(records=(), outputs=(), content="")
     uses = [
         (store.write_record, key, b"", []),
         (store.read_record, key),
-        (store.record_references, key),
         (store.write_receipt, key, empty),
         (store.read_receipt, key),
         (store.acquire, key),
-        (store.lock, key),
     ]
     for use, *arguments in uses:
         with pytest.raises(ValueError, match="is not a key"):
             use(*arguments)
     with pytest.raises(ValidationError, match="is not a key"):
-        Receipt(records=(key,), references=(), outputs=(), content="")
+        Receipt(records=(key,), outputs=(), content="")
     assert not store.root.exists()
 
 
@@ -364,11 +357,7 @@ def test_every_damage_to_an_object_is_a_miss(filled):
 
 def test_every_damage_to_a_record_is_a_miss(filled):
     size = filled.record.stat().st_size
-    reads = [
-        (filled.store.read_record, A),
-        (filled.store.record_references, A),
-        (filled.store.read_receipt, C),
-    ]
+    reads = [(filled.store.read_record, A), (filled.store.read_receipt, C)]
     assert sweep_damage(filled.record, *reads) == 3 * size + 5
 
 
@@ -394,12 +383,11 @@ def test_swapped_records_are_misses(filled):
     swap(filled.record, filled.other_record)
     for key in (A, B):
         assert misses(filled.store.read_record, key)
-        assert misses(filled.store.record_references, key)
 
 
 def test_a_record_is_no_receipt_and_a_receipt_no_record(filled):
     store = filled.store
-    store.write_receipt(A, Receipt(records=(), references=(), outputs=(), content=""))
+    store.write_receipt(A, Receipt(records=(), outputs=(), content=""))
     swap(filled.record, store.root / "receipts" / A[:2] / f"{A}.json")
     assert misses(store.read_record, A)
     assert misses(store.read_receipt, A)
@@ -498,7 +486,6 @@ def test_what_is_not_the_file_is_a_miss_and_is_healed(filled, replace):
     assert not store.holds(filled.reference)
     assert misses(store.read, filled.reference)
     assert misses(store.read_record, A)
-    assert misses(store.record_references, A)
     assert misses(store.read_receipt, C)
     again = Filled(store)
     assert store.read(again.reference) == b"\x89PNG some pixels"
@@ -767,9 +754,10 @@ def fill_a_disk(disk, output):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pst_core.store.store import Store
+from pst_core.store import Store
 store = Store(Path(sys.argv[1]))
-with store.locked(sys.argv[2]), store.in_use():
+held = store.acquire(sys.argv[2])
+with store.in_use():
     print("held", flush=True)
     time.sleep(60)
 """
@@ -807,7 +795,7 @@ def test_the_lock_of_a_killed_process_is_free(store):
     entered = threading.Event()
 
     def wait():
-        with store.locked(A):
+        with locked(store, A):
             entered.set()
 
     with holder(store, A) as process:
@@ -827,7 +815,7 @@ def test_threads_exclude_each_other(store):
 
     def work():
         for _ in range(20):
-            with store.lock(A):
+            with locked(store, A):
                 inside.append(1)
                 most.append(len(inside))
                 time.sleep(0.0005)
@@ -842,7 +830,7 @@ def test_threads_exclude_each_other(store):
 
 
 def test_a_lock_is_released_whatever_happens(store):
-    with pytest.raises(KeyboardInterrupt), store.locked(A):
+    with pytest.raises(KeyboardInterrupt), locked(store, A):
         assert not lock_is_free(store, A)
         raise KeyboardInterrupt
     assert lock_is_free(store, A)
@@ -862,7 +850,7 @@ def test_a_failing_release_does_not_undo_what_was_done(store, monkeypatch):
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", fail_to_unlock)
-    with store.locked(A), store.in_use():
+    with locked(store, A), store.in_use():
         pass
     assert lock_is_free(store, A)  # by closing it
     with store.exclusively():
@@ -871,13 +859,13 @@ def test_a_failing_release_does_not_undo_what_was_done(store, monkeypatch):
 
 def test_locks_are_a_bounded_number_of_files_that_stay(store):
     for key in KEYS:
-        with store.locked(key):
+        with locked(store, key):
             pass
     assert sorted(path.name for path in (store.root / "locks").iterdir()) == sorted({key[:3] for key in KEYS})
 
 
 def test_a_lock_whose_file_was_replaced_meanwhile_is_not_taken(store, monkeypatch):
-    with store.locked(A):
+    with locked(store, A):
         pass
     path, flock, calls = store.root / "locks" / A[:3], fcntl.flock, []
 
@@ -936,7 +924,7 @@ def test_pruning_frees_a_result_that_is_gone(filled, report):
 
 
 def test_a_result_in_one_of_its_folders_is_enough(filled):
-    outputs = (str(filled.output / "gone"), str(filled.output), "a\0b")
+    outputs = (str(filled.output / "gone" / "report.json"), *filled.receipt.outputs, "a\0b")
     filled.store.write_receipt(C, filled.receipt.model_copy(update={"outputs": outputs}))
     assert prune(filled.stands().store, grace_seconds=0).receipts == 0
     shutil.rmtree(filled.output)
@@ -957,7 +945,7 @@ def test_a_report_that_cannot_be_read_just_now_still_counts(filled, monkeypatch)
 
 def test_what_is_young_is_kept_with_what_it_needs(filled):
     (filled.object.parent / ".pst-x.tmp").touch()
-    assert prune(filled.store, grace_seconds=1000) == prune(filled.store) == store_module.Pruned()
+    assert prune(filled.store, grace_seconds=1000) == prune(filled.store) == Pruned()
     age(filled.store.root)
     filled.receipt_file.touch()  # only the receipt is young, but all it names is needed
     assert prune(filled.store).model_dump(exclude={"bytes_freed"}) == {
@@ -970,10 +958,10 @@ def test_what_is_young_is_kept_with_what_it_needs(filled):
     assert filled.store.read_receipt(C) == filled.receipt
     age(filled.store.root)
     filled.record.touch()
-    assert prune(filled.store).objects == 1
+    assert (prune(filled.store).receipts, prune(filled.store).objects) == (1, 0)
     assert filled.store.read_record(A)
     age(filled.store.root)
-    assert prune(filled.store).objects == 1
+    assert prune(filled.store).objects == 2
     assert files_in(filled.store.root) == ["in-use.lock", "version"]
 
 
@@ -1151,13 +1139,13 @@ def test_verify_changes_nothing(filled):
 
 
 def test_what_is_pruned_while_verify_runs_is_no_damage(filled, monkeypatch):
-    listed = store_module.verify.__globals__["_damage"]
+    listed = upkeep._damage
 
     def and_meanwhile(root, kind, file):
         prune(filled.store, grace_seconds=0)
         return listed(root, kind, file)
 
-    monkeypatch.setitem(store_module.verify.__globals__, "_damage", and_meanwhile)
+    monkeypatch.setattr(upkeep, "_damage", and_meanwhile)
     assert verify(filled.store) == ()
 
 
@@ -1176,7 +1164,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.objects = {}  # reference -> its bytes, or None where they were damaged or lost
         self.records = {}  # key -> (content, references), or None
         self.receipts = {}  # key -> Receipt, or None
-        self.standing = {}  # output number -> the key in its report
+        self.standing = {}  # report -> the key in it
 
     def teardown(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -1199,29 +1187,24 @@ class StoreMachine(RuleBasedStateMachine):
         key=st.sampled_from(KEYS[3:6]),
         records=st.sets(st.sampled_from(KEYS[:3])),
         output=st.integers(0, 2),
-        data=st.data(),
     )
-    def write_receipt(self, key, records, output, data):
-        references = tuple(data.draw(st.sets(st.sampled_from(list(self.objects))))) if self.objects else ()
-        receipt = Receipt(
-            records=tuple(records),
-            references=references,
-            outputs=(str(self.folder / str(output)),),
-            content="x",
-        )
+    def write_receipt(self, key, records, output):
+        outputs = (str(self.folder / str(output) / "report.json"),)
+        receipt = Receipt(records=tuple(records), outputs=outputs, content="x")
         self.store.write_receipt(key, receipt)
         self.receipts[key] = receipt
 
     @rule(output=st.integers(0, 2), key=st.sampled_from(KEYS[3:6]))
     def publish(self, output, key):
-        (self.folder / str(output)).mkdir(exist_ok=True)
-        (self.folder / str(output) / "report.json").write_text(json.dumps({"key": key}))
-        self.standing[str(self.folder / str(output))] = key
+        report = self.folder / str(output) / "report.json"
+        report.parent.mkdir(exist_ok=True)
+        report.write_text(json.dumps({"key": key}))
+        self.standing[str(report)] = key
 
     @rule(output=st.integers(0, 2))
     def remove_output(self, output):
         shutil.rmtree(self.folder / str(output), ignore_errors=True)
-        self.standing.pop(str(self.folder / str(output)), None)
+        self.standing.pop(str(self.folder / str(output) / "report.json"), None)
 
     def places(self):
         for reference in self.objects:
@@ -1262,8 +1245,7 @@ class StoreMachine(RuleBasedStateMachine):
         }
         keys = {key for receipt in kept.values() for key in receipt.records}
         records = {key: record for key, record in self.records.items() if key in keys and record is not None}
-        references = {reference for receipt in kept.values() for reference in receipt.references}
-        references |= {reference for _, named in records.values() for reference in named}
+        references = {reference for _, named in records.values() for reference in named}
         self.receipts, self.records = kept, records
         self.objects = {name: value for name, value in self.objects.items() if name in references}
         left = set(self.store.root.glob("*/??/*"))
@@ -1289,8 +1271,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert not self.has_record(key) or self.store.read_record(key) == self.records[key][0]
         for key in KEYS[3:6]:
             receipt = self.receipts.get(key)
-            there = receipt is not None and self.has(receipt.references)
-            there = there and all(map(self.has_record, receipt.records))
+            there = receipt is not None and all(map(self.has_record, receipt.records))
             assert misses(self.store.read_receipt, key) == (not there)
             assert not there or self.store.read_receipt(key) == receipt
 
@@ -1333,6 +1314,6 @@ def test_killed_and_failing_system_calls(scenario, every, calls):
 
 def test_needs_no_engine():
     heavy = {"torch", "numpy", "prefect"}
-    code = f"import sys, pst_core.store.store; sys.exit(not {heavy}.isdisjoint(sys.modules))"
+    code = f"import sys, pst_core.store.upkeep; sys.exit(not {heavy}.isdisjoint(sys.modules))"
     environment = {**os.environ, "PYTHONPATH": str(store_faults.REPOSITORY)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
