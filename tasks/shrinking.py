@@ -12,7 +12,7 @@ def shrink(photograph: InputFile, side: int) -> Reference:
     """Shrink a photograph to a long side; it is never enlarged."""
     from pst_core.images.shrinking import shrink_photograph
 
-    return open_store().put(shrink_photograph(photograph.path, side), "photograph", ".png")
+    return open_store().put(shrink_photograph(photograph.photograph(), side), "photograph", ".png")
 
 
 @unit("shrink-map", run_name="map to {width}x{height}")
@@ -20,4 +20,5 @@ def shrink_map(semantic_map: InputFile, width: int, height: int) -> Reference:
     """Bring a semantic map to its photograph's size, without new colours."""
     from pst_core.images import shrinking
 
-    return open_store().put(shrinking.shrink_map(semantic_map.path, (width, height)), "map", ".png")
+    data = shrinking.shrink_map(semantic_map.semantic_map(), (width, height))
+    return open_store().put(data, "map", ".png")
