@@ -1,6 +1,6 @@
-"""Arrays as Parquet and back, bit for bit: one row an array, its values as little-endian bytes."""
+"""Parquet files as bytes: rows, and arrays and back, bit for bit, each a row of little-endian bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -8,10 +8,29 @@ from numpy.typing import NDArray
 
 from pst_core.errors import PstError
 
-__all__ = ["Arrays", "pack_arrays", "unpack_arrays"]
+__all__ = ["Arrays", "pack_arrays", "pack_rows", "unpack_arrays"]
 
 Arrays = Mapping[str, NDArray[Any]]
 KINDS = "biuf"  # booleans, integers, floating point: what bytes alone can hold
+
+
+def pack_rows(rows: Sequence[Mapping[str, Any]], schema: Any, **options: Any) -> bytes:  # noqa: ANN401
+    """Write rows as the bytes of a Parquet file; equal rows give equal bytes.
+
+    Parameters
+    ----------
+    rows
+        Column -> value; what a row lacks is null.
+    schema : pyarrow.Schema
+    options
+        Of `pyarrow.parquet.write_table`.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), sink, **options)
+    return bytes(sink.getvalue())
 
 
 def pack_arrays(arrays: Arrays, *, compression: Literal["zstd", "none"] = "none") -> bytes:
@@ -22,21 +41,15 @@ def pack_arrays(arrays: Arrays, *, compression: Literal["zstd", "none"] = "none"
     compression
         ``zstd`` pays for label maps; floating point hardly shrinks, and costs time.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
     rows = [
         {"name": name, "dtype": str(array.dtype), "shape": list(array.shape),
          "data": np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()}
         for name, array in arrays.items()
     ]  # fmt: skip
-    sink = pa.BufferOutputStream()
-    table = pa.Table.from_pylist(rows, schema=_schema())
-    parquet.write_table(
-        table, sink, compression=compression, write_page_checksum=True, use_dictionary=False,
+    return pack_rows(
+        rows, _schema(), compression=compression, write_page_checksum=True, use_dictionary=False,
         write_statistics=False,
     )  # fmt: skip
-    return bytes(sink.getvalue())
 
 
 def unpack_arrays(data: bytes) -> dict[str, NDArray[Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 from prefect import Task
 from pydantic import BaseModel, ConfigDict
 
-from pst_core.images.input_files import InputFiles
+from pst_core.images.input_files import InputFiles, decoding_once
 from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage, plan_stages, working_sizes
 from pst_core.pipeline.walk import walk
@@ -138,11 +138,12 @@ def make_pair(
         return run(unit, **inputs)
 
     steps = _Steps(files, config, network, noted)
-    segmented, rendered = walk(steps, config, files.content.side)
-    scored = noted(
-        score, picture=rendered.picture, content=files.content, style=files.style,
-        regions=segmented.regions, models=ModelFiles.at(None),
-    )  # fmt: skip
+    with decoding_once():
+        segmented, rendered = walk(steps, config, files.content.side)
+        scored = noted(
+            score, picture=rendered.picture, content=files.content, style=files.style,
+            regions=segmented.regions, models=ModelFiles.at(None),
+        )  # fmt: skip
     explained = noted(explain, stages=steps.stages, losses=tuple(steps.losses), regions=segmented.regions)
     made = Made(
         config=config, segmented=segmented, precomputed=steps.precomputed, rendered=rendered, scored=scored,

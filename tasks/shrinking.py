@@ -13,7 +13,7 @@ def shrink(photograph: InputFile, side: int) -> Reference:
     from pst_core.images.shrinking import shrink_photograph
     from pst_core.pipeline.artifacts import SHRUNK_PHOTOGRAPH
 
-    return SHRUNK_PHOTOGRAPH.keep(shrink_photograph(photograph.path, side))
+    return SHRUNK_PHOTOGRAPH.keep(shrink_photograph(photograph.photograph(), side))
 
 
 @unit("shrink-map", run_name="map to {width}x{height}")
@@ -22,4 +22,4 @@ def shrink_map(semantic_map: InputFile, width: int, height: int) -> Reference:
     from pst_core.images import shrinking
     from pst_core.pipeline.artifacts import SHRUNK_MAP
 
-    return SHRUNK_MAP.keep(shrinking.shrink_map(semantic_map.path, (width, height)))
+    return SHRUNK_MAP.keep(shrinking.shrink_map(semantic_map.semantic_map(), (width, height)))

@@ -39,6 +39,15 @@ def reinhard(content: Floats, style: Floats) -> Image:
     -------
     ndarray of float32, shape (3, H, W)
         Clipped to [0, 1]. An axis on which the content has no deviation is only moved.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> content = np.random.default_rng(0).random((3, 40, 60))
+    >>> dusk = np.full((3, 20, 20), 0.3)
+    >>> dusk[2] = 0.6
+    >>> reinhard(content, dusk)[:, 7, 9].round(3)
+    array([0.3, 0.3, 0.6], dtype=float32)
     """
     expect_shapes("content: 3 H W, style: 3 h w", content, style)
     (mean, deviation), (target_mean, target_deviation) = _moments(content), _moments(style)

@@ -83,6 +83,16 @@ def guided_filter(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> 
     Returns
     -------
     Tensor, shape (C, H, W)
+
+    Examples
+    --------
+    Ripples go, the guide's edge stays.
+
+    >>> import torch
+    >>> edge = torch.tensor([0.0] * 4 + [1.0] * 4).expand(3, 6, 8)
+    >>> ripples = edge[:1] + 0.1 * torch.tensor([1.0, -1.0]).repeat(4)
+    >>> guided_filter(ripples, edge, radius=2, epsilon=1e-4)[0, 0].round(decimals=1).abs().tolist()
+    [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]
     """
     slopes, offsets = guided_coefficients(image, guide, radius, epsilon)
     return (slopes * guide[None]).sum(dim=1) + offsets

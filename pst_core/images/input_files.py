@@ -2,18 +2,40 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import ImageError
+from pst_core.images.roles import ROLES, is_map
 
 if TYPE_CHECKING:
     from pst_core.images.inputs import Inputs
-    from pst_core.images.reading import Photograph
+    from pst_core.images.reading import Photograph, SemanticMap
 
-__all__ = ["InputFile", "InputFiles", "probe"]
+__all__ = ["InputFile", "InputFiles", "decoding_once", "probe"]
+
+_decoded: ContextVar["dict[tuple[Path, str], Photograph] | None"] = ContextVar("_decoded", default=None)
+
+
+@contextmanager
+def decoding_once() -> Iterator[None]:
+    """Within the block, decode each photograph once, however often it is asked for; keep none of them beyond.
+
+    What is handed out is shared: leave its arrays as they are. A block within another shares the outer's.
+    """
+    if _decoded.get() is not None:
+        yield
+        return
+    token = _decoded.set({})
+    try:
+        yield
+    finally:
+        _decoded.reset(token)
 
 
 class InputFile(BaseModel):
@@ -41,7 +63,7 @@ class InputFile(BaseModel):
         return max(self.width, self.height)
 
     def photograph(self) -> "Photograph":
-        """Decode it as a photograph.
+        """Decode it as a photograph; once within `decoding_once`.
 
         Raises
         ------
@@ -50,18 +72,31 @@ class InputFile(BaseModel):
         """
         from pst_core.images.reading import read_photograph
 
+        decoded, key = _decoded.get(), (self.path, self.sha256)
+        if decoded is not None and key in decoded:
+            return decoded[key]
         photograph = read_photograph(self.path)
-        self.check(photograph.sha256)
+        self._check(photograph.sha256)
+        if decoded is not None:
+            decoded[key] = photograph
         return photograph
 
-    def check(self, sha256: str) -> None:
-        """Hold the bytes that were decoded against those that were planned with.
+    def semantic_map(self) -> "SemanticMap":
+        """Decode it as a semantic map.
 
         Raises
         ------
         ImageError
-            If the file is another one by now: its result must not be kept under the old one's name.
+            If it cannot be decoded, or is another file by now.
         """
+        from pst_core.images.reading import read_map
+
+        semantic = read_map(self.path)
+        self._check(semantic.sha256)
+        return semantic
+
+    def _check(self, sha256: str) -> None:
+        """Refuse a file that is another one by now: its result must not be kept under the old one's name."""
         if sha256 != self.sha256:
             raise ImageError(f"{self.path} changed while it was worked on: run it again.")
 
@@ -79,8 +114,7 @@ class InputFiles(BaseModel):
     @property
     def given(self) -> dict[str, InputFile]:
         """Role -> file, for the roles that are there."""
-        roles = ("content", "style", "content_map", "style_map")
-        return {role: file for role in roles if (file := getattr(self, role)) is not None}
+        return {role: file for role in ROLES if (file := getattr(self, role)) is not None}
 
     def load(self) -> "Inputs":
         """Decode all of them, and check that they fit together.
@@ -92,13 +126,11 @@ class InputFiles(BaseModel):
         """
         from pst_core.images.inputs import load_inputs
 
-        paths = {role: file.path for role, file in self.given.items()}
-        inputs = load_inputs(
-            paths["content"], paths["style"], paths.get("content_map"), paths.get("style_map")
-        )
-        for role, sha256 in inputs.hashes.items():
-            self.given[role].check(sha256)
-        return inputs
+        decoded: dict[str, Photograph | SemanticMap] = {
+            role: file.semantic_map() if is_map(role) else file.photograph()
+            for role, file in self.given.items()
+        }
+        return load_inputs(**decoded)
 
 
 def probe(path: str | os.PathLike[str]) -> InputFile:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from pst_core.errors import ImageError, MapError
 from pst_core.images.reading import ImageLimits, Photograph, SemanticMap, read_map, read_photograph
+from pst_core.images.roles import PHOTOGRAPHS, ROLES, START
 
-__all__ = ["Inputs", "Source", "load_inputs", "load_start"]
+__all__ = ["Inputs", "Source", "fit_map", "load_inputs", "load_start"]
 
-Colors = NDArray[np.uint8]
 Source = str | PathLike[str] | NDArray[np.uint8] | Photograph | SemanticMap
 
 
@@ -36,8 +36,7 @@ class Inputs:
     @property
     def hashes(self) -> dict[str, str]:
         """Role -> sha256 of the bytes that were read."""
-        roles = ("content", "style", "content_map", "style_map")
-        return {role: getattr(self, role).sha256 for role in roles if getattr(self, role) is not None}
+        return {role: part.sha256 for role in ROLES if (part := getattr(self, role)) is not None}
 
 
 def load_inputs(
@@ -52,31 +51,43 @@ def load_inputs(
         photograph.
     """
     if (content_map is None) != (style_map is None):
-        given, lacking = ("content", "style") if style_map is None else ("style", "content")
+        given, lacking = PHOTOGRAPHS if style_map is None else PHOTOGRAPHS[::-1]
         raise MapError(
             f"A {given} map was given without a {lacking} map: give both, or neither to have regions found."
         )
-    photographs = {"content": _photograph(content, "content"), "style": _photograph(style, "style")}
-    notes = [f"{picture.path}: {note}" for picture in photographs.values() for note in picture.notes]
-    maps: dict[str, SemanticMap] = {}
-    for role, source in (("content", content_map), ("style", style_map)):
-        if source is not None:
-            maps[role], resized = _fitted(_semantic_map(source, role), photographs[role])
-            notes.extend(resized)
-    return Inputs(
-        photographs["content"], photographs["style"], maps.get("content"), maps.get("style"), tuple(notes)
-    )
+    photographs = _photograph(content, "content"), _photograph(style, "style")
+    notes = [f"{picture.path}: {note}" for picture in photographs for note in picture.notes]
+    if content_map is None or style_map is None:
+        return Inputs(*photographs, notes=tuple(notes))
+    here, resized = fit_map(_semantic_map(content_map, "content"), photographs[0])
+    there, resized_too = fit_map(_semantic_map(style_map, "style"), photographs[1])
+    return Inputs(*photographs, here, there, (*notes, *resized, *resized_too))
 
 
-def _fitted(semantic: SemanticMap, photograph: Photograph) -> tuple[SemanticMap, tuple[str, ...]]:
-    colors, notes = fit_map(
-        semantic.colors,
-        photograph.height,
-        photograph.width,
-        name=str(semantic.path),
-        photograph=str(photograph.path),
-    )
-    return replace(semantic, colors=colors), notes
+def fit_map(semantic: SemanticMap, photograph: Photograph) -> tuple[SemanticMap, tuple[str, ...]]:
+    """Bring a semantic map to its photograph's size, and say so.
+
+    A map that is one pixel off is resized (nearest neighbour) with a note; any other size is refused,
+    for nothing tells whether it was cropped, scaled, or belongs to another photograph.
+
+    Raises
+    ------
+    MapError
+        If the map's size differs by more than one pixel from the photograph's.
+    """
+    (here, across), (height, width) = semantic.colors.shape[:2], photograph.pixels.shape[1:]
+    if (here, across) == (height, width):
+        return semantic, ()
+    size, wanted = f"{across}x{here}", f"{width}x{height}"
+    if max(abs(here - height), abs(across - width)) > 1:
+        raise MapError(
+            f"{semantic.path} is {size} pixels, but {photograph.path} is {wanted}: "
+            "give a map of its photograph's size."
+        )
+    rows = np.minimum(np.arange(height) * here // height, here - 1)
+    columns = np.minimum(np.arange(width) * across // width, across - 1)
+    note = f"{semantic.path} is {size} pixels, one off {photograph.path}'s {wanted}: it was resized."
+    return replace(semantic, colors=semantic.colors[rows][:, columns]), (note,)
 
 
 def load_start(source: Source, inputs: Inputs) -> NDArray[np.float32]:
@@ -87,7 +98,7 @@ def load_start(source: Source, inputs: Inputs) -> NDArray[np.float32]:
     ImageError
         If its shape is not the content's (a pixel of rounding aside).
     """
-    start = _photograph(source, "start")
+    start = _photograph(source, START)
     here, there = start.height * inputs.content.width, inputs.content.height * start.width
     if abs(here - there) > max(start.height, start.width, inputs.content.height, inputs.content.width):
         raise ImageError(
@@ -133,30 +144,3 @@ def _checked(array: NDArray[np.uint8], role: str) -> NDArray[np.uint8]:
 
 def _array_hash(array: NDArray[np.uint8]) -> str:
     return hashlib.sha256(str(array.shape).encode() + array.tobytes()).hexdigest()
-
-
-def fit_map(
-    colors: Colors, height: int, width: int, *, name: str, photograph: str
-) -> tuple[Colors, tuple[str, ...]]:
-    """Bring a semantic map to its photograph's size.
-
-    A map that is one pixel off is resized (nearest neighbour) with a note; any other size is refused,
-    for nothing tells whether it was cropped, scaled, or belongs to another photograph.
-
-    Raises
-    ------
-    MapError
-        If the map's size differs by more than one pixel from the photograph's.
-    """
-    if colors.shape[:2] == (height, width):
-        return colors, ()
-    size = f"{colors.shape[1]}x{colors.shape[0]}"
-    if abs(colors.shape[0] - height) > 1 or abs(colors.shape[1] - width) > 1:
-        raise MapError(
-            f"{name} is {size} pixels, but {photograph} is {width}x{height}: "
-            "give a map of its photograph's size."
-        )
-    rows = np.minimum(np.arange(height) * colors.shape[0] // height, colors.shape[0] - 1)
-    columns = np.minimum(np.arange(width) * colors.shape[1] // width, colors.shape[1] - 1)
-    note = f"{name} is {size} pixels, one off {photograph}'s {width}x{height}: it was resized."
-    return colors[rows][:, columns], (note,)

@@ -22,7 +22,7 @@ from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories, clean_ex
 from pst_core.images.profiles import Samples, srgb_profile
 from pst_core.shapes import expect_shapes
 
-__all__ = ["OutputFormat", "embed_recipe", "encode_png", "output_format", "write_image"]
+__all__ = ["OutputFormat", "embed_recipe", "encode_png", "output_format", "to_levels", "write_image"]
 
 OutputFormat = Literal["PNG", "JPEG", "WEBP", "TIFF"]
 
@@ -120,7 +120,7 @@ def write_image(
         raise OutputError(
             f"{target} cannot carry a recipe of more than 64 kB; write PNG, WebP or TIFF instead."
         )
-    samples = _quantised(pixels, None if kind == "JPEG" else alpha, bit_depth)
+    samples = to_levels(pixels, None if kind == "JPEG" else alpha, bit_depth)
     write_bytes_atomically(target, _encoded(target, kind, samples, metadata, quality), overwrite=overwrite)
 
 
@@ -142,7 +142,7 @@ def encode_png(
     _check_shapes(pixels, alpha, bit_depth, quality=100)
     _check_request(target, "PNG", pixels, alpha, bit_depth)
     metadata = _Metadata(_checked_exif(target, exif), None)
-    return _encoded(target, "PNG", _quantised(pixels, alpha, bit_depth), metadata, 100)
+    return _encoded(target, "PNG", to_levels(pixels, alpha, bit_depth), metadata, 100)
 
 
 def embed_recipe(picture: bytes, recipe: dict[str, Any]) -> bytes:
@@ -197,8 +197,16 @@ def _checked_exif(path: Path, exif: bytes | None) -> bytes | None:
         raise OutputError(f"{path} cannot carry EXIF that is broken; leave it out.") from error
 
 
-def _quantised(pixels: NDArray[np.float32], alpha: NDArray[np.float32] | None, bit_depth: int) -> Samples:
-    """Round to integers, shape (H, W, 3), or (H, W, 4) with alpha."""
+def to_levels(
+    pixels: NDArray[np.float32], alpha: NDArray[np.float32] | None = None, bit_depth: int = 8
+) -> Samples:
+    """Round a picture of shape (3, H, W) on [0, 1], which it is clipped to, to integers as files hold them.
+
+    Returns
+    -------
+    ndarray of uint8, or uint16 with a `bit_depth` of 16
+        Shape (H, W, 3), or (H, W, 4) with an alpha of shape (H, W); contiguous.
+    """
     top, kind = (255, np.uint8) if bit_depth == 8 else (65535, np.uint16)
     planes = [*pixels, *([] if alpha is None else [alpha])]
     samples = np.empty((*pixels.shape[1:], len(planes)), kind)

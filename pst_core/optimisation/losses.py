@@ -121,6 +121,16 @@ def regional_gram(features: Tensor, masks: Tensor, *, normalized: bool = True) -
     Returns
     -------
     Tensor, shape (R, N, N)
+
+    Examples
+    --------
+    >>> import torch
+    >>> features = torch.tensor([[1.0, 0.0, 2.0], [0.0, 3.0, 1.0]])
+    >>> gram(features, normalized=False).tolist()
+    [[5.0, 2.0], [2.0, 10.0]]
+    >>> left, right = regional_gram(features, torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+    >>> left.tolist(), right.tolist()
+    ([[0.5, 0.0], [0.0, 4.5]], [[4.0, 2.0], [2.0, 1.0]])
     """
     expect_shapes("features: N D, masks: R D", features, masks)
     return supported_gram(features, mask_supports(masks, normalized=normalized))

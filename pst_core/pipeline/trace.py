@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pst_core.optimisation.record import Evaluation
+from pst_core.parquet import pack_rows
 from pst_core.pipeline.plan import Stage
 
 __all__ = ["StageTrace", "join_losses", "losses_table", "read_trace", "summarise_losses"]
@@ -25,7 +26,6 @@ def losses_table(trace: Sequence[StageTrace]) -> bytes:
     ``iteration``, ``total``, ``content``, ``style``.
     """
     import pyarrow as pa
-    from pyarrow import parquet
 
     rows = [
         {
@@ -40,9 +40,7 @@ def losses_table(trace: Sequence[StageTrace]) -> bytes:
     integers = [(name, pa.int32()) for name in ("stage", "round", "size", "iteration")]
     numbers = [(name, pa.float64()) for name in ("total", "content", "style")]
     schema = pa.schema([*integers[:2], ("kind", pa.string()), *integers[2:], *numbers])
-    buffer = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
-    return bytes(buffer.getvalue())
+    return pack_rows(rows, schema)
 
 
 def summarise_losses(trace: Sequence[StageTrace]) -> list[dict[str, Any]]:

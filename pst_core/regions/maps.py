@@ -45,6 +45,17 @@ def cluster_maps(
     MapError
         If one of the maps has a single colour and the other has not, more regions are asked for than
         there are colours, or no region is found in both maps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> content, style = np.zeros((2, 20, 30, 3), np.uint8)
+    >>> content[:5], style[:, :10] = (0, 0, 255), (0, 0, 250)  # a sky, and one that JPEG has touched
+    >>> regions = cluster_maps(content, style)
+    >>> regions.colors.tolist()
+    [[0, 0, 0], [0, 0, 252]]
+    >>> regions.content_shares.tolist(), regions.style_shares.round(2).tolist()
+    ([0.75, 0.25], [0.67, 0.33])
     """
     notes = _refuse_plain(content, style, names)
     palette, counts, inverse = _unique_colors(content, style)

@@ -134,14 +134,13 @@ def _show(name: str, results: Mapping[str, Path], seed: int, side: int) -> _Show
 
 
 def _read(method: str, path: Path) -> _Result:
-    import numpy as np
     from PIL import Image
 
     from pst_core.images.reading import read_photograph
+    from pst_core.images.writing import to_levels
 
     photograph = read_photograph(path)
-    pixels = np.moveaxis(np.rint(photograph.pixels * 255).astype(np.uint8), 0, -1)
-    return _Result(method, path, photograph.sha256, Image.fromarray(np.ascontiguousarray(pixels)))
+    return _Result(method, path, photograph.sha256, Image.fromarray(to_levels(photograph.pixels)))
 
 
 def _common_size(name: str, results: Sequence[_Result], side: int) -> tuple[int, int]:

@@ -1,10 +1,10 @@
 """A study's outcome as tables: Parquet for machines, Markdown for people."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
+from pst_core.markdown import escape_markdown
+from pst_core.parquet import pack_rows
 from pst_core.study.tally import Share, Tally
 
 __all__ = ["choices_table", "describe_tally", "shares_table"]
@@ -18,7 +18,7 @@ def choices_table(tally: Tally) -> bytes:
         ("respondent", pa.string()), ("pair", pa.string()), ("method", pa.string()), ("turn", pa.int32()),
         ("position", pa.int32()), ("shown", pa.list_(pa.string())), ("seconds", pa.float64()),
     ])  # fmt: skip
-    return _parquet([asdict(choice) for choice in tally.choices], schema)
+    return pack_rows([asdict(choice) for choice in tally.choices], schema)
 
 
 def shares_table(tally: Tally) -> bytes:
@@ -29,7 +29,7 @@ def shares_table(tally: Tally) -> bytes:
         ("method", pa.string()), ("pair", pa.string()), ("count", pa.int64()), ("responses", pa.int64()),
         ("share", pa.float64()), ("low", pa.float64()), ("high", pa.float64()), ("interval", pa.string()),
     ])  # fmt: skip
-    return _parquet([asdict(share) for share in (*tally.by_pair, *tally.overall)], schema)
+    return pack_rows([asdict(share) for share in (*tally.by_pair, *tally.overall)], schema)
 
 
 def describe_tally(tally: Tally) -> str:
@@ -41,7 +41,7 @@ def describe_tally(tally: Tally) -> str:
     ]
     header = ["method", *tally.pairs, "all", "share", "95 % interval"]
     lines = [
-        f"# {_plain(tally.title)}", "",
+        f"# {escape_markdown(tally.title)}", "",
         f"{tally.sentence}: how many chose each method as the most realistic.", "",
         _line(header), _line(["---", *["--:"] * (len(header) - 1)], escape=False), *map(_line, rows), "",
         *_notes(tally),
@@ -61,22 +61,8 @@ def _notes(tally: Tally) -> list[str]:
         "responses, where there is nothing to draw from.",
         "",
     ]
-    return notes + [f"- Not counted: {_plain(problem)}" for problem in tally.problems]
+    return notes + [f"- Not counted: {escape_markdown(problem)}" for problem in tally.problems]
 
 
 def _line(cells: Sequence[str], *, escape: bool = True) -> str:
-    return f"| {' | '.join(_plain(cell) if escape else cell for cell in cells)} |"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown takes for nothing but text."""
-    return re.sub(r"([\\`*_{}\[\]()#|~!<>&])", r"\\\1", " ".join(text.split()))
-
-
-def _parquet(rows: list[dict[str, Any]], schema: Any) -> bytes:  # noqa: ANN401 - pyarrow has no types
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    buffer = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
-    return bytes(buffer.getvalue())
+    return f"| {' | '.join(escape_markdown(cell) if escape else cell for cell in cells)} |"

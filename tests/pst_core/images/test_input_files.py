@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from pst_core.errors import ImageError, MapError
-from pst_core.images.input_files import InputFile, InputFiles, probe
-
-ROLES = ("content", "style", "content_map", "style_map")
+from pst_core.images import reading
+from pst_core.images.input_files import InputFile, InputFiles, decoding_once, probe
+from pst_core.images.roles import ROLES
 
 
 def save(path, width=48, height=36, seed=0, **options):
@@ -124,3 +124,60 @@ def test_load_refuses_a_change_in_any_role_by_name(files, role):
 def test_one_map_without_the_other_is_refused(files, role):
     with pytest.raises(MapError):
         files.model_copy(update={role: None}).load()
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Names of the files that were decoded, in order."""
+    names, decode = [], reading.decode
+    monkeypatch.setattr(
+        reading, "decode", lambda image, data, path: names.append(path.name) or decode(image, data, path)
+    )
+    return names
+
+
+def test_within_a_block_a_photograph_is_decoded_once(files, decoded):
+    with decoding_once():
+        inputs = files.load()
+        assert files.content.photograph() is files.content.photograph() is inputs.content
+        with decoding_once():  # within another it is the same one
+            assert files.style.photograph() is inputs.style
+        again = InputFile(**files.style.model_dump())  # as a task gets it, made anew
+        assert again.photograph() is inputs.style
+    assert decoded == [f"{role}.png" for role in ROLES]
+
+
+def test_beyond_the_block_nothing_is_kept(files, decoded):
+    outside = [files.content.photograph() for _ in range(2)]
+    with decoding_once():
+        inside = files.content.photograph()
+    with decoding_once():
+        later = files.content.photograph()
+    with pytest.raises(KeyError), decoding_once():  # whatever happens in it
+        raise KeyError
+    last = files.content.photograph()
+    assert decoded == ["content.png"] * 5
+    for photograph in (*outside, later, last):
+        assert photograph is not inside
+        np.testing.assert_array_equal(photograph.pixels, inside.pixels)
+
+
+def test_what_a_file_was_in_the_block_it_stays(files):
+    with decoding_once():
+        first = files.content.photograph()
+        save(files.content.path, seed=99)
+        assert files.content.photograph() is first
+        with pytest.raises(ImageError, match=r"content\.png changed"):  # not for other bytes
+            InputFile(**files.content.model_dump() | {"sha256": "0" * 64}).photograph()
+        save(files.style.path, seed=99)
+        with pytest.raises(ImageError, match=r"style\.png changed"):
+            files.style.photograph()
+        with pytest.raises(ImageError, match=r"style\.png changed"):
+            files.style.photograph()
+
+
+def test_a_map_is_decoded_as_it_was_probed_and_refused_once_it_changed(files):
+    assert files.content_map.semantic_map().sha256 == files.content_map.sha256
+    save(files.content_map.path, seed=99)
+    with pytest.raises(ImageError, match=r"content_map\.png changed"):
+        files.content_map.semantic_map()

@@ -3,42 +3,17 @@
 from dataclasses import fields
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as parquet
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as st_numpy
 
 from pst_core.errors import PstError
 from pst_core.optimisation.targets import GROUPS, Targets
-from pst_core.parquet import _schema, pack_arrays, unpack_arrays
 from pst_core.pipeline import artifacts
 from pst_core.pipeline.artifacts import IMAGE, REGIONS, TARGETS, WORKING_PAIR, Kind
 from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
 
 CPU = torch.device("cpu")
-DTYPES = st.sampled_from(["bool", "uint8", "int16", "int64", "float16", "float32", "float64"])
-
-
-@given(
-    st.dictionaries(
-        st.text(max_size=12), st_numpy.arrays(DTYPES, st_numpy.array_shapes(min_dims=0, min_side=0))
-    )
-)
-@settings(max_examples=60, deadline=None)
-def test_arrays_come_back_bit_for_bit(arrays):
-    for compression in ("none", "zstd"):
-        data = pack_arrays(arrays, compression=compression)
-        assert data == pack_arrays(arrays, compression=compression)
-        found = unpack_arrays(data)
-        assert list(found) == list(arrays)
-        for name, array in arrays.items():
-            assert found[name].dtype == array.dtype and found[name].shape == array.shape
-            assert found[name].tobytes() == array.tobytes()
-            assert found[name].flags.writeable
 
 
 @pytest.fixture
@@ -94,26 +69,6 @@ def test_a_flipped_bit_never_gives_other_targets(odd_targets):
     assert refused > 0.6 * len(places)
 
 
-def as_rows(*rows):
-    schema, sink = _schema(), pa.BufferOutputStream()
-    parquet.write_table(
-        pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema), sink
-    )
-    return bytes(sink.getvalue())
-
-
-@pytest.mark.parametrize("row", [
-    ("scales/conv1_1", "float32", [3], bytes(8)),
-    ("scales/conv1_1", "nonsense", [2], bytes(8)),
-    ("scales/conv1_1", "object", [1], bytes(8)),
-    ("scales/conv1_1", "float32", [2], bytes(7)),
-    ("scales/conv1_1", "U2", [1], bytes(8)),
-])  # fmt: skip
-def test_rows_that_are_no_arrays_are_refused(row):
-    with pytest.raises(PstError, match="holds no arrays"):
-        unpack_arrays(as_rows(row))
-
-
 def test_artifacts_of_another_kind_are_refused(odd_targets):
     image = IMAGE.pack(torch.zeros(3, 2, 2))
     for kind in (TARGETS, REGIONS, WORKING_PAIR):
@@ -121,9 +76,6 @@ def test_artifacts_of_another_kind_are_refused(odd_targets):
             kind.unpack(image, CPU)
     with pytest.raises(PstError, match="something else than image"):
         IMAGE.unpack(TARGETS.pack(odd_targets), CPU)
-    for foreign in (b"", b"hello, I am no Parquet file"):
-        with pytest.raises(PstError, match="holds no arrays"):
-            unpack_arrays(foreign)
 
 
 def test_images_pairs_and_regions_come_back(random_image):

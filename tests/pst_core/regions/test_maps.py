@@ -7,9 +7,8 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation
 
 from pst_core.errors import MapError
-from pst_core.images.inputs import fit_map, load_inputs
+from pst_core.images.inputs import load_inputs
 from pst_core.images.reading import read_map, read_photograph
-from pst_core.regions.labels import Regions
 from pst_core.regions.maps import cluster_maps
 
 PALETTE = [(0, 0, 255), (0, 255, 0), (0, 0, 0), (255, 255, 255), (255, 0, 0), (255, 255, 0), (128, 128, 128)]
@@ -167,30 +166,6 @@ def test_each_pixel_of_a_dropped_colour_goes_to_another_region():
     assert found.content.min() >= 0 and found.content.max() == 2
 
 
-@pytest.mark.parametrize(("down", "across"), [(1, 0), (-1, 0), (0, 1), (-1, -1), (1, -1)])
-def test_a_map_one_pixel_off_is_resized_with_a_note(down, across):
-    colors = clean(PALETTE[:4])
-    fitted, notes = fit_map(colors, HEIGHT + down, WIDTH + across, name="map.png", photograph="photo.png")
-    assert fitted.shape == (HEIGHT + down, WIDTH + across, 3)
-    assert set(map(tuple, fitted.reshape(-1, 3))) == set(PALETTE[:4])  # no colour is mixed
-    assert len(notes) == 1 and "map.png" in notes[0] and "resized" in notes[0]
-
-
-def test_a_map_of_the_right_size_is_taken_as_it_is():
-    colors = clean(PALETTE[:4])
-    fitted, notes = fit_map(colors, HEIGHT, WIDTH, name="map.png", photograph="photo.png")
-    assert notes == ()
-    np.testing.assert_array_equal(fitted, colors)
-
-
-@pytest.mark.parametrize(("height", "width"), [(HEIGHT + 2, WIDTH), (HEIGHT, WIDTH - 2), (WIDTH, HEIGHT)])
-def test_a_map_of_another_size_is_refused(height, width):
-    with pytest.raises(
-        MapError, match=rf"map\.png is {WIDTH}x{HEIGHT} pixels, but photo\.png is {width}x{height}"
-    ):
-        fit_map(clean(PALETTE[:4]), height, width, name="map.png", photograph="photo.png")
-
-
 def test_one_map_of_a_single_colour_is_refused():
     plain = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     with pytest.raises(MapError, match=r"^b\.png has a single colour and marks no regions"):
@@ -247,15 +222,6 @@ def test_maps_of_different_sizes_do_not_mix_up_their_pixels():
     content, style = clean(PALETTE[:4]), clean(PALETTE[:4])[:70, :50]
     found = cluster_maps(content, style)
     np.testing.assert_array_equal(found.style, found.content[:70, :50])
-
-
-def test_matched_asks_for_presence_on_both_sides():
-    content, style = np.zeros((100, 100), np.int16), np.zeros((100, 100), np.int16)
-    content[0, :4], content[1, :50], style[2, :50] = 1, 2, 3  # 0.04 %, 0.5 %, 0.5 %
-    style[3, :50], style[4, :4] = 1, 2
-    found = Regions(content, style, np.zeros((4, 3), np.uint8))
-    assert found.matched.tolist() == [True, False, False, False]
-    assert found.unmatched.tolist() == [False, False, True, False]
 
 
 def luan_regions(luan60, pair):

@@ -1,0 +1,70 @@
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_numpy
+
+from pst_core.errors import PstError
+from pst_core.parquet import _schema, pack_arrays, pack_rows, unpack_arrays
+
+DTYPES = st.sampled_from(["bool", "uint8", "int16", "int64", "float16", "float32", "float64"])
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=12), st_numpy.arrays(DTYPES, st_numpy.array_shapes(min_dims=0, min_side=0))
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_arrays_come_back_bit_for_bit(arrays):
+    for compression in ("none", "zstd"):
+        data = pack_arrays(arrays, compression=compression)
+        assert data == pack_arrays(arrays, compression=compression)
+        found = unpack_arrays(data)
+        assert list(found) == list(arrays)
+        for name, array in arrays.items():
+            assert found[name].dtype == array.dtype and found[name].shape == array.shape
+            assert found[name].tobytes() == array.tobytes()
+            assert found[name].flags.writeable
+
+
+@pytest.mark.parametrize(
+    "foreign", [b"", b"hello, I am no Parquet file", pack_rows([], pa.schema([("name", pa.string())]))]
+)
+def test_what_holds_no_arrays_is_refused(foreign):
+    with pytest.raises(PstError, match="holds no arrays"):
+        unpack_arrays(foreign)
+
+
+def as_rows(*rows):
+    schema = _schema()
+    return pack_rows([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
+
+
+@pytest.mark.parametrize("row", [
+    ("scales/conv1_1", "float32", [3], bytes(8)),
+    ("scales/conv1_1", "nonsense", [2], bytes(8)),
+    ("scales/conv1_1", "object", [1], bytes(8)),
+    ("scales/conv1_1", "float32", [2], bytes(7)),
+    ("scales/conv1_1", "U2", [1], bytes(8)),
+])  # fmt: skip
+def test_rows_that_are_no_arrays_are_refused(row):
+    with pytest.raises(PstError, match="holds no arrays"):
+        unpack_arrays(as_rows(row))
+
+
+def test_rows_come_back_with_nulls_for_what_they_lack():
+    schema = pa.schema([("pair", pa.string()), ("shown", pa.list_(pa.string())), ("seconds", pa.float64())])
+    rows = [{"pair": "ü", "shown": ["a", "b"], "seconds": 0.1 + 0.2}, {"pair": "x"}]
+    data = pack_rows(rows, schema)
+    assert data == pack_rows(rows, schema)
+    table = parquet.read_table(pa.BufferReader(data))
+    assert table.schema == schema
+    assert table.to_pylist() == [rows[0], {"pair": "x", "shown": None, "seconds": None}]
+    assert parquet.read_table(pa.BufferReader(pack_rows([], schema))).num_rows == 0
+
+
+def test_a_value_of_another_type_is_no_row():
+    with pytest.raises(pa.ArrowException):
+        pack_rows([{"seconds": "long"}], pa.schema([("seconds", pa.float64())]))
