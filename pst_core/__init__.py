@@ -1,20 +1,22 @@
 """Photorealistic style transfer by multi-stage optimisation (R. R. Yang, CVPRW 2019), as a library."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pst_core.errors import PstError
-from pst_core.settings.config import PRESETS, Config
 
 if TYPE_CHECKING:
     from pst_core.pipeline.stylize import Progress, Result, stylize
+    from pst_core.settings.config import PRESETS, Config
 
 __all__ = ["PRESETS", "Config", "Progress", "PstError", "Result", "stylize"]
 
+_SETTINGS = ("PRESETS", "Config")
+
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    """Import the engine when it is first asked for: torch takes seconds, and settings do not need it."""
-    if name in {"Progress", "Result", "stylize"}:
-        from pst_core.pipeline import stylize as module
-
-        return getattr(module, name)
+    """Import what is asked for when it is: torch takes seconds, pydantic a tenth, and errors need neither."""
+    if name in __all__:
+        place = "pst_core.settings.config" if name in _SETTINGS else "pst_core.pipeline.stylize"
+        return getattr(import_module(place), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.job import Expected
-from flows.cli.options import Choice
+from flows.cli.options import Chosen
 from pst_core.errors import ConfigError, ImageError, WeightsError
 from pst_core.report import FORMAT, PROGRAM, ROLES, losses_path, report_path
 from pst_core.settings.config import Config
@@ -32,11 +32,11 @@ class Recipe:
     data: Mapping[str, Any]
     report: Mapping[str, Any]
 
-    def choice(self) -> Choice:
+    def choice(self) -> Chosen:
         """Its settings, with the weights' file looked up."""
         settings = dict(self.data["settings"])
         settings["weights"] = self._weights()
-        return Choice(str(self.data["preset"]), settings, Config.make(**settings))
+        return Chosen(str(self.data["preset"]), settings, Config.make(**settings))
 
     def expected(self) -> Expected:
         """Return what its result was made with."""

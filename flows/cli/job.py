@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flows.cli.options import Choice
+from flows.cli.options import Chosen
 from flows.display.picture import choose_display, emit
 from flows.runtime.failures import uninterrupted
 from pst_core.errors import ImageError, OutputError, WeightsError
@@ -62,7 +62,7 @@ class Job:
     paths : mapping
         Role (``content``, ``style``, ``content_map``, ``style_map``, ``start``) -> file.
     output : Path
-    choice : Choice
+    choice : Chosen
         The settings.
     overwrite, quiet, as_json, with_recipe, with_report : bool
     expected : Expected, optional
@@ -73,7 +73,7 @@ class Job:
 
     paths: Mapping[str, Path]
     output: Path
-    choice: Choice
+    choice: Chosen
     overwrite: bool = False
     quiet: bool = False
     as_json: bool = False

@@ -1,62 +1,42 @@
 """Settings from the command line, the environment and a file, generated from the fields of `Config`."""
 
-import dataclasses
 import os
 import tomllib
-import types
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 from pydantic.fields import FieldInfo
 
+from flows.cli.groups import SETTINGS
 from pst_core.errors import ConfigError
-from pst_core.settings.config import PRESETS, Config
+from pst_core.settings.config import Config, PresetName
+from pst_core.settings.texts import from_text, is_mapping, literal_choices
 
-__all__ = [
-    "NO_OPTIONS",
-    "SETTINGS_GROUP",
-    "Choice",
-    "SettingOptions",
-    "given_settings",
-    "preset_differences",
-    "resolve",
-]
+__all__ = ["NO_OPTIONS", "Chosen", "SettingOptions", "resolve"]
 
-SETTINGS_GROUP = Group("Settings", sort_key=1)
-PREFIX = "PST_"
 _LIMITS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
+_FILE = "TOML file with settings under their names (size = 256), and preset."
+_PRESET = "Settings to begin with; pst presets shows them."
 
 
 @dataclass(frozen=True)
-class Choice:
+class Chosen:
     """Settings after all sources were consulted.
 
     Attributes
     ----------
     preset : str
-    settings : dict
+    given : mapping
         What was asked for apart from the preset, by any source.
     config : Config
     """
 
     preset: str
-    settings: Mapping[str, Any]
+    given: Mapping[str, Any]
     config: Config
-
-
-def _literal_choices(annotation: object) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
-
-
-def _is_mapping(annotation: object) -> bool:
-    return get_origin(annotation) is dict
-
-
-def _may_be_none(annotation: object) -> bool:
-    return get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation)
 
 
 def _help(field: FieldInfo) -> str:
@@ -77,18 +57,17 @@ def _help(field: FieldInfo) -> str:
 
 def _option_type(field: FieldInfo) -> Any:  # noqa: ANN401 - a type built at run time
     """Tell the command line of a field's choices, and otherwise that it is text."""
-    annotation = field.annotation
-    kind: Any = str
-    if _literal_choices(annotation):
-        kind = annotation
-    elif _is_mapping(annotation):
-        kind = list[str]
-    return Annotated[kind | None, Parameter(help=_help(field), group=SETTINGS_GROUP, negative=())]
+    annotation: Any = field.annotation
+    kind = annotation if literal_choices(annotation) else list[str] if is_mapping(annotation) else str
+    return Annotated[kind | None, Parameter(help=_help(field), group=SETTINGS, negative=())]
 
 
 def _option_class() -> type:
-    fields = [(name, _option_type(field), None) for name, field in Config.model_fields.items()]
-    made = dataclasses.make_dataclass("SettingOptions", fields, frozen=True)
+    types = {
+        "settings": Annotated[Path | None, Parameter(help=_FILE)],
+        "preset": Annotated[PresetName | None, Parameter(help=_PRESET, group=SETTINGS)],
+    } | {name: _option_type(field) for name, field in Config.model_fields.items()}
+    made = make_dataclass("SettingOptions", [(*each, None) for each in types.items()], frozen=True)
     made.__module__ = __name__  # "types", where it was made, counts as a built-in that has no fields
     return made
 
@@ -101,69 +80,49 @@ else:
     SettingOptions = Annotated[_Options, Parameter(name="*")]
 
 
-def given_settings(options: object) -> dict[str, Any]:
-    """Only the settings that stand on the command line: presets keep their values for the others."""
-    if options is None:
-        return {}
-    pairs = ((name, getattr(options, name)) for name in Config.model_fields)
-    return {name: value for name, value in pairs if value is not None}
-
-
-def resolve(options: object, preset: str | None, file: Path | None, *, base: Choice | None = None) -> Choice:
+def resolve(options: SettingOptions, *, base: Chosen | None = None) -> Chosen:
     """Merge the sources: command line over environment over settings file over preset.
 
     Parameters
     ----------
     options
-        An instance of `SettingOptions`, or None.
-    preset
-        From the command line.
-    file
-        A TOML file with settings' names as its top-level keys, and `preset`.
+        What stands on the command line, the file's name and the preset included.
     base
-        What stands in for environment and file where a result is made again: those of today do not count.
+        What stands in for the environment where a result is made again: today's does not count.
 
     Raises
     ------
     ConfigError
         A setting does not exist or its value is out of its range, or the file cannot be read.
     """
-    below = (_from_environment(), PREFIX) if base is None else ({}, "")
-    recipe = ({} if base is None else dict(base.settings), "")
-    layers = [recipe, (_from_file(file), str(file)), below, (given_settings(options), "")]
-    presets = [layer.pop("preset", None) for layer, _ in layers]
-    if base is not None and (preset or any(presets) or "method" in given_settings(options)):
+    line = {name: (value, "") for name, value in vars(options).items() if value is not None}
+    file = _from_file(line.pop("settings", (None, ""))[0])
+    if base is not None and ("preset" in (line | file) or "method" in line):
         raise ConfigError(
             "A result is made again with its own settings: leave the preset and the method out, "
             "or change single ones."
         )
-    chosen = str(preset or presets[2] or presets[1] or (base.preset if base else "default"))
-    settings: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    for layer, origin in layers:
-        for name, value in layer.items():
-            settings[name] = _converted(name, value)
-            origins[name] = f"{PREFIX}{name.upper()}" if origin == PREFIX else origin
-    return Choice(chosen, settings, _made(chosen, settings, origins))
-
-
-def _made(preset: str, settings: Mapping[str, Any], origins: Mapping[str, str]) -> Config:
+    lowest = {"preset": "default"} if base is None else {"preset": base.preset, **base.given}
+    environment = _from_environment() if base is None else {}
+    found = {name: (value, "") for name, value in lowest.items()} | file | environment | line
+    preset = str(found.pop("preset")[0])
+    given = {name: from_text(name, value) for name, (value, _) in found.items()}
     try:
-        return Config.make(preset, **settings)
+        return Chosen(preset, given, Config.make(preset, **given))
     except ConfigError as error:
-        culprit = next((origins[name] for name in origins if f"{name!r}" in str(error)), "")
-        if not culprit:
+        origin = next((origin for name, (_, origin) in found.items() if f"{name!r}" in str(error)), "")
+        if not origin:
             raise
-        raise ConfigError(f"{str(error).rstrip('.')} (it comes from {culprit}).") from error
+        raise ConfigError(f"{str(error).rstrip('.')} (it comes from {origin}).") from error
 
 
-def _from_environment() -> dict[str, Any]:
-    names = ("preset", *Config.model_fields)
-    found = ((name, os.environ.get(f"{PREFIX}{name.upper()}")) for name in names)
-    return {name: value for name, value in found if value}
+def _from_environment() -> dict[str, tuple[Any, str]]:
+    """Setting -> its value, and where it comes from."""
+    variables = {name: f"PST_{name.upper()}" for name in ("preset", *Config.model_fields)}
+    return {name: (value, each) for name, each in variables.items() if (value := os.environ.get(each))}
 
 
-def _from_file(path: Path | None) -> dict[str, Any]:
+def _from_file(path: Path | None) -> dict[str, tuple[Any, str]]:
     if path is None:
         return {}
     try:
@@ -174,35 +133,4 @@ def _from_file(path: Path | None) -> dict[str, Any]:
         ) from error
     except ValueError as error:  # broken TOML and broken UTF-8
         raise ConfigError(f"The settings file {path} is no valid TOML ({error}): mend it.") from error
-    return {name.replace("-", "_"): value for name, value in loaded.items()}
-
-
-def _converted(name: str, value: object) -> object:
-    """Text as the field's own kind, as far as pydantic would not do it by itself."""
-    field = Config.model_fields.get(name)
-    if field is None or not isinstance(value, (str, list)):
-        return value
-    if _is_mapping(field.annotation):
-        return _pairs(name, value)
-    if isinstance(value, list):
-        return value
-    if value.lower() == "none" and _may_be_none(field.annotation):
-        return None
-    return next((choice for choice in _literal_choices(field.annotation) if str(choice) == value), value)
-
-
-def _pairs(name: str, value: str | list[str]) -> dict[str, str]:
-    texts = [value] if isinstance(value, str) else value
-    pairs: dict[str, str] = {}
-    for part in (part for text in texts for part in str(text).split(",")):
-        key, equals, number = part.partition("=")
-        if not equals:
-            raise ConfigError(f"Setting {name!r} cannot be {part!r}: write it as conv1_1=0.2,conv2_1=0.2.")
-        pairs[key.strip()] = number.strip()
-    return pairs
-
-
-def preset_differences(preset: str) -> dict[str, tuple[Any, Any]]:
-    """List what a preset changes: setting -> (default, the preset's value)."""
-    defaults = Config()
-    return {name: (getattr(defaults, name), value) for name, value in PRESETS[preset].items()}
+    return {name.replace("-", "_"): (value, str(path)) for name, value in loaded.items()}

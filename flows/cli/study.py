@@ -6,8 +6,12 @@ import random
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import App
+
+from flows import layout
+from flows.cli.groups import OUT, STUDY, Json, Switch, listed
 from flows.pairs.elsewhere import find_pictures, list_names, named_folders
 from flows.pairs.find import natural_key, show
 from flows.runtime.failures import SOME_FAILED
@@ -17,37 +21,50 @@ from pst_core.files import write_bytes_atomically
 if TYPE_CHECKING:
     from pst_core.study.tally import Share, Tally
 
-__all__ = ["COUNT", "build_page", "tally_answers"]
+__all__ = ["build_page", "study", "tally_answers"]
 
 COUNT = 5  # pairs that Yang drew for the paper's study
-_GLOB = "answers-*.json"
 _MENTIONED = 3
 
+study = App(name="study", group_arguments=STUDY, group_parameters=STUDY)
 
+
+@study.command(name="build")
 def build_page(
-    sources: Sequence[str],
-    out: Path,
+    sources: list[str],
+    /,
     *,
+    out: Annotated[Path, OUT] = Path(layout.STUDY),
     pairs: str | None = None,
     count: int | None = None,
     seed: int = 0,
     title: str = "Which picture looks real?",
     picture_side: int = 900,
-    overwrite: bool = False,
-    as_json: bool = False,
+    overwrite: Switch = False,
+    as_json: Json = False,
 ) -> None:
-    """Write a study's page, and its key beside it (study.html, study.key.json), and say where they are.
+    """Make one page that shows each pair's results in random order and asks for the most realistic.
 
     Parameters
     ----------
     sources
-        Each a method and the folder of its results, as ``ours=results/luan``.
+        NAME=DIR for each method: a folder of its results, as pst run or anybody else wrote them.
     out
-        The page.
+        The page; its key (which picture is whose) is written beside it, as study.key.json.
     pairs
-        Names, with commas between. Without them: those that all sources have.
+        Names of the pairs to show, with commas between; without it those that all sources have.
     count
-        So many of the pairs are drawn by the seed. Without it: all that are named, or five.
+        So many pairs are drawn at random; without it 5, or all that --pairs names.
+    seed
+        Of the drawing.
+    title
+        Of the page.
+    picture_side
+        Long side in pixels of the pictures in the page.
+    overwrite
+        Replace the page and its key.
+    as_json
+        One JSON object.
 
     Raises
     ------
@@ -58,35 +75,43 @@ def build_page(
     """
     from pst_core.study.building import build_study
 
-    key_path = out.with_name(f"{out.stem}.key.json")
+    key_path = layout.key_path(out)
     if not overwrite:
         _refuse_existing(out, key_path)
     found = _find_results(_folders(sources), pairs, count, seed)
-    study = build_study(found, title=title, seed=seed, picture_side=picture_side)
+    made = build_study(found, title=title, seed=seed, picture_side=picture_side)
     # The key goes first: answers to a page without a key would be lost.
-    write_bytes_atomically(key_path, study.key.model_dump_json(indent=1).encode(), overwrite=overwrite)
-    write_bytes_atomically(out, study.page.encode(), overwrite=overwrite)
+    write_bytes_atomically(key_path, made.key.model_dump_json(indent=1).encode(), overwrite=overwrite)
+    write_bytes_atomically(out, made.page.encode(), overwrite=overwrite)
     if as_json:
         files = {name: {method: str(path) for method, path in each.items()} for name, each in found.items()}
-        said = {"page": str(out), "key": str(key_path), "build": study.key.build, "pairs": files}
+        said = {"page": str(out), "key": str(key_path), "build": made.key.build, "pairs": files}
         print(json.dumps(said))
     else:
-        print(f"{_files_text(found)}\n{out}\n{key_path}\n{_built_text(found, len(study.page))}")
+        print(f"{_files_text(found)}\n{out}\n{key_path}\n{_built_text(found, len(made.page))}")
 
 
-def tally_answers(answers: Sequence[Path], key: Path, out: Path, *, as_json: bool = False) -> int:
-    """Count a study's answers, write tables and the paper's Figure 4, and print the shares.
-
-    What an earlier count left in the folder is replaced.
+@study.command(name="tally")
+def tally_answers(
+    answers: list[Path],
+    /,
+    *,
+    key: Path,
+    out: Annotated[Path, OUT],
+    as_json: Json = False,
+) -> int:
+    """Count answers, and draw the paper's Figure 4 with confidence intervals.
 
     Parameters
     ----------
     answers
-        Files as the page saved them, or folders of them (answers-*.json).
+        Files as the page saved them, or folders of them.
     key
         The key written beside the page.
     out
         Folder for answers.parquet, tally.parquet, tally.md and figure4.png.
+    as_json
+        One JSON object.
 
     Returns
     -------
@@ -107,8 +132,8 @@ def tally_answers(answers: Sequence[Path], key: Path, out: Path, *, as_json: boo
 
     tally = tally_study(_answer_files(answers), read_key(key))
     files = {
-        "answers.parquet": choices_table(tally), "tally.parquet": shares_table(tally),
-        "tally.md": describe_tally(tally).encode(), "figure4.png": draw_figure(tally),
+        layout.CHOICES: choices_table(tally), layout.SHARES: shares_table(tally),
+        layout.TALLY: describe_tally(tally).encode(), layout.FIGURE: draw_figure(tally),
     }  # fmt: skip
     for name, data in files.items():
         write_bytes_atomically(out / name, data, overwrite=True)
@@ -136,7 +161,9 @@ def _find_results(
     folders: Mapping[str, Path], pairs: str | None, count: int | None, seed: int
 ) -> dict[str, dict[str, Path]]:
     """Pair's name -> method's name -> file, for the pairs that are asked about."""
-    names = _listed(pairs) if pairs is not None else _names_in(folders)
+    names = listed(pairs) if pairs is not None else _names_in(folders)
+    if not names and pairs is not None:
+        raise ConfigError("--pairs names no pair: write names with commas between.")
     found = {method: find_pictures(folder, names) for method, folder in folders.items()}
     common = [name for name in names if all(name in pictures for pictures in found.values())]
     if pairs is not None:
@@ -148,14 +175,7 @@ def _find_results(
     return {name: {method: pictures[name] for method, pictures in found.items()} for name in chosen}
 
 
-def _listed(pairs: str) -> list[str]:
-    names = [name.strip() for name in pairs.split(",") if name.strip()]
-    if not names:
-        raise ConfigError("--pairs names no pair: write names with commas between.")
-    return [*dict.fromkeys(names)]
-
-
-def _names_in(folders: Mapping[str, Path]) -> list[str]:
+def _names_in(folders: Mapping[str, Path]) -> Sequence[str]:
     """The pairs' names: those of the first source, for which the others' pictures are then sought."""
     return sorted(list_names(next(iter(folders.values()))), key=natural_key)
 
@@ -185,7 +205,9 @@ def _draw(names: Sequence[str], count: int | None, seed: int) -> list[str]:
 
 
 def _answer_files(answers: Sequence[Path]) -> list[Path]:
-    return [file for path in answers for file in (sorted(path.glob(_GLOB)) if path.is_dir() else [path])]
+    return [
+        file for path in answers for file in (sorted(path.glob(layout.ANSWERS)) if path.is_dir() else [path])
+    ]
 
 
 def _files_text(found: Mapping[str, Mapping[str, Path]]) -> str:

@@ -398,8 +398,8 @@ def _pair(row: _Row, name: str, paths: _Paths) -> Pair:
 
 def _settings(row: _Row, paths: _Paths) -> dict[str, Any]:
     """Convert and check a row's settings, as those of the environment are."""
-    from flows.cli.options import _converted
     from pst_core.settings.config import Config
+    from pst_core.settings.texts import from_text
 
     cells = {name: value for name, value in row.cells.items() if name == "preset" or name not in COLUMNS}
     if not cells:
@@ -409,7 +409,7 @@ def _settings(row: _Row, paths: _Paths) -> dict[str, Any]:
     preset = cells.pop("preset", None)
     try:
         texts = {name: value.strip() if isinstance(value, str) else value for name, value in cells.items()}
-        given = {name: _converted(name, value) for name, value in texts.items()}
+        given = {name: from_text(name, value) for name, value in texts.items()}
         config = Config.make(_preset(preset, row), **given)
     except ConfigError as error:
         raise PairingError(f"{str(error).rstrip('.')} ({row.place}).") from error

@@ -1,13 +1,10 @@
 """How a run ends when it does not end well: one sentence, an exit status, nothing half-written."""
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from cyclopts import CycloptsError
 
 from pst_core.errors import PstError
 from pst_core.faults import is_out_of_memory
@@ -15,10 +12,6 @@ from pst_core.faults import is_out_of_memory
 __all__ = ["SOME_FAILED", "Stopped", "explain_failure", "stopping", "uninterrupted"]
 
 FAILED = 1
-_COMMANDS = {
-    "stylize", "run", "resume", "status", "store", "demo", "doctor", "presets", "methods", "evaluate",
-    "compare", "ablate", "study",
-}  # fmt: skip
 SOME_FAILED = 3
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _HELD = [signal.SIGINT, *_ENDING]
@@ -87,8 +80,6 @@ def explain_failure(error: BaseException) -> tuple[str, int]:
 def _sentence(error: BaseException) -> str:
     if isinstance(error, PstError):
         return str(error)
-    if isinstance(error, CycloptsError):
-        return f"{str(error).rstrip('.')}; `{_help_command()}` lists what there is."
     if is_out_of_memory(error):
         return "The memory is not enough for this: use a smaller --size, or --device cpu if it was the GPU's."
     if isinstance(error, ImportError):
@@ -98,11 +89,6 @@ def _sentence(error: BaseException) -> str:
         return f"{place}{error.strerror or error}; free the way and run it again."
     kind = type(error).__name__
     return f"Unforeseen trouble ({kind}: {error}): run it again with PST_DEBUG=1 and report what it prints."
-
-
-def _help_command() -> str:
-    commands = [token for token in sys.argv[1:2] if token in _COMMANDS]
-    return " ".join(["pst", *commands, "--help"])
 
 
 def _missing_library(error: ImportError) -> str:

@@ -1,11 +1,12 @@
 """Settings that replace a preset's, as one model: what a form shows, and a batch is ordered with."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from pst_core.settings.config import Config
+from pst_core.settings.texts import from_text, may_be_none
 
 __all__ = ["Overrides", "overrides_of", "settings_of"]
 
@@ -18,14 +19,10 @@ def _override_fields() -> dict[str, Any]:
     for name, field in Config.model_fields.items():
         annotation: Any = field.annotation
         limited = Annotated[annotation, *field.metadata] if field.metadata else annotation
-        if _may_be_none(name):
+        if may_be_none(annotation):
             limited = limited | Literal[NONE]
         fields[name] = (limited | None, Field(default=None, description=field.description))
     return fields
-
-
-def _may_be_none(name: str) -> bool:
-    return type(None) in get_args(Config.model_fields[name].annotation)
 
 
 if TYPE_CHECKING:
@@ -47,4 +44,4 @@ def overrides_of(settings: Mapping[str, Any]) -> Overrides:
 def settings_of(overrides: Overrides) -> dict[str, Any]:
     """Only the settings that were given."""
     given = {name: value for name, value in overrides.model_dump().items() if value is not None}
-    return {name: None if value == NONE and _may_be_none(name) else value for name, value in given.items()}
+    return {name: from_text(name, value) for name, value in given.items()}

@@ -9,23 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
-from batch_runs import finals, make_folder, repeats, settings_file, start_run
+from batch_runs import finals, repeats, start_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from trials.corrupt_store import corrupt_store
 from trials.kill_batch import kill_batch
 
-from flows.cli import app as cli
+from flows.cli.app import run
 from flows.runtime.server import prefect_server
 
 pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
-
-
-@pytest.fixture
-def batch(tmp_path, monkeypatch):
-    """A folder of two pairs, quick settings, and the beginning of the command that runs it."""
-    monkeypatch.chdir(tmp_path)
-    source, settings = make_folder(tmp_path / "in", 2), settings_file(tmp_path)
-    return ["run", str(source), "--out", "out", "--settings", str(settings)]
 
 
 def events(text):
@@ -34,18 +26,18 @@ def events(text):
 
 def test_a_batch_tells_how_its_pairs_ended(batch, capfd):
     (Path("in") / "style" / "p1.png").write_bytes(b"no picture")
-    assert cli.run(batch) == 3
+    assert run(batch) == 3
     captured = capfd.readouterr()
     assert "2 pairs: 1 done, 1 failed. Results in out." in captured.out
     assert "p1.png is not a picture" in " ".join(captured.out.split())
     assert "pst run out/failed.jsonl --out out --allow-outside" in captured.err
     assert "Traceback" not in captured.out + captured.err
-    assert cli.run(["status", "out"]) == 3
+    assert run(["status", "out"]) == 3
     assert "1 done, 1 failed" in capfd.readouterr().out
     (Path("in") / "style" / "p1.png").write_bytes((Path("in") / "style" / "p0.png").read_bytes())
-    assert cli.run(["resume", "out", "--quiet"]) == 0
+    assert run(["resume", "out", "--quiet"]) == 0
     assert capfd.readouterr() == ("", "")
-    assert cli.run(["status", "out", "--json"]) == 0
+    assert run(["status", "out", "--json"]) == 0
     found = events(capfd.readouterr().out)
     assert [event.get("state") for event in found] == ["done", "done", None]
     assert (
@@ -55,7 +47,7 @@ def test_a_batch_tells_how_its_pairs_ended(batch, capfd):
 
 
 def test_json_lines_tell_everything(batch, capfd):
-    assert cli.run([*batch, "--json"]) == 0
+    assert run([*batch, "--json"]) == 0
     captured = capfd.readouterr()
     found = events(captured.out)
     kinds = [event["event"] for event in found]
@@ -65,7 +57,7 @@ def test_json_lines_tell_everything(batch, capfd):
 
 
 def test_a_dry_run_lists_and_touches_nothing(batch, capfd, pst_home):
-    assert cli.run([*batch, "--dry-run"]) == 0
+    assert run([*batch, "--dry-run"]) == 0
     out = capfd.readouterr().out
     assert "p0" in out and "0 of 14" in out and "2 pairs: 2 new." in out
     assert not Path("out").exists() and not pst_home.exists()
@@ -87,23 +79,15 @@ def test_a_dry_run_lists_and_touches_nothing(batch, capfd, pst_home):
 def test_wrong_use_gets_one_sentence(batch, capfd, arguments, sentence):
     Path("empty").mkdir()
     Path("file").write_text("in the way")
-    assert cli.run(arguments) == 1
+    assert run(arguments) == 1
     captured = capfd.readouterr()
     assert captured.err.startswith("pst: ") and sentence in captured.err
     assert len(captured.err.splitlines()) == 1
 
 
-def test_an_order_that_is_damaged_is_refused(batch, capfd):
-    Path("out").mkdir()
-    for text in ("{", "[]", '{"source": 3}'):
-        (Path("out") / "batch.json").write_text(text)
-        assert cli.run(["resume", "out"]) == 1
-        assert "batch.json cannot be used" in capfd.readouterr().err
-
-
 def test_a_server_that_is_not_there_is_named(batch, capfd):
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
-        assert cli.run(batch) == 1
+        assert run(batch) == 1
     err = capfd.readouterr().err
     assert err.startswith("pst: No Prefect server answers at http://127.0.0.1:9/api") and "unset" in err
 
@@ -111,43 +95,10 @@ def test_a_server_that_is_not_there_is_named(batch, capfd):
 def test_an_unreadable_store_is_named(batch, capfd, pst_home):
     pst_home.mkdir()
     (pst_home / "store").write_text("a file in its place")
-    assert cli.run(batch) in (1, 3)
+    assert run(batch) in (1, 3)
     captured = capfd.readouterr()
     assert str(pst_home / "store") in "".join((captured.out + captured.err).split("\n"))
     assert "Unforeseen" not in captured.out + captured.err
-
-
-def test_the_store_tells_verifies_and_is_pruned(batch, capfd):
-    assert cli.run([*batch, "--quiet"]) == 0
-    assert cli.run(["store"]) == 0
-    assert "2 finished pairs" in capfd.readouterr().out
-    assert cli.run(["store", "verify"]) == 0
-    assert "Everything is as it was written." in capfd.readouterr().out
-    assert cli.run(["store", "prune", "--older-than", "0", "--json"]) == 0
-    assert json.loads(capfd.readouterr().out)["receipts"] == 0
-    next(Path("out").rglob("report.json")).unlink()
-    assert cli.run(["store", "prune", "--older-than", "0", "--dry-run"]) == 0
-    assert "1 receipts" in capfd.readouterr().out
-
-
-def test_the_demo_runs_the_samples_without_weights(tmp_path, capfd, monkeypatch):
-    from pst_core.errors import WeightsError
-    from pst_core.network.weights import load_weights
-
-    def offline(choice, *rest):
-        if choice is None:
-            raise WeightsError("VGG-19's weights could not be downloaded (offline).")
-        return load_weights(choice, *rest)
-
-    monkeypatch.setattr("pst_core.network.weights.load_weights", offline)
-    monkeypatch.chdir(tmp_path)
-    quick = ["--size", "40", "--rounds", "1", "--global-iterations", "2", "--regional-iterations", "2"]
-    for state in ("done", "cached"):
-        assert cli.run(["demo", "--out", "demo", *quick]) == 0
-        captured = capfd.readouterr()
-        assert f"2 pairs: 2 {state}. Results in demo." in captured.out
-        assert "goes on with the untrained network" in captured.err
-    assert (tmp_path / "demo" / "pagoda" / "result.png").exists()
 
 
 # --- interruptions, in processes of their own
@@ -171,7 +122,7 @@ def test_an_interrupted_batch_goes_on_to_the_same_bits(batch, tmp_path):
     assert repeats(log) <= 1
     disturbed = finals(tmp_path / "out")
     Path("out").rename("disturbed")
-    assert cli.run(batch) == 0
+    assert run(batch) == 0
     assert finals(tmp_path / "out") == disturbed
 
 
@@ -184,7 +135,7 @@ def test_two_runs_at_once_share_the_work(batch, tmp_path):
     assert len(log.read_text().splitlines()) == 28 and repeats(log) == 0
     shared = finals(tmp_path / "out")
     Path("out").rename("shared")
-    assert cli.run(batch) == 0
+    assert run(batch) == 0
     assert finals(tmp_path / "out") == shared
 
 

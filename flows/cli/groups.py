@@ -1,0 +1,25 @@
+"""What the options of several commands have in common: panels in their help, types, and lists of names."""
+
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+__all__ = [
+    "BATCH", "EVALUATION", "FILES", "OUT", "SETTINGS", "STUDY", "Flag", "Json", "Quiet", "Switch", "listed",
+]  # fmt: skip
+
+FILES, BATCH, EVALUATION, STUDY = (
+    Group(name, sort_key=0) for name in ("Files", "Batch", "Evaluation", "Study")
+)
+SETTINGS, OUTPUT = Group("Settings", sort_key=1), Group("Output", sort_key=2)
+
+OUT = Parameter(name=("--out", "-o"))
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+Switch = Annotated[Flag, Parameter(group=OUTPUT)]
+Quiet = Annotated[Switch, Parameter(help="Print nothing but errors.")]
+Json = Annotated[Switch, Parameter(name="--json")]
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Names with commas between, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

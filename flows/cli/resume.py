@@ -1,0 +1,26 @@
+"""`pst resume`: go on with what was run into a folder."""
+
+from pathlib import Path
+
+from flows.cli.evaluate import carry_out_evaluation
+from flows.cli.groups import Json, Quiet
+from flows.cli.loading import load_batch_order, load_evaluation_order
+from flows.cli.run import carry_out
+
+__all__ = ["resume"]
+
+
+def resume(out: Path, /, *, quiet: Quiet = False, as_json: Json = False) -> int:
+    """Carry out again the order that a folder holds; the exit status.
+
+    Parameters
+    ----------
+    out
+        Folder of the results.
+    as_json
+        One JSON object per line on stdout, as for pst run.
+    """
+    evaluation = load_evaluation_order(out)
+    if evaluation is not None:
+        return carry_out_evaluation(evaluation, quiet=quiet, as_json=as_json)
+    return carry_out(load_batch_order(out), quiet=quiet, as_json=as_json)

@@ -1,0 +1,147 @@
+"""`pst run`: a batch of pairs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from flows import layout
+from flows.cli.groups import OUT, Flag, Json, Quiet
+from flows.cli.options import NO_OPTIONS, Chosen, SettingOptions, resolve
+from flows.orders.planning import OnConflict
+from flows.pairs.find import Pairing
+from flows.runtime.failures import SOME_FAILED
+from pst_core.errors import ConfigError, PstError
+
+if TYPE_CHECKING:
+    from flows.batch import BatchOrder
+    from flows.display.batch import BatchWatcher
+    from flows.results.outcomes import Summary
+
+__all__ = ["carry_out", "lasting_settings", "make_order", "run"]
+
+
+def run(
+    source: Path | None = None,
+    /,
+    *,
+    out: Annotated[Path | None, OUT] = None,
+    pairing: Pairing = "auto",
+    style: Path | None = None,
+    on_conflict: OnConflict = "changed",
+    allow_outside: Flag = False,
+    dry_run: Flag = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    options: SettingOptions = NO_OPTIONS,
+) -> int:
+    """Run a batch to its end, or list what it would do; the exit status.
+
+    Parameters
+    ----------
+    source
+        Folder with content/ and style/ (equal names make a pair; maps in content_maps/ and style_maps/), or a
+        manifest: .csv, .jsonl or .parquet with columns content and style, and any setting.
+    out
+        Folder for the results: DIR/PAIR/result.png with its report, losses and regions.
+    pairing
+        pairs: equal names. one-style: every photograph with --style. every-style: every content with every
+        style. luan: input/inN, style/tarN, segmentation/. auto finds out.
+    style
+        One style photograph for the whole folder.
+    on_conflict
+        What becomes of a result that is there. changed: replaced if inputs or settings changed. skip: left.
+        overwrite: replaced, whoever made it. unique: a folder beside it. fail: the pair fails.
+    allow_outside
+        Let a manifest's paths lead out of its folder.
+    dry_run
+        List the pairs and what is done of each; do nothing.
+    as_json
+        One JSON object per line on stdout: event server, batch, start, pair (a pair's end), summary, error.
+    """
+    from flows.cli.status import list_standings
+
+    order = make_order(
+        source, out, resolve(options), pairing=pairing, style=style, on_conflict=on_conflict,
+        allow_outside=allow_outside,
+    )  # fmt: skip
+    if dry_run:
+        return list_standings(order, as_json=as_json)
+    return carry_out(order, quiet=quiet, as_json=as_json)
+
+
+def make_order(
+    source: Path | None,
+    out: Path | None,
+    chosen: Chosen,
+    **details: Any,  # noqa: ANN401 - BatchOrder's
+) -> "BatchOrder":
+    """An order from the command line.
+
+    Raises
+    ------
+    ConfigError
+        Folder or output is not named.
+    """
+    if source is None:
+        raise ConfigError("A folder or a manifest is needed: pst run FOLDER --out DIR.")
+    if out is None:
+        raise ConfigError("Say where the results go, with --out DIR (or -o).")
+    from flows.runtime.server import prepare_environment
+
+    prepare_environment()
+    from flows.batch import BatchOrder
+
+    asked = {"source": source, "out": out, "preset": chosen.preset, "settings": lasting_settings(chosen)}
+    return BatchOrder.model_validate(asked | details)
+
+
+def lasting_settings(chosen: Chosen) -> dict[str, Any]:
+    """What was asked for, with the weights' file as seen from anywhere: an order may be resumed elsewhere."""
+    from pst_core.network.identity import UNTRAINED
+
+    settings = {name: getattr(chosen.config, name) for name in chosen.given}
+    if settings.get("weights") not in (None, UNTRAINED):
+        settings["weights"] = str(Path(settings["weights"]).expanduser().absolute())
+    return settings
+
+
+def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
+    """Run a batch to its end; the exit status.
+
+    A server that goes away on the way is replaced by one of our own: what is finished is found done there.
+    """
+    from flows.batch import check_order
+    from flows.cli.running import ended, run_anywhere
+    from flows.display.batch import choose_watcher, print_summary
+
+    check_order(order)  # known before a server is even started
+    watcher = choose_watcher(quiet=quiet, as_json=as_json)
+    summary, server_lost = run_anywhere(watcher, order.out, lambda: _run(order, watcher))
+    if not (quiet or as_json):
+        print_summary(summary)
+    if not as_json:
+        _tell_way_on(summary)
+    return ended(SOME_FAILED if summary.failed else 0, server_lost=server_lost)
+
+
+def _run(order: "BatchOrder", watcher: "BatchWatcher") -> "Summary":
+    from flows.batch import stylize_folder
+    from pst_core.settings.overrides import overrides_of
+
+    parameters = {name: getattr(order, name) for name in type(order).model_fields}
+    parameters["settings"] = overrides_of(order.settings)
+    state = stylize_folder(**parameters, return_state=True)
+    summary = watcher.summary
+    if summary is None or len(summary.outcomes) < summary.total:
+        state.result()  # raises what ended it
+        raise PstError(f"The batch ended early ({state.name}): run the same command again.")
+    return summary
+
+
+def _tell_way_on(summary: "Summary") -> None:
+    out = summary.out
+    if any(outcome.files for outcome in summary.failed):
+        print(
+            f"To run only what failed: pst run {out / layout.FAILED} --out {out} --allow-outside",
+            file=sys.stderr,
+        )

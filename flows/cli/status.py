@@ -1,0 +1,54 @@
+"""`pst status`: where each pair of a batch stands."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.cli.groups import Json
+from flows.cli.loading import load_batch_order
+from flows.runtime.failures import SOME_FAILED
+
+if TYPE_CHECKING:
+    from flows.batch import BatchOrder
+
+__all__ = ["list_standings", "status"]
+
+WAITING = ("new", "partly")
+
+
+def status(out: Path, /, *, as_json: Json = False) -> int:
+    """List the pairs of the order that a folder holds; the exit status.
+
+    Parameters
+    ----------
+    out
+        Folder of the results.
+    as_json
+        One JSON object per line: event pair (name, state, steps, steps_kept, why), then summary.
+    """
+    return list_standings(load_batch_order(out), as_json=as_json)
+
+
+def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
+    """Print where each pair stands; exit status 3 if some cannot be done."""
+    from flows.display.batch import print_table
+    from flows.display.picture import clock, emit
+    from flows.results.standing import estimate_seconds, find_standings
+
+    rows, states = [], []
+    for standing in find_standings(order):
+        states.append(standing.state)
+        if as_json:
+            emit("pair", **standing.model_dump(mode="json"))
+            continue
+        kept = f"{standing.steps_kept} of {standing.steps}" if standing.steps else ""
+        rows.append((standing.name, standing.state, kept, standing.why))
+    seconds = estimate_seconds(order.out, sum(state in WAITING for state in states))
+    counts = {state: states.count(state) for state in dict.fromkeys(states)}
+    if as_json:
+        emit("summary", pairs=len(states), seconds_estimated=seconds, **counts)
+    else:
+        print_table(("pair", "state", "steps kept", "why"), rows)
+        told = ", ".join(f"{number} {state}" for state, number in counts.items())
+        estimate = f"; about {clock(seconds)} of work" if seconds else ""
+        print(f"{len(states)} pairs: {told}{estimate}.")
+    return SOME_FAILED if "failed" in states else 0
