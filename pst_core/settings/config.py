@@ -29,7 +29,7 @@ SectionT = TypeVar("SectionT", bound="Settings")
 class Settings(BaseModel):
     """Settings by name; frozen, and refusing names that there are none of."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
     def section(self, kind: type[SectionT]) -> SectionT:
         """The settings that one step can read, as it is given them; they were validated with all others."""

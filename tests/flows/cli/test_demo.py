@@ -16,7 +16,7 @@ def test_the_demo_runs_the_samples_without_weights(tmp_path, capfd, monkeypatch)
             raise WeightsError("VGG-19's weights could not be downloaded (offline).")
         return load_weights(choice, *rest)
 
-    monkeypatch.setattr("pst_core.network.weights.load_weights", offline)
+    monkeypatch.setattr("pst_core.network.encoder.load_weights", offline)
     monkeypatch.chdir(tmp_path)
     quick = ["--size", "40", "--rounds", "1", "--global-iterations", "2", "--regional-iterations", "2"]
     for state in ("done", "cached"):
