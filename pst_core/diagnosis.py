@@ -81,9 +81,9 @@ def _opencv() -> Finding:
     try:
         import cv2
     except ImportError as error:
-        if "libGL" in str(error):
-            return Finding("OpenCV", "missing", str(error), "apt-get install libgl1 (Debian's package)")
-        return Finding("OpenCV", "missing", str(error), "pip install opencv-python")
+        debian = "apt-get install libgl1 (Debian's package)"
+        way_out = debian if "libGL" in str(error) else "pip install opencv-python"
+        return Finding("OpenCV", "missing", str(error), way_out)
     return Finding("OpenCV", "ok", f"loads, {cv2.__version__}")
 
 
@@ -182,16 +182,12 @@ def _deeplab() -> Finding:
     from pst_core.network.identity import DEEPLAB_ENVIRONMENT as ENVIRONMENT
     from pst_core.network.identity import DEEPLAB_WAYS_OUT as WAYS_OUT
 
-    source = os.environ.get(ENVIRONMENT)
+    name, source = "DeepLab weights", os.environ.get(ENVIRONMENT)
     if not source:
-        return Finding(
-            "DeepLab weights", "ok", f"{ENVIRONMENT} not set; only --segmentation deeplab wants them"
-        )
+        return Finding(name, "ok", f"{ENVIRONMENT} not set; only --segmentation deeplab wants them")
     if not Path(source).expanduser().is_file():
-        return Finding(
-            "DeepLab weights", "warning", f"{ENVIRONMENT} names {source}, which is no file", WAYS_OUT
-        )
-    return Finding("DeepLab weights", "ok", f"{source} by {ENVIRONMENT}")
+        return Finding(name, "warning", f"{ENVIRONMENT} names {source}, which is no file", WAYS_OUT)
+    return Finding(name, "ok", f"{source} by {ENVIRONMENT}")
 
 
 def _quality_models() -> Finding:
@@ -206,15 +202,10 @@ def _size(count: int) -> str:
 
 
 _LOOKS: tuple[tuple[str, Callable[[], Finding]], ...] = (
-    ("libraries", _libraries),
-    ("OpenCV", _opencv),
-    ("processor", _processor),
-    ("memory", _memory),
+    ("libraries", _libraries), ("OpenCV", _opencv), ("processor", _processor), ("memory", _memory),
     ("disk", _disk),
-)
+)  # fmt: skip
 _ENGINE_LOOKS: tuple[tuple[str, Callable[[], Finding]], ...] = (
-    ("device", _device),
-    ("VGG-19 weights", _weights),
-    ("DeepLab weights", _deeplab),
+    ("device", _device), ("VGG-19 weights", _weights), ("DeepLab weights", _deeplab),
     ("quality models", _quality_models),
-)
+)  # fmt: skip

@@ -57,13 +57,8 @@ def write_bytes_atomically(path: str | os.PathLike[str], data: bytes, *, overwri
         if not overwrite:
             _refuse_existing(target)
         _make_folder(target.parent)
-        temporary = target.parent / f".pst-{secrets.token_hex(8)}.tmp"
-        try:
-            _write_new(temporary, data)
+        with _temporary_file(target.parent, data) as temporary:
             _publish(temporary, target, overwrite=overwrite)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
 
 
 def check_writable(folder: str | os.PathLike[str]) -> None:
@@ -79,12 +74,8 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
     place = Path(folder)
     with _failing_as_output_error(place):
         _make_folder(place)
-        temporary = place / f".pst-{secrets.token_hex(8)}.tmp"
-        try:
-            _write_new(temporary, b"a disk can take names and still have no room for bytes\n")
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+        with _temporary_file(place, b"a disk can take names and still have no room for bytes\n"):
+            pass
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:
@@ -130,13 +121,21 @@ def _make_folder(folder: Path) -> None:
     _sync_folder(folder.parent)
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    # O_EXCL: never follow a link somebody left under this name. 0o666: the umask decides, as for any file.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
+@contextlib.contextmanager
+def _temporary_file(folder: Path, data: bytes) -> Iterator[Path]:
+    """A new file whose bytes have been forced to the disk; it is gone afterwards, unless it was renamed."""
+    path = folder / f".pst-{secrets.token_hex(8)}.tmp"
+    try:
+        # O_EXCL: never follow a link somebody left under this name. 0o666: the umask decides.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        yield path
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:

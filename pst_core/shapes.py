@@ -15,7 +15,7 @@ _DIGITS: dict[str, object] = {str(digit): digit for digit in range(10)}
 
 
 def expect_shapes(wanted: str, *arrays: _Array) -> None:
-    """Refuse arrays of shapes that cannot be meant, which is a mistake of the program, not of its user.
+    """Refuse shapes that cannot be meant, which is a mistake of the program, not of its user.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def expect_shapes(wanted: str, *arrays: _Array) -> None:
         Name and shape of each array, as ``image: C H W, guide: 3 H W``. A digit is a size; a letter stands
         for any but 0, the same one wherever it stands; ``...`` at the beginning for any leading sizes.
     arrays
-        One for each name: tensors, ndarrays, anything with a `shape`.
+        One for each name: anything with a `shape`.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 Images are RGB on [0, 1], and are worked on as they are stored, gamma and all, as the papers do. Whole images
 are changed, without regions. What grows with the image are the result and, for histograms, 8-bit copies.
+Arrays of other shapes than those stated raise `ValueError`.
 """
 
 from collections.abc import Iterator

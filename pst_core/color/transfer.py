@@ -1,4 +1,7 @@
-"""Colour transfer between regions: linear Monge-Kantorovich maps, and sliced transport for what they miss."""
+"""Colour transfer between regions: linear Monge-Kantorovich maps, and sliced transport for what they miss.
+
+Tensors of other shapes than those stated raise `ValueError`.
+"""
 
 from typing import NamedTuple
 
@@ -141,6 +144,10 @@ def sliced_transport(
         Largest slope of the map along an axis.
     rounds
         Rotations, the same ones every time.
+
+    Returns
+    -------
+    Tensor, shape (3, H, W)
     """
     expect_shapes("image: 3 H W, source_colors: H W, target_colors: 3 K", image, source_colors, target_colors)
     levels = torch.linspace(0, 1, QUANTILES, device=image.device)

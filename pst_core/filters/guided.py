@@ -1,6 +1,7 @@
 """The guided filter with a colour guide, and enlarging through it (paper, section 3).
 
-Images have shape (C, H, W), on [0, 1], float32; everything stays on the image's device.
+Images have shape (C, H, W), on [0, 1], float32; everything stays on the image's device. Tensors of other
+shapes than those stated raise `ValueError`.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ STRIP_PIXELS = 1 << 20  # full-size work goes in strips of about this many pixel
 
 
 def box_mean(image: Tensor, radius: int) -> Tensor:
-    """Mean over a (2r+1) x (2r+1) window; at borders over the part of it inside the image."""
+    """Mean over a window of 2r+1 pixels a side, at borders over the part of it inside; shape (C, H, W)."""
     expect_shapes("image: C H W", image)
     rows = functional.avg_pool2d(
         image[None], (2 * radius + 1, 1), stride=1, padding=(radius, 0), count_include_pad=False

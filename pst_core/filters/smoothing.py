@@ -1,6 +1,7 @@
 """Gaussian blur, high-pass sharpening and total-variation denoising, the guided filter's alternatives.
 
-Images have shape (C, H, W), on [0, 1], float32; everything stays on the image's device.
+Images have shape (C, H, W), on [0, 1], float32; everything stays on the image's device. Tensors of other
+shapes raise `ValueError`.
 """
 
 import torch
@@ -49,6 +50,10 @@ def total_variation(image: Tensor, weight: float, iterations: int = 60) -> Tenso
         Chambolle's lambda: larger is smoother.
     iterations
         Steps of the projection, each of length 1/4.
+
+    Returns
+    -------
+    Tensor, shape (C, H, W)
     """
     expect_shapes("image: C H W", image)
     dual = image.new_zeros(2, *image.shape)

@@ -3,13 +3,14 @@
 import contextlib
 import io
 import logging
+import math
 import os
 import stat
 import struct
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -213,9 +214,7 @@ def _as_image_error(path: Path) -> Iterator[None]:
         raise ImageError(
             f"{path} has more pixels than its format's decoder allows; save a smaller copy."
         ) from error
-    except (
-        Exception
-    ) as error:  # decoders raise nearly everything: SyntaxError, struct.error, KeyError, cv2.error
+    except Exception as error:  # decoders raise nearly everything: SyntaxError, KeyError, cv2.error
         if "truncated" in str(error).lower():
             raise ImageError(f"{path} is cut short; copy or export it again.") from error
         raise ImageError(f"{path} is damaged or of an unusual kind; save it again as {_FORMATS}.") from error
@@ -329,10 +328,7 @@ def _tiff_16(image: ImageFile.ImageFile, data: bytes, path: Path) -> Raster:
     is_rgb, is_plain = tags.get(_PHOTOMETRIC) == 2, tags.get(_COMPRESSION, 1) == 1
     is_chunky = tags.get(_PLANAR, 1) == 1
     if not is_rgb or not (is_plain or is_chunky):
-        narrowed = _from_pillow(image, path)
-        return Raster(
-            narrowed.samples, narrowed.space, narrowed.alpha, ("16-bit picture of this kind read at 8 bits",)
-        )
+        return replace(_from_pillow(image, path), notes=("16-bit picture of this kind read at 8 bits",))
     samples = _tifffile(data, image.size) if is_plain else _opencv(data, path)
     if tags.get(_EXTRA, ())[:1] == (0,):  # a fourth channel of no declared meaning
         samples = samples[..., :3]
@@ -365,11 +361,7 @@ def _tifffile(data: bytes, size: tuple[int, int]) -> Samples:
         page = file.pages[0]
         shape = (page.imagelength, page.imagewidth, page.samplesperpixel)
         # The size that was checked is Pillow's; what is allocated here must not be another one.
-        if (
-            shape[:2] != size[::-1]
-            or shape[2] not in (3, 4)
-            or 2 * shape[0] * shape[1] * shape[2] > len(data)
-        ):
+        if shape[:2] != size[::-1] or shape[2] not in (3, 4) or 2 * math.prod(shape) > len(data):
             raise ValueError("truncated or inconsistent TIFF")
         samples = page.asarray(maxworkers=1)
         if page.planarconfig == 2:

@@ -74,9 +74,9 @@ def read_recipe(path: str | os.PathLike[str], limits: ImageLimits | None = None)
     ImageError
         The file is no picture, or its recipe is not one JSON object of at most `MAX_RECIPE_BYTES` bytes.
     """
-    place = Path(path)
-    data = read_file(place, limits or ImageLimits(min_side=1))
-    image = open_header(data, place, limits or ImageLimits(min_side=1))
+    place, limits = Path(path), limits or ImageLimits(min_side=1)
+    data = read_file(place, limits)
+    image = open_header(data, place, limits)
     try:
         text = _png_text(data) if image.format == "PNG" else _xmp_text(_xmp_of(image))
         recipe = None if text is None else json.loads(text)

@@ -44,6 +44,11 @@ def load_inputs(
 ) -> Inputs:
     """Read what is given by path, and check that the parts fit together.
 
+    Parameters
+    ----------
+    content, style : path, Photograph, or ndarray of uint8 of shape (H, W, 3)
+    content_map, style_map : path, SemanticMap, or ndarray of uint8 of shape (H, W, 3), optional
+
     Raises
     ------
     ImageError, MapError

@@ -64,7 +64,13 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def insert(data: bytes, kind: bytes, payload: bytes) -> bytes:
-    """Insert a chunk before the pixels of a PNG."""
+    """Insert a chunk before the pixels of a PNG.
+
+    Raises
+    ------
+    ValueError
+        It has no pixels.
+    """
     place = len(SIGNATURE)
     while data[place + 4 : place + 8] != b"IDAT":
         if place + 12 > len(data):

@@ -131,13 +131,9 @@ def _as_pillow(samples: Samples, mode: str) -> Image.Image:
 
 def _little_cms(samples: Samples, mode: str, source: ImageCms.ImageCmsProfile) -> NDArray[np.uint8]:
     converted = ImageCms.profileToProfile(
-        _as_pillow(samples, mode),
-        source,
-        _srgb(),
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        outputMode="RGB",
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
+        _as_pillow(samples, mode), source, _srgb(), outputMode="RGB",
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC, flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )  # fmt: skip
     if converted is None:  # only when asked to convert in place, which the signature cannot say
         raise ValueError("no picture came back")
     return np.asarray(converted)

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -121,16 +121,14 @@ def read_map(path: str | os.PathLike[str], limits: ImageLimits | None = None) ->
     ImageError
         As for `read_photograph`, or the map has 16-bit codes that 8 bits cannot hold.
     """
-    limits = limits or ImageLimits()
-    limits = ImageLimits(limits.max_pixels, limits.max_bytes, min_side=1)
-    place = Path(path)
+    place, limits = Path(path), replace(limits or ImageLimits(), min_side=1)
     with _within_memory(place):
         data = read_file(place, limits)
         image = open_header(data, place, limits)
         raster = decode(image, data, place)
         colors, _ = to_srgb(raster.samples, raster.space, None)
         upright = _upright(_eight_bit_codes(colors, place), orientation(_exif_of(image, data)))
-        return SemanticMap(np.ascontiguousarray(upright), _sha256(data), place)
+        return SemanticMap(np.ascontiguousarray(upright), hashlib.sha256(data).hexdigest(), place)
 
 
 def _photograph(image: ImageFile.ImageFile, raster: Raster, data: bytes, path: Path) -> Photograph:
@@ -143,11 +141,8 @@ def _photograph(image: ImageFile.ImageFile, raster: Raster, data: bytes, path: P
         alpha = _unit(_upright(raster.alpha, turn))
         notes.append("alpha channel kept")
     pixels = _unit(np.moveaxis(_upright(samples, turn), -1, 0))
-    return Photograph(pixels, alpha, _sha256(data), path, 8 * samples.dtype.itemsize, exif, tuple(notes))
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    sha256, depth = hashlib.sha256(data).hexdigest(), 8 * samples.dtype.itemsize
+    return Photograph(pixels, alpha, sha256, path, depth, exif, tuple(notes))
 
 
 @contextlib.contextmanager

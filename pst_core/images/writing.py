@@ -4,7 +4,6 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,13 +26,8 @@ __all__ = ["OutputFormat", "embed_recipe", "encode_png", "output_format", "to_le
 OutputFormat = Literal["PNG", "JPEG", "WEBP", "TIFF"]
 
 _EXTENSIONS: dict[str, OutputFormat] = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF",
+}  # fmt: skip
 _LONGEST_SIDE: dict[OutputFormat, int] = {"JPEG": 65535, "WEBP": 16383}
 # A JPEG segment holds 65533 bytes; XMP's begins with the 29 bytes of its identifier.
 _MAX_JPEG_XMP = 65533 - 29
@@ -146,7 +140,13 @@ def encode_png(
 
 
 def embed_recipe(picture: bytes, recipe: dict[str, Any]) -> bytes:
-    """Put a recipe into a PNG that has none, without encoding its pixels again."""
+    """Put a recipe into a PNG that has none, without encoding its pixels again.
+
+    Raises
+    ------
+    OutputError
+        As for `recipe_text`.
+    """
     text = png.international_text(KEYWORD, recipe_text(recipe))
     return png.insert(picture, b"iTXt", text)
 
@@ -216,19 +216,18 @@ def to_levels(
 
 
 def _encoded(path: Path, kind: OutputFormat, samples: Samples, metadata: _Metadata, quality: int) -> bytes:
-    encoders: dict[OutputFormat, Callable[[], bytes]] = {
-        "PNG": lambda: _png(samples, metadata),
-        "TIFF": lambda: _tiff(samples, metadata),
-        "JPEG": lambda: _pillow(
-            samples, metadata, format="JPEG", quality=quality, subsampling=0, optimize=True
-        ),
-        # exact: colours under a transparent alpha are kept, as in the other formats.
-        "WEBP": lambda: _pillow(
-            samples, metadata, format="WEBP", quality=quality, lossless=quality == 100, method=4, exact=True
-        ),
-    }
+    # exact: colours under a transparent alpha are kept, as in the other formats.
+    webp = {"lossless": quality == 100, "method": 4, "exact": True}
     try:
-        return encoders[kind]()
+        match kind:
+            case "PNG":
+                return _png(samples, metadata)
+            case "TIFF":
+                return _tiff(samples, metadata)
+            case "JPEG":
+                return _pillow(samples, metadata, kind, quality=quality, subsampling=0, optimize=True)
+            case "WEBP":
+                return _pillow(samples, metadata, kind, quality=quality, **webp)
     except MemoryError as error:
         raise OutputError(
             f"{path} does not fit into memory while it is encoded; close other programs."
@@ -237,13 +236,13 @@ def _encoded(path: Path, kind: OutputFormat, samples: Samples, metadata: _Metada
         raise OutputError(f"{path} could not be encoded ({error}); try another format.") from error
 
 
-def _pillow(samples: Samples, metadata: _Metadata, **settings: Any) -> bytes:  # noqa: ANN401 - Pillow's encoders take what they like
+def _pillow(samples: Samples, metadata: _Metadata, kind: OutputFormat, **settings: Any) -> bytes:  # noqa: ANN401
     buffer = io.BytesIO()
     if metadata.recipe is not None:
         settings["xmp"] = metadata.xmp
     if metadata.exif is not None:
         settings["exif"] = metadata.exif
-    Image.fromarray(samples).save(buffer, icc_profile=srgb_profile(), **settings)
+    Image.fromarray(samples).save(buffer, kind, icc_profile=srgb_profile(), **settings)
     return buffer.getvalue()
 
 
@@ -266,19 +265,10 @@ def _tiff(samples: Samples, metadata: _Metadata) -> bytes:
         tags.append((_XMP_TAG, 1, len(metadata.xmp), metadata.xmp, True))
     buffer = io.BytesIO()
     tifffile.imwrite(
-        buffer,
-        samples,
-        byteorder="<",
-        photometric="rgb",
-        extrasamples=["unassalpha"] if samples.shape[2] == 4 else None,
-        compression="zlib",
-        predictor=True,
-        rowsperstrip=256,
-        iccprofile=srgb_profile(),
-        metadata=None,
-        software=False,
-        extratags=tags,
-    )
+        buffer, samples, byteorder="<", photometric="rgb", compression="zlib", predictor=True,
+        extrasamples=["unassalpha"] if samples.shape[2] == 4 else None, rowsperstrip=256,
+        iccprofile=srgb_profile(), metadata=None, software=False, extratags=tags,
+    )  # fmt: skip
     return _with_directories(buffer.getvalue(), directories) if directories else buffer.getvalue()
 
 

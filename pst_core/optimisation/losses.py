@@ -1,6 +1,7 @@
 """The paper's equations, one function each.
 
-Features F have shape (N, D): N filters, D positions. Masks M have shape (R, D), on [0, 1].
+Features F have shape (N, D): N filters, D positions. Masks M have shape (R, D), on [0, 1]. Tensors of other
+shapes than those stated raise `ValueError`.
 """
 
 from dataclasses import dataclass
@@ -12,15 +13,9 @@ from torch import Tensor
 from pst_core.shapes import expect_shapes
 
 __all__ = [
-    "Support",
-    "content_loss",
-    "gram",
-    "mask_supports",
-    "regional_content_loss",
-    "regional_gram",
-    "style_loss",
+    "Losses", "Support", "content_loss", "gram", "mask_supports", "regional_gram", "style_loss",
     "supported_gram",
-]
+]  # fmt: skip
 
 
 class Support(NamedTuple):
@@ -82,7 +77,7 @@ class _SupportedGram(torch.autograd.Function):
 
 
 def supported_gram(features: Tensor, supports: list[Support]) -> Tensor:
-    """Gram matrices of regions given by their supports, shape (R, N, N); see `regional_gram`."""
+    """Gram matrices, shape (R, N, N), of features, shape (N, D), in given supports; see `regional_gram`."""
     expect_shapes("features: N D", features)
     grams: Tensor = _SupportedGram.apply(features, supports)
     return grams
@@ -139,22 +134,14 @@ def regional_gram(features: Tensor, masks: Tensor, *, normalized: bool = True) -
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
     """Content loss of equation (1): 1/(2 N D) * sum (F[O] - F[C])^2.
 
+    Equation (2)'s, summed over regions, is the same: masks partition the image.
+
     Parameters
     ----------
     features, target : Tensor, shape (N, D)
     """
     expect_shapes("features: N D, target: N D", features, target)
     return (features - target).square().mean() / 2
-
-
-def regional_content_loss(features: Tensor, target: Tensor, masks: Tensor) -> Tensor:
-    """Content loss of equation (2), summed over regions.
-
-    With binary masks that partition the image this equals `content_loss`, which the stages use.
-    """
-    expect_shapes("features: N D, target: N D, masks: R D", features, target, masks)
-    difference = (features - target)[None] * masks[:, None]
-    return difference.square().sum() / (2 * features.numel())
 
 
 def style_loss(grams: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:

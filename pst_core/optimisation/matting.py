@@ -103,7 +103,7 @@ def _compressed(entries: Floats) -> "csr_matrix":
 
 
 def as_tensor(laplacian: "csr_matrix", device: torch.device | str) -> Tensor:
-    """Laplacian as a sparse CSR tensor of float32 on a device, for `matting_energy`."""
+    """Laplacian, shape (H W, H W), as a sparse CSR tensor of float32 on a device, for `matting_energy`."""
     expect_shapes("laplacian: P P", laplacian)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
@@ -143,7 +143,8 @@ def matting_energy(image: Tensor, laplacian: Tensor) -> Tensor:
     image : Tensor, shape (3, H, W)
         V: RGB on [0, 1], of the Laplacian's precision.
     laplacian : Tensor, shape (H W, H W)
-        L of the content, from `as_tensor`; symmetric. The gradient is 2 L V_c per channel.
+        L of the content, from `as_tensor`; symmetric. The gradient is 2 L V_c per channel, and has none
+        itself.
     """
     expect_shapes("image: 3 H W", image)
     expect_shapes("the image's pixels: 3 P, laplacian: P P", image.flatten(1), laplacian)

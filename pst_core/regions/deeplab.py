@@ -22,6 +22,11 @@ Floats = NDArray[np.float32]
 def segment_pair(content: Floats, style: Floats, device: torch.device) -> Regions:
     """Label both photographs with the network's classes; a region is a class found in either.
 
+    Parameters
+    ----------
+    content, style : ndarray of float32, shape (3, H, W)
+        On [0, 1].
+
     Raises
     ------
     WeightsError

@@ -10,7 +10,6 @@ from pst_core.errors import MapError
 
 __all__ = ["PRESENT_SHARE", "Labels", "Regions", "describe_regions", "match_regions", "shares"]
 
-
 Colors = NDArray[np.uint8]
 Labels = NDArray[np.int16]
 PRESENT_SHARE = 5e-4  # below this share of an image a region has too few pixels to have a style
@@ -65,7 +64,7 @@ class Regions:
 
 
 def shares(labels: Labels, count: int) -> NDArray[np.float64]:
-    """Share of pixels with each label."""
+    """Share of pixels with each label from 0 to ``count - 1``, shape (count,)."""
     return np.bincount(labels.ravel(), minlength=count)[:count] / labels.size
 
 
@@ -73,6 +72,13 @@ def match_regions(
     regions: Regions, names: tuple[str, str], way_out: str = "use the same colours for the same things"
 ) -> Regions:
     """Add a note for every region that only one photograph has.
+
+    Parameters
+    ----------
+    names
+        What a message calls what the content's and the style's regions come from.
+    way_out
+        What a message tells its reader to do.
 
     Raises
     ------

@@ -15,6 +15,8 @@ from pst_core.regions.labels import Labels, Regions, match_regions, shares
 __all__ = ["cluster_maps"]
 
 Colors = NDArray[np.uint8]
+Points = NDArray[np.float64]  # colours, shape (K, 3)
+Integers = NDArray[np.int64]
 
 COLOR_RADIUS = 40.0  # Euclidean, on 0..255: compression and anti-aliasing stay inside, palettes stay apart
 MAX_REGIONS = 64
@@ -93,9 +95,8 @@ def _is_plain(colors: Colors) -> bool:
     return bool((np.linalg.norm(flat - np.median(flat, axis=0), axis=1) <= COLOR_RADIUS).all())
 
 
-def _unique_colors(
-    content: Colors, style: Colors
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+def _unique_colors(content: Colors, style: Colors) -> tuple[Points, Integers, Integers]:
+    """Colours of both maps, how many pixels have each, and the place of each pixel's own."""
     pixels = np.concatenate([content.reshape(-1, 3), style.reshape(-1, 3)]).astype(np.uint32)
     codes = pixels[:, 0] << 16 | pixels[:, 1] << 8 | pixels[:, 2]
     unique, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
@@ -113,12 +114,8 @@ def _flat(colors: Colors) -> NDArray[np.bool_]:
 
 
 def _modes(
-    palette: NDArray[np.float64],
-    inside: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    regions: int | None,
-    min_share: float,
-) -> NDArray[np.float64]:
+    palette: Points, inside: Integers, counts: Integers, regions: int | None, min_share: float
+) -> Points:
     """Colours that areas are painted in, most frequent first; no two nearer than COLOR_RADIUS.
 
     Only pixels inside areas vote, so a blend along borders (grey between black and white) is no
@@ -126,7 +123,7 @@ def _modes(
     """
     votes = inside.astype(np.float64)
     enough = min_share * counts.sum()
-    modes: list[NDArray[np.float64]] = []
+    modes: list[Points] = []
     free = np.ones(len(palette), dtype=bool)
     while free.any() and len(modes) < (regions or MAX_REGIONS):
         if regions is not None and not (votes[free] > 0).any():
@@ -140,9 +137,7 @@ def _modes(
     return np.array(modes or [palette[np.argmax(counts)]])
 
 
-def _k_means(
-    palette: NDArray[np.float64], counts: NDArray[np.int64], modes: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _k_means(palette: Points, counts: Integers, modes: Points) -> tuple[Integers, Points]:
     """Weighted k-means over the unique colours, started at `modes`: no draw, so no seed."""
     from sklearn.cluster import KMeans
 
@@ -150,7 +145,7 @@ def _k_means(
     return fit.labels_.astype(np.int64), fit.cluster_centers_
 
 
-def _absorb_borders(labels: NDArray[np.int64], colors: Colors) -> Labels:
+def _absorb_borders(labels: Integers, colors: Colors) -> Labels:
     """Give pixels of components that nowhere form an area to the nearest label that does."""
     from scipy.ndimage import distance_transform_edt
     from skimage.measure import label as components
@@ -167,7 +162,7 @@ def _absorb_borders(labels: NDArray[np.int64], colors: Colors) -> Labels:
     return absorbed
 
 
-def _in_order_of_size(content: Labels, style: Labels, centers: NDArray[np.float64]) -> Regions:
+def _in_order_of_size(content: Labels, style: Labels, centers: Points) -> Regions:
     """Number regions by their size, so that another palette gives the same numbers."""
     count = len(centers)
     size = shares(content, count) + shares(style, count)

@@ -9,6 +9,8 @@ import colorsys
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from pst_core.filters.guided import upsample_through_guide
 from pst_core.filters.resizing import fit_size, resize
@@ -19,6 +21,7 @@ from pst_core.settings.config import FoundRegionSettings
 __all__ = ["cluster_photographs", "display_colors"]
 
 Floats = NDArray[np.float32]
+Rows = NDArray[np.float64]
 
 GRID = 256  # long side in pixels at which features are taken
 CELL = 4  # pixels of that side to a clustered cell
@@ -44,6 +47,11 @@ def cluster_photographs(
         Its shallower style layers are used.
     settings
         ``regions`` clusters, or the most for which each covers a fair share of both photographs.
+
+    Raises
+    ------
+    MapError
+        If no region is found in both.
     """
     small = [_shrink(pixels, encoder.mean.device) for pixels in (content, style)]
     shapes = [(max(1, image.shape[1] // CELL), max(1, image.shape[2] // CELL)) for image in small]
@@ -69,17 +77,12 @@ def display_colors(count: int) -> NDArray[np.uint8]:
     return np.round(np.array(colors) * 255).astype(np.uint8).reshape(count, 3)
 
 
-def _shrink(pixels: Floats, device: torch.device) -> torch.Tensor:
-    return (
-        resize(torch.from_numpy(pixels), fit_size(pixels.shape[1], pixels.shape[2], GRID))
-        .clamp(0, 1)
-        .to(device)
-    )
+def _shrink(pixels: Floats, device: torch.device) -> Tensor:
+    image = torch.from_numpy(pixels)
+    return resize(image, fit_size(image.shape[1], image.shape[2], GRID)).clamp(0, 1).to(device)
 
 
-def _evidence(
-    small: list[torch.Tensor], shapes: list[tuple[int, int]], encoder: Encoder
-) -> NDArray[np.float64]:
+def _evidence(small: list[Tensor], shapes: list[tuple[int, int]], encoder: Encoder) -> Rows:
     """One row a cell of content and style: position, colour, and principal components of features."""
     from sklearn.decomposition import PCA
 
@@ -95,33 +98,33 @@ def _evidence(
 
 
 @torch.no_grad()
-def _features(image: torch.Tensor, shape: tuple[int, int], encoder: Encoder) -> NDArray[np.float64]:
+def _features(image: Tensor, shape: tuple[int, int], encoder: Encoder) -> Rows:
     layers = sorted(encoder.layers & {"conv2_1", "conv3_1", "conv4_1"}) or sorted(encoder.layers)
     maps = encoder(image[None])
-    cells = [torch.nn.functional.adaptive_avg_pool2d(maps[layer].float(), shape) for layer in layers]
-    rows: NDArray[np.float64] = torch.cat(cells).flatten(1).T.cpu().double().numpy()
+    cells = [functional.adaptive_avg_pool2d(maps[layer].float(), shape) for layer in layers]
+    rows: Rows = torch.cat(cells).flatten(1).T.cpu().double().numpy()
     return rows
 
 
-def _position_and_color(image: torch.Tensor, shape: tuple[int, int]) -> NDArray[np.float64]:
+def _position_and_color(image: Tensor, shape: tuple[int, int]) -> Rows:
     from skimage.color import rgb2lab
 
-    cells = torch.nn.functional.adaptive_avg_pool2d(image, shape).cpu().double().numpy()
+    cells = functional.adaptive_avg_pool2d(image, shape).cpu().double().numpy()
     lab = _standardised(rgb2lab(np.moveaxis(cells, 0, -1)).reshape(-1, 3)) * (WEIGHT_COLOR / 3**0.5)
     rows, columns = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
     position = np.stack([WEIGHT_ROW * rows.ravel(), WEIGHT_COLUMN * columns.ravel()], axis=1)
     return np.concatenate([position, lab], axis=1)
 
 
-def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standardised(values: Rows) -> Rows:
     """Zero mean, unit deviation per column; a constant column becomes zero."""
     centered = values - values.mean(axis=0)
     deviation = centered.std(axis=0)
-    standardised: NDArray[np.float64] = centered / np.where(deviation > 1e-9, deviation, 1)
+    standardised: Rows = centered / np.where(deviation > 1e-9, deviation, 1)
     return standardised
 
 
-def _cluster(evidence: NDArray[np.float64], cells: int, settings: FoundRegionSettings) -> NDArray[np.int16]:
+def _cluster(evidence: Rows, cells: int, settings: FoundRegionSettings) -> NDArray[np.int16]:
     """Cluster; without a given R, the largest one whose clusters all matter on both sides."""
     from sklearn.cluster import KMeans
 
@@ -137,13 +140,11 @@ def _cluster(evidence: NDArray[np.float64], cells: int, settings: FoundRegionSet
     return np.zeros(len(evidence), dtype=np.int16)
 
 
-def _full_size(labels: NDArray[np.int16], count: int, small: torch.Tensor, pixels: Floats) -> Labels:
+def _full_size(labels: NDArray[np.int16], count: int, small: Tensor, pixels: Floats) -> Labels:
     """Enlarge labels through the photograph, so that borders follow its edges."""
     if count == 1:
         return np.zeros(pixels.shape[1:], dtype=np.int16)
-    hot = (
-        torch.nn.functional.one_hot(torch.from_numpy(labels.astype(np.int64)), count).permute(2, 0, 1).float()
-    )
+    hot = functional.one_hot(torch.from_numpy(labels.astype(np.int64)), count).permute(2, 0, 1).float()
     coarse = resize(hot.to(small.device), (small.shape[1], small.shape[2]))
     full = upsample_through_guide(
         coarse, small, torch.from_numpy(pixels).to(small.device), BORDER_RADIUS * CELL, BORDER_EPSILON

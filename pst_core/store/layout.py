@@ -19,27 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pst_core.errors import StoreError
 
 __all__ = [
-    "KEY_PATTERN",
-    "MAX_ENVELOPE_BYTES",
-    "Envelope",
-    "EnvelopeKind",
-    "Identity",
-    "Receipt",
-    "Reference",
-    "StoreMiss",
-    "UnreadableFile",
-    "check_key",
-    "envelope_path",
-    "identity",
-    "object_path",
-    "read_envelope",
-    "read_regular",
-    "receipt_in",
-    "receipt_text",
-    "seal",
-    "sha256_of",
-    "unseal",
-]
+    "KEY_PATTERN", "Envelope", "EnvelopeKind", "Identity", "Receipt", "Reference", "StoreMiss",
+    "UnreadableFile", "check_key", "envelope_path", "identity", "object_path", "read_envelope",
+    "read_regular", "receipt_in", "receipt_text", "seal", "sha256_of",
+]  # fmt: skip
 
 KEY_PATTERN = re.compile(r"[0-9a-f]{64}")
 MAX_ENVELOPE_BYTES = 8 * 2**20
@@ -182,13 +165,8 @@ def seal(what: EnvelopeKind, key: str, content: str, references: Sequence[Refere
     ValueError
         The key is none, or the content has characters that UTF-8 has no bytes for.
     """
-    envelope = Envelope(
-        what=what,
-        key=key,
-        sha256=sha256_of(content.encode()),
-        references=tuple(references),
-        content=content,
-    )
+    digest = sha256_of(content.encode())
+    envelope = Envelope(what=what, key=key, sha256=digest, references=tuple(references), content=content)
     body = json.dumps(envelope.model_dump(), ensure_ascii=False, separators=(",", ":")).encode()
     sealed = _with_seal(body)
     if len(sealed) > MAX_ENVELOPE_BYTES:
@@ -215,9 +193,8 @@ def unseal(raw: bytes, what: EnvelopeKind, key: str) -> Envelope:
         envelope = Envelope.model_validate_json(body)
     except ValidationError as error:
         raise StoreMiss(f"the {what} of {key} is damaged") from error
-    if (envelope.what, envelope.key) != (what, key) or envelope.sha256 != sha256_of(
-        envelope.content.encode()
-    ):
+    digest = sha256_of(envelope.content.encode())
+    if (envelope.what, envelope.key, envelope.sha256) != (what, key, digest):
         raise StoreMiss(f"what lies in the place of the {what} of {key} is something else")
     return envelope
 

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from pst_core.errors import StoreError
@@ -26,7 +25,7 @@ def flock_file(path: Path, operation: int) -> int:
     StoreError
         The file cannot be created or locked.
     """
-    with _failing_as_store_error(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
@@ -38,6 +37,13 @@ def flock_file(path: Path, operation: int) -> int:
                 os.close(descriptor)
                 raise
             os.close(descriptor)  # somebody removed the file meanwhile: others lock the one that is there now
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        way_out = "set PST_HOME to a folder that you may write to, on a disk with room"
+        if error.errno in _NO_LOCKS:
+            way_out = "its file system has no locks; set PST_HOME to a folder on a local disk"
+        raise StoreError(f"{path} could not be locked ({error.strerror}): {way_out}.") from error
 
 
 def unlock_file(descriptor: int) -> None:
@@ -54,16 +60,3 @@ def _still_named(descriptor: int, path: Path) -> bool:
     except FileNotFoundError:
         return False
     return (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
-
-
-@contextlib.contextmanager
-def _failing_as_store_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        way_out = "set PST_HOME to a folder that you may write to, on a disk with room"
-        if error.errno in _NO_LOCKS:
-            way_out = "its file system has no locks; set PST_HOME to a folder on a local disk"
-        raise StoreError(f"{path} could not be locked ({error.strerror}): {way_out}.") from error

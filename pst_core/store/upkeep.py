@@ -122,8 +122,6 @@ class _Sweep:
     before: float
     dry_run: bool
     counts: Counter[str] = field(default_factory=Counter)
-    bytes_freed: int = 0
-    failures: int = 0
 
     def removes(self, file: _File, kind: str) -> bool:
         if file.status.st_mtime > self.before:
@@ -134,10 +132,10 @@ class _Sweep:
             except FileNotFoundError:
                 return True
             except OSError:
-                self.failures += 1
+                self.counts["failures"] += 1
                 return False
         self.counts[kind] += 1
-        self.bytes_freed += file.status.st_size
+        self.counts["bytes_freed"] += file.status.st_size
         return True
 
 
@@ -247,7 +245,7 @@ def prune(store: Store, *, grace_seconds: float = 86400.0, dry_run: bool = False
     with store.exclusively():
         sweep = _Sweep(time.time() - grace_seconds, dry_run)
         _sweep_all(store.root, sweep)
-    return Pruned(**sweep.counts, bytes_freed=sweep.bytes_freed, failures=sweep.failures)
+    return Pruned(**sweep.counts)
 
 
 def _sweep_all(root: Path, sweep: _Sweep) -> None:

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from pst_core.study.key import StudyError, StudyKey, read_json
+from pst_core.study.key import STRICT, StudyError, StudyKey, read_json
 
 __all__ = ["MOST_ANSWERS_BYTES", "Answer", "Answers", "Response", "read_answers"]
 
 MOST_ANSWERS_BYTES = 2**20
-
-_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Answer(BaseModel):
@@ -31,7 +29,7 @@ class Answer(BaseModel):
         How long the pair was on the screen.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     pair: str
     shown: tuple[str, ...]
@@ -52,7 +50,7 @@ class Response(BaseModel):
     answers : tuple of Answer
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     format: Literal["pst-study-answers-1"]
     build: str

@@ -1,6 +1,5 @@
 """A study's key: what its page must not tell, which is whose pictures it shows."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -8,12 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pst_core.errors import PstError
 
-__all__ = ["MOST_KEY_BYTES", "KeyPair", "StudyError", "StudyKey", "read_json", "read_key"]
+__all__ = ["MOST_KEY_BYTES", "STRICT", "KeyPair", "StudyError", "StudyKey", "read_json", "read_key"]
 
 MOST_KEY_BYTES = 2**22
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class StudyError(PstError):
@@ -32,7 +31,7 @@ class KeyPair(BaseModel):
         What the page calls each result -> the name of the method that made it.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     id: str
     name: str
@@ -52,7 +51,7 @@ class StudyKey(BaseModel):
     pairs : tuple of KeyPair
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     format: Literal["pst-study-key-1"] = "pst-study-key-1"
     build: str
@@ -75,11 +74,7 @@ class StudyKey(BaseModel):
     @property
     def methods(self) -> tuple[str, ...]:
         """All methods, in the order of their first mention."""
-        return tuple(dict.fromkeys(self._mentions()))
-
-    def _mentions(self) -> Iterator[str]:
-        for pair in self.pairs:
-            yield from pair.options.values()
+        return tuple(dict.fromkeys(method for pair in self.pairs for method in pair.options.values()))
 
 
 def read_key(path: Path) -> StudyKey:

@@ -62,13 +62,13 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path, monkeypatch, links):
     if not links:
         monkeypatch.setattr(os, "link", failing(errno.EOPNOTSUPP))
     target = tmp_path / "x"
-    write_new = files._write_new
+    publish = files._publish
 
-    def and_somebody_else_is_quicker(path, data):
-        write_new(path, data)
+    def but_somebody_else_is_quicker(temporary, target, *, overwrite):
         target.write_bytes(b"theirs")
+        publish(temporary, target, overwrite=overwrite)
 
-    monkeypatch.setattr(files, "_write_new", and_somebody_else_is_quicker)
+    monkeypatch.setattr(files, "_publish", but_somebody_else_is_quicker)
     with pytest.raises(OutputError, match="exists already"):
         write_bytes_atomically(target, b"ours")
     assert target.read_bytes() == b"theirs"

@@ -6,7 +6,6 @@ from pst_core.optimisation.losses import (
     content_loss,
     gram,
     mask_supports,
-    regional_content_loss,
     regional_gram,
     style_loss,
     supported_gram,
@@ -99,21 +98,14 @@ def test_content_loss_is_equation_1(features, others):
     assert content_loss(features, others).item() == pytest.approx(total / (2 * N * D), rel=1e-12)
 
 
-def test_regional_content_loss_is_equation_2(features, others, soft_masks):
+def test_over_a_partition_the_content_loss_is_equation_2_too(features, others, partition):
     total = 0.0
     for r in range(R):
         for i in range(N):
             for j in range(D):
-                mask = soft_masks[r, j].item()
+                mask = partition[r, j].item()
                 total += (mask * features[i, j].item() - mask * others[i, j].item()) ** 2
-    found = regional_content_loss(features, others, soft_masks).item()
-    assert found == pytest.approx(total / (2 * N * D), rel=1e-12)
-
-
-def test_over_a_partition_both_content_losses_are_one(features, others, partition):
-    torch.testing.assert_close(
-        regional_content_loss(features, others, partition), content_loss(features, others), rtol=1e-12, atol=0
-    )
+    assert content_loss(features, others).item() == pytest.approx(total / (2 * N * D), rel=1e-12)
 
 
 def test_style_loss_is_equation_1(features, others):
@@ -153,7 +145,6 @@ def test_gradients(features, others, soft_masks, normalized):
         lambda value: style_loss(gram(value, normalized=normalized), whole), point
     )
     assert torch.autograd.gradcheck(lambda value: content_loss(value, others), point)
-    assert torch.autograd.gradcheck(lambda value: regional_content_loss(value, others, soft_masks), point)
 
 
 def test_gradient_of_the_content_loss_in_closed_form(features, others):
@@ -176,8 +167,6 @@ def test_gradient_of_the_style_loss_in_closed_form(features, others):
     (lambda f, m: mask_supports(m[0]), r"masks must have the shape \(R, D\), not \(11,\)"),
     (lambda f, m: regional_gram(f, m[:, 1:]), r"masks must have the shape \(R, 11\), not \(3, 10\)"),
     (lambda f, m: content_loss(f, f[:, :1]), r"target must have the shape \(4, 11\), not \(4, 1\)"),
-    (lambda f, m: regional_content_loss(f, f[:1], m), r"target must have the shape \(4, 11\)"),
-    (lambda f, m: regional_content_loss(f, f, m[:, :1]), r"masks must have the shape \(R, 11\)"),
     (lambda f, m: style_loss(f, f), r"grams must have the shape \(..., N, N\), not \(4, 11\)"),
     (lambda f, m: style_loss(gram(f), regional_gram(f, m)), r"targets must have the shape \(4, 4\)"),
     (lambda f, m: style_loss(gram(f), gram(f), m[0]), r"grams must have the shape \(R, N, N\)"),
