@@ -14,8 +14,9 @@ from cyclopts import App, Group, Parameter
 from flows.cli.evaluation_commands import add_commands
 from flows.cli.job import Job, Outcome, run_job
 from flows.cli.options import NO_OPTIONS, SETTINGS_GROUP, SettingOptions, preset_differences, resolve
-from flows.display.picture import emit
-from flows.runtime.failures import Stopped, explain_failure, stopping
+from flows.display.meter import emit
+from flows.runtime.failures import explain_failure
+from flows.runtime.interrupts import Stopped, stopping
 from pst_core.errors import ConfigError, ImageError
 from pst_core.settings.config import PRESETS, PresetName
 
@@ -210,13 +211,15 @@ def resume(
     as_json
         One JSON object per line on stdout, as for pst run.
     """
-    from flows.cli.batch import carry_out, load_order
-    from flows.cli.evaluation import carry_out_evaluation, load_evaluation
+    from flows.cli.batch import carry_out
+    from flows.cli.evaluation import carry_out_evaluation
+    from flows.orders.batch_order import load_batch_order
+    from flows.orders.evaluation_order import load_evaluation_order
 
-    evaluation = load_evaluation(out)
+    evaluation = load_evaluation_order(out)
     if evaluation is not None:
         return carry_out_evaluation(evaluation, quiet=quiet, as_json=as_json)
-    return carry_out(load_order(out), quiet=quiet, as_json=as_json)
+    return carry_out(load_batch_order(out), quiet=quiet, as_json=as_json)
 
 
 @app.command
@@ -230,9 +233,10 @@ def status(out: Annotated[Path, Parameter(group=_BATCH)], /, *, as_json: _Json =
     as_json
         One JSON object per line: event pair (name, state, steps, steps_kept, why), then summary.
     """
-    from flows.cli.batch import list_standings, load_order
+    from flows.cli.batch import list_standings
+    from flows.orders.batch_order import load_batch_order
 
-    return list_standings(load_order(out), as_json=as_json)
+    return list_standings(load_batch_order(out), as_json=as_json)
 
 
 store = App(name="store", help="Look after what is kept under PST_HOME (default ~/.pst).")

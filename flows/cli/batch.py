@@ -1,6 +1,5 @@
 """Batches from the command line: run, resume, status, store."""
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -9,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.cli.options import Choice
-from flows.display.batch import BatchWatcher, choose_watcher, print_summary, print_table
-from flows.display.picture import clock, emit
-from flows.display.watching import watched_by
+from flows.display.batch import choose_watcher, print_summary, print_table
+from flows.display.meter import clock, emit
+from flows.display.watching import Watcher, watched_by
 from flows.runtime.failures import SOME_FAILED
-from flows.runtime.server import prefect_server, prepare_environment
-from pst_core.errors import ConfigError, PstError
+from flows.runtime.server import is_server_loss, prefect_server, prepare_environment
+from pst_core.errors import ConfigError
 from pst_core.network.identity import UNTRAINED
 
 if TYPE_CHECKING:
-    from flows.batch import BatchOrder
+    from flows.orders.batch_order import BatchOrder
     from flows.results.outcomes import Summary
 
-__all__ = ["carry_out", "ended", "list_standings", "load_order", "make_order", "run_anywhere"]
+__all__ = ["carry_out", "ended", "list_standings", "make_order", "run_anywhere"]
 
 Ran = TypeVar("Ran")
 WAITING = ("new", "partly")
@@ -33,11 +32,13 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
 
     A server that goes away on the way is replaced by one of our own: what is finished is found done there.
     """
-    from flows.batch import check_order
+    prepare_environment()
+    from flows.batch import run_batch
+    from flows.orders.batch_order import check_order
 
-    check_order(order)  # known before a server is even started
+    orders = check_order(order)  # known before a server is even started
     watcher = choose_watcher(quiet=quiet, as_json=as_json)
-    summary, server_lost = run_anywhere(watcher, order.out, lambda: _run(order, watcher))
+    summary, server_lost = run_anywhere(watcher, order.out, lambda: run_batch(order, orders))
     if not (quiet or as_json):
         print_summary(summary)
     if summary.failed and not as_json:
@@ -46,7 +47,7 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
     return ended(status, server_lost=server_lost)
 
 
-def run_anywhere(watcher: BatchWatcher, out: Path, run: Callable[[], Ran]) -> tuple[Ran, bool]:
+def run_anywhere(watcher: Watcher, out: Path, run: Callable[[], Ran]) -> tuple[Ran, bool]:
     """Run on the server that is configured, or else on one of our own; and whether the former was lost.
 
     Parameters
@@ -62,7 +63,7 @@ def run_anywhere(watcher: BatchWatcher, out: Path, run: Callable[[], Ran]) -> tu
                 watcher.server_found(stack.enter_context(prefect_server()))
                 return run(), False
             except Exception as error:
-                if not _lost_server(error):
+                if not is_server_loss(error):
                     raise
                 print(LOST, file=sys.stderr)
                 watcher.server_found(stack.enter_context(prefect_server(own=True)))
@@ -80,26 +81,6 @@ def ended(status: int, *, server_lost: bool) -> int:
         sys.stderr.flush()
         os._exit(status)
     return status
-
-
-def _run(order: "BatchOrder", watcher: BatchWatcher) -> "Summary":
-    from flows.batch import stylize_folder
-    from pst_core.settings.overrides import overrides_of
-
-    parameters = {name: getattr(order, name) for name in type(order).model_fields}
-    parameters["settings"] = overrides_of(order.settings)
-    state = stylize_folder(**parameters, return_state=True)
-    summary = watcher.summary
-    if summary is None or len(summary.outcomes) < summary.total:
-        state.result()  # raises what ended it
-        raise PstError(f"The batch ended early ({state.name}): run the same command again.")
-    return summary
-
-
-def _lost_server(error: BaseException) -> bool:
-    from flows.batch import is_server_loss
-
-    return is_server_loss(error)
 
 
 def _tell_way_on(summary: "Summary") -> None:
@@ -130,8 +111,7 @@ def make_order(
         raise ConfigError("A folder or a manifest is needed: pst run FOLDER --out DIR.")
     if out is None:
         raise ConfigError("Say where the results go, with --out DIR (or -o).")
-    prepare_environment()
-    from flows.batch import BatchOrder
+    from flows.orders.batch_order import BatchOrder
 
     settings = choice.config.model_dump(include=set(choice.settings), mode="json")
     weights = settings.get("weights")
@@ -141,38 +121,9 @@ def make_order(
     return BatchOrder.model_validate(asked | details)
 
 
-def load_order(out: Path) -> "BatchOrder":
-    """The order of the batch that was last run into a folder.
-
-    Raises
-    ------
-    ConfigError
-        There is none, or it cannot be used.
-    """
-    from pydantic import ValidationError
-
-    prepare_environment()
-    from flows.batch import ORDER, BatchOrder
-    from flows.evaluation import EVALUATION
-
-    path = out / ORDER
-    try:
-        saved = json.loads(path.read_bytes())
-        return BatchOrder(**{name: value for name, value in saved.items() if name != "program"})
-    except FileNotFoundError as error:
-        if (out / EVALUATION).exists():
-            way_out = f"{out} holds an evaluation: pst resume {out} goes on with it, and finds what is done."
-        else:
-            way_out = f"{out} holds no batch: begin one with pst run FOLDER --out {out}."
-        raise ConfigError(way_out) from error
-    except (OSError, ValueError, TypeError, AttributeError, ValidationError) as error:
-        raise ConfigError(
-            f"{path} cannot be used ({type(error).__name__}): begin anew with pst run."
-        ) from error
-
-
 def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
     """Print where each pair stands; exit status 3 if some cannot be done."""
+    prepare_environment()
     from flows.results.standing import estimate_seconds, find_standings
 
     rows, states = [], []

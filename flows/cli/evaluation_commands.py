@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Group, Parameter
 
 from flows.cli.options import NO_OPTIONS, SETTINGS_GROUP, SettingOptions, resolve
-from flows.pairs.find import Pairing
+from flows.pairs.pair import Pairing
 from pst_core.settings.config import PresetName
 from pst_core.settings.methods import ABLATIONS, METHODS
 

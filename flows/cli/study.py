@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.pairs.elsewhere import find_pictures, list_names, named_folders
-from flows.pairs.find import natural_key, show
+from flows.pairs.names import natural_key, show
 from flows.runtime.failures import SOME_FAILED
 from pst_core.errors import ConfigError, OutputError
 from pst_core.files import write_bytes_atomically

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +92,16 @@ def test_wrong_use_gets_one_sentence(batch, capfd, arguments, sentence):
     captured = capfd.readouterr()
     assert captured.err.startswith("pst: ") and sentence in captured.err
     assert len(captured.err.splitlines()) == 1
+
+
+def test_a_batch_that_was_moved_goes_on_where_it_is(batch, capfd):
+    assert cli.run([*batch, "--quiet"]) == 0
+    shutil.rmtree(Path("out", "p1"))
+    Path("out").rename("moved")
+    assert cli.run(["resume", "moved", "--quiet"]) == 0
+    assert Path("moved", "p1", "result.png").exists() and not Path("out").exists()
+    assert cli.run(["status", "moved"]) == 0
+    assert "2 pairs: 2 done." in capfd.readouterr().out
 
 
 def test_an_order_that_is_damaged_is_refused(batch, capfd):

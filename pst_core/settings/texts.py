@@ -1,0 +1,62 @@
+"""Settings as text: what a command line, an environment or a table gives, as the field's own kind."""
+
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pst_core.errors import ConfigError
+from pst_core.settings.config import Config
+
+__all__ = ["from_text", "is_mapping", "literal_choices", "may_be_none"]
+
+
+def from_text(name: str, value: object) -> object:
+    """Text as the field's own kind, as far as pydantic would not do it by itself.
+
+    Parameters
+    ----------
+    name
+        The setting's; the value of one that does not exist stays as it is.
+    value
+        A text, or several for a mapping's pairs; whatever else it is stays as it is.
+
+    Raises
+    ------
+    ConfigError
+        The text of a mapping holds no pairs.
+    """
+    field = Config.model_fields.get(name)
+    if field is None or not isinstance(value, (str, list)):
+        return value
+    if is_mapping(field.annotation):
+        return _pairs(name, value)
+    if isinstance(value, list):
+        return value
+    if value.lower() == "none" and may_be_none(field.annotation):
+        return None
+    return next((choice for choice in literal_choices(field.annotation) if str(choice) == value), value)
+
+
+def literal_choices(annotation: object) -> tuple[Any, ...]:
+    """The values that a field of fixed choices takes; none for any other field."""
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def is_mapping(annotation: object) -> bool:
+    """Whether a field takes pairs of names and numbers."""
+    return get_origin(annotation) is dict
+
+
+def may_be_none(annotation: object) -> bool:
+    """Whether a field takes None besides its own kind."""
+    return get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation)
+
+
+def _pairs(name: str, value: str | list[str]) -> dict[str, str]:
+    texts = [value] if isinstance(value, str) else value
+    pairs: dict[str, str] = {}
+    for part in (part for text in texts for part in str(text).split(",")):
+        key, equals, number = part.partition("=")
+        if not equals:
+            raise ConfigError(f"Setting {name!r} cannot be {part!r}: write it as conv1_1=0.2,conv2_1=0.2.")
+        pairs[key.strip()] = number.strip()
+    return pairs
