@@ -1,4 +1,16 @@
-"""The flow of one pair: every step a task, then the result's folder and its page in the UI."""
+"""The flow of one pair: every step a task, then the result's folder and its page in the UI.
+
+The tasks, in the order of `pst_core.pipeline.walk`, as `tasks.pair.make_pair` calls them:
+
+1. ``segment``: regions of content and style
+2. ``precompute``: the pair at its first working size, and what stays fixed there
+3. ``start``: the image to begin with
+4. at each working size, its stages (global, regional) in turn: ``optimise``, then ``filter``; between two
+   sizes ``precompute`` for the next one, then ``enlarge``
+5. ``render``: colours matched a last time, full size
+6. ``score``: measures and small pictures
+7. ``explain``: losses as a table and a curve, regions as a picture
+"""
 
 import time
 from collections.abc import Callable
@@ -10,21 +22,21 @@ from prefect.logging import get_run_logger
 
 from flows.display.pages import ProgressPage, show_pair
 from flows.display.watching import watcher
-from flows.layout import REPORT
-from flows.orders.planning import OnConflict, PairOrder, Plan, plan_pair
+from flows.orders.planning import OnConflict, PairOrder, Plan, Prober, plan_pair
+from flows.results.finished import describe_outcome, keep, skipped
 from flows.results.outcomes import PairOutcome
-from flows.results.publication import choose_folder, notes_on, publish
+from flows.results.publication import choose_folder
 from flows.runtime.interrupts import deferring_signals
 from pst_core.faults import is_out_of_memory
 from pst_core.pipeline.plan import Stage, cheaper_plan, plan_stages
 from pst_core.settings.config import Config, PresetName
 from pst_core.settings.overrides import Overrides, settings_of
-from pst_core.store import Receipt, StoreMiss, open_store
-from tasks.pair import Made, make_pair, pair_key
+from pst_core.store import open_store
+from tasks.pair import Made, make_pair
 from tasks.progress import listening
 from tasks.records import keep_results_in_store
 
-__all__ = ["describe_outcome", "find_made", "republish", "stylize_pair"]
+__all__ = ["stylize_pair", "stylize_planned"]
 
 
 @flow(name="stylize-pair", flow_run_name="{name}", persist_result=False)
@@ -52,63 +64,38 @@ def stylize_pair(
         settings: Settings that replace the preset's.
         on_conflict: What happens to a result that is there already.
     """
+    roles = {"content": content, "style": style, "content_map": content_map, "style_map": style_map}
+    paths = {role: path for role, path in roles.items() if path is not None}
+    config = Config.make(preset, **settings_of(settings))
+    return _stylize(plan_pair(PairOrder(name, paths, out, config, preset, on_conflict), Prober()))
+
+
+@flow(name="stylize-pair", flow_run_name="{plan.order.name}", persist_result=False)
+def stylize_planned(plan: Plan) -> PairOutcome:
+    """`stylize_pair` where the plan is made already, as in a batch.
+
+    Args:
+        plan: Files with their hashes, settings, network, and where the result goes.
+    """
+    return _stylize(plan)
+
+
+def _stylize(plan: Plan) -> PairOutcome:
     started = time.monotonic()
     keep_results_in_store()
-    given = {"content": content, "style": style, "content_map": content_map, "style_map": style_map}
-    paths = {role: path for role, path in given.items() if path is not None}
-    order = PairOrder(name, paths, out, preset, settings_of(settings), on_conflict)
+    found_done: list[bool] = []
     with open_store().in_use(), deferring_signals() as stop_if_asked:
-        plan = plan_pair(order)
         if choose_folder(plan) is None:
-            return PairOutcome(name=name, state="skipped", folder=str(order.folder))
-        counts: list[bool] = []
-        made, keys = _make(plan, _runner(counts, stop_if_asked), stop_if_asked)
-        folder = _finish(plan, made, keys)
+            return skipped(plan)
+        made, keys = _make(plan, _runner(found_done, stop_if_asked), stop_if_asked)
+        folder = keep(plan, made, keys)
+    if folder is None:  # another result is there by now
+        return skipped(plan)
     show_pair(plan, made, folder)
     return describe_outcome(
-        plan, made, folder, state="cached" if all(counts) else "done", steps=len(counts),
-        steps_cached=sum(counts), seconds=time.monotonic() - started,
+        plan, made, folder, state="cached" if all(found_done) else "done", steps=len(found_done),
+        steps_cached=sum(found_done), seconds=time.monotonic() - started,
     )  # fmt: skip
-
-
-def describe_outcome(plan: Plan, made: Made, folder: Path, **figures: Any) -> PairOutcome:  # noqa: ANN401
-    """How a pair ended that has a result.
-
-    Parameters
-    ----------
-    figures
-        ``state``, ``seconds``, ``steps`` and ``steps_cached``.
-    """
-    previews, scores = made.scored.previews, made.scored.scores
-    return PairOutcome(
-        name=plan.order.name, folder=str(folder), notes=notes_on(plan, made),
-        ssim=scores.ssim, color_distance=scores.color_distance, brisque=scores.brisque, niqe=scores.niqe,
-        models=scores.models,
-        files={role: str(path) for role, path in plan.order.paths.items()},
-        previews={role: getattr(previews, role).path for role in ("content", "style", "result")},
-        **figures,
-    )  # fmt: skip
-
-
-def find_made(plan: Plan) -> tuple[Made, Receipt] | None:
-    """A pair that is finished already, every artifact of it as it was written; None otherwise."""
-    try:
-        receipt = open_store().read_receipt(plan.key)
-        return Made.model_validate_json(receipt.content), receipt
-    except (StoreMiss, ValueError):
-        return None
-
-
-def republish(plan: Plan, made: Made, receipt: Receipt) -> Path | None:
-    """Bring a finished pair's folder up to date; None if what is there is to be left."""
-    folder = choose_folder(plan)
-    if folder is not None:
-        publish(plan, made, plan.key, folder)
-        report = str((folder / REPORT).absolute())
-        if report not in receipt.outputs:
-            outputs = (*receipt.outputs, report)
-            open_store().write_receipt(plan.key, receipt.model_copy(update={"outputs": outputs}))
-    return folder
 
 
 def _make(
@@ -144,13 +131,13 @@ def _cheaper(config: Config, side: int, error: Exception) -> Config | None:
     return cheaper_plan(config, side, on_gpu=runs_on_gpu(config.device))
 
 
-def _runner(counts: list[bool], stop_if_asked: Callable[[], None]) -> Callable[..., Any]:
+def _runner(found_done: list[bool], stop_if_asked: Callable[[], None]) -> Callable[..., Any]:
     """Runs a task directly, so that a cancellation reaches it, and notes whether it was found done."""
 
     def run(unit: Any, **inputs: Any) -> Any:  # noqa: ANN401
         stop_if_asked()
         state = unit(**inputs, return_state=True)
-        counts.append(state.name == "Cached")
+        found_done.append(state.name == "Cached")
         return state.result()
 
     return run
@@ -165,16 +152,3 @@ def _listener(page: ProgressPage, stop_if_asked: Callable[[], None]) -> Callable
         page.update(stage, evaluation)
 
     return update
-
-
-def _finish(plan: Plan, made: Made, keys: tuple[str, ...]) -> Path:
-    """Publish, then write the receipt: first the files, then what vouches for them."""
-    key = plan.key
-    if made.config != plan.config:  # a cheaper plan's result is never kept under the full plan's key
-        key = pair_key(plan.files, made.config, plan.network.under(made.config))
-    folder = choose_folder(plan) or plan.order.folder
-    publish(plan, made, key, folder)
-    report = str((folder / REPORT).absolute())
-    receipt = Receipt(records=keys, outputs=(report,), content=made.model_dump_json())
-    open_store().write_receipt(key, receipt)
-    return folder

@@ -10,7 +10,8 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from flows.cli.groups import BATCH, EVALUATION, FILES
-from flows.runtime.failures import Stopped, explain_failure, stopping
+from flows.runtime.failures import explain_failure
+from flows.runtime.interrupts import Stopped, stopping
 from pst_core.errors import ConfigError
 
 __all__ = ["app", "main", "run"]
@@ -105,7 +106,7 @@ def _tell_failure(error: BaseException, *, as_json: bool) -> int:
     sentence, status = explain_failure(error)
     print(f"pst: {sentence}", file=sys.stderr)
     if as_json:
-        from flows.display.picture import emit
+        from flows.display.meter import emit
 
         emit("error", message=sentence, status=status)
     return status

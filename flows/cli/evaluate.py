@@ -11,13 +11,13 @@ from flows import layout
 from flows.cli.groups import OUT, Flag, Json, Quiet, listed
 from flows.cli.options import NO_OPTIONS, SettingOptions, resolve
 from flows.cli.run import lasting_settings
-from flows.pairs.find import Pairing
+from flows.pairs.pair import Pairing
 from flows.runtime.failures import SOME_FAILED
 from pst_core.errors import ConfigError
 from pst_core.settings.methods import ABLATIONS, METHODS
 
 if TYPE_CHECKING:
-    from flows.evaluation import EvaluationOrder
+    from flows.orders.evaluation_order import EvaluationOrder
 
 __all__ = ["ablate", "carry_out_evaluation", "compare", "evaluate"]
 
@@ -132,12 +132,9 @@ def _make_order(
         raise ConfigError(
             "A folder of pairs and one for what is made are needed: pst evaluate FOLDER --out DIR."
         )
-    from flows.runtime.server import prepare_environment
-
-    prepare_environment()
     from pydantic import ValidationError
 
-    from flows.evaluation import EvaluationOrder
+    from flows.orders.evaluation_order import EvaluationOrder
     from flows.pairs.elsewhere import named_folders
     from pst_core.settings.config import explain
 
@@ -167,16 +164,20 @@ def carry_out_evaluation(order: "EvaluationOrder", *, quiet: bool, as_json: bool
     """Run an evaluation to its end and print its table; the exit status."""
     from flows.cli.running import ended, run_anywhere
     from flows.display.batch import choose_watcher
-    from flows.display.picture import emit
-    from flows.evaluation import check_evaluation, run_evaluation
+    from flows.display.meter import emit
+    from flows.orders.evaluation_order import check_evaluation
+    from flows.runtime.server import prepare_environment
 
-    check_evaluation(order)  # known before a server is even started
+    prepare_environment()
+    from flows.evaluation import run_evaluation
+
+    pairs = check_evaluation(order)  # known before a server is even started
     watcher = choose_watcher(quiet=quiet, as_json=as_json)
-    state, server_lost = run_anywhere(watcher, order.out, lambda: run_evaluation(order))
+    evaluation, server_lost = run_anywhere(watcher, order.out, lambda: run_evaluation(order, pairs))
     drawn = order.out / layout.DRAWINGS[order.drawing]
     if as_json:
-        emit("evaluation", out=str(order.out), drawn=str(drawn), said=state.message)
+        emit("evaluation", out=str(order.out), drawn=str(drawn), said=evaluation.sentence)
     elif not quiet:
         print((order.out / layout.TABLE_TEXT).read_text("utf-8"))
-        print(f"{state.message}. Drawn: {drawn}")
-    return ended(0 if state.is_completed() else SOME_FAILED, server_lost=server_lost)
+        print(f"{evaluation.sentence}. Drawn: {drawn}")
+    return ended(SOME_FAILED if evaluation.missing else 0, server_lost=server_lost)

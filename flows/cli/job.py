@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flows.cli.options import Chosen
-from flows.display.picture import choose_display, emit
-from flows.runtime.failures import uninterrupted
+from flows.display.meter import emit
+from flows.display.picture import choose_display
+from flows.runtime.interrupts import uninterrupted
 from pst_core.errors import ImageError, OutputError, WeightsError
 from pst_core.pipeline.trace import losses_table
 from pst_core.report import (

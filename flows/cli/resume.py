@@ -4,8 +4,9 @@ from pathlib import Path
 
 from flows.cli.evaluate import carry_out_evaluation
 from flows.cli.groups import Json, Quiet
-from flows.cli.loading import load_batch_order, load_evaluation_order
 from flows.cli.run import carry_out
+from flows.orders.batch_order import load_batch_order
+from flows.orders.evaluation_order import load_evaluation_order
 
 __all__ = ["resume"]
 

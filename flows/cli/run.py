@@ -8,13 +8,12 @@ from flows import layout
 from flows.cli.groups import OUT, Flag, Json, Quiet
 from flows.cli.options import NO_OPTIONS, Chosen, SettingOptions, resolve
 from flows.orders.planning import OnConflict
-from flows.pairs.find import Pairing
+from flows.pairs.pair import Pairing
 from flows.runtime.failures import SOME_FAILED
-from pst_core.errors import ConfigError, PstError
+from pst_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from flows.batch import BatchOrder
-    from flows.display.batch import BatchWatcher
+    from flows.orders.batch_order import BatchOrder
     from flows.results.outcomes import Summary
 
 __all__ = ["carry_out", "lasting_settings", "make_order", "run"]
@@ -86,10 +85,7 @@ def make_order(
         raise ConfigError("A folder or a manifest is needed: pst run FOLDER --out DIR.")
     if out is None:
         raise ConfigError("Say where the results go, with --out DIR (or -o).")
-    from flows.runtime.server import prepare_environment
-
-    prepare_environment()
-    from flows.batch import BatchOrder
+    from flows.orders.batch_order import BatchOrder
 
     asked = {"source": source, "out": out, "preset": chosen.preset, "settings": lasting_settings(chosen)}
     return BatchOrder.model_validate(asked | details)
@@ -110,32 +106,22 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
 
     A server that goes away on the way is replaced by one of our own: what is finished is found done there.
     """
-    from flows.batch import check_order
     from flows.cli.running import ended, run_anywhere
     from flows.display.batch import choose_watcher, print_summary
+    from flows.orders.batch_order import check_order
+    from flows.runtime.server import prepare_environment
 
-    check_order(order)  # known before a server is even started
+    prepare_environment()
+    from flows.batch import run_batch
+
+    orders = check_order(order)  # known before a server is even started
     watcher = choose_watcher(quiet=quiet, as_json=as_json)
-    summary, server_lost = run_anywhere(watcher, order.out, lambda: _run(order, watcher))
+    summary, server_lost = run_anywhere(watcher, order.out, lambda: run_batch(order, orders))
     if not (quiet or as_json):
         print_summary(summary)
     if not as_json:
         _tell_way_on(summary)
     return ended(SOME_FAILED if summary.failed else 0, server_lost=server_lost)
-
-
-def _run(order: "BatchOrder", watcher: "BatchWatcher") -> "Summary":
-    from flows.batch import stylize_folder
-    from pst_core.settings.overrides import overrides_of
-
-    parameters = {name: getattr(order, name) for name in type(order).model_fields}
-    parameters["settings"] = overrides_of(order.settings)
-    state = stylize_folder(**parameters, return_state=True)
-    summary = watcher.summary
-    if summary is None or len(summary.outcomes) < summary.total:
-        state.result()  # raises what ended it
-        raise PstError(f"The batch ended early ({state.name}): run the same command again.")
-    return summary
 
 
 def _tell_way_on(summary: "Summary") -> None:

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from flows.runtime.server import prefect_server
+from flows.runtime.server import is_server_loss, prefect_server
 
 if TYPE_CHECKING:
-    from flows.display.batch import BatchWatcher
+    from flows.display.watching import Watcher
 
 __all__ = ["ended", "run_anywhere"]
 
@@ -18,7 +18,7 @@ Ran = TypeVar("Ran")
 LOST = "Prefect's server went away: going on with one of our own, from what is finished."
 
 
-def run_anywhere(watcher: "BatchWatcher", out: Path, run: Callable[[], Ran]) -> tuple[Ran, bool]:
+def run_anywhere(watcher: "Watcher", out: Path, run: Callable[[], Ran]) -> tuple[Ran, bool]:
     """Run on the server that is configured, or else on one of our own; and whether the former was lost.
 
     Parameters
@@ -28,7 +28,6 @@ def run_anywhere(watcher: "BatchWatcher", out: Path, run: Callable[[], Ran]) -> 
     run
         Called again on a server of our own if the first one was lost; what is finished is found done.
     """
-    from flows.batch import is_server_loss
     from flows.display.watching import watched_by
 
     try:

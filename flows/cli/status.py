@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.cli.groups import Json
-from flows.cli.loading import load_batch_order
+from flows.orders.batch_order import load_batch_order
 from flows.runtime.failures import SOME_FAILED
 
 if TYPE_CHECKING:
-    from flows.batch import BatchOrder
+    from flows.orders.batch_order import BatchOrder
 
 __all__ = ["list_standings", "status"]
 
@@ -31,7 +31,7 @@ def status(out: Path, /, *, as_json: Json = False) -> int:
 def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
     """Print where each pair stands; exit status 3 if some cannot be done."""
     from flows.display.batch import print_table
-    from flows.display.picture import clock, emit
+    from flows.display.meter import clock, emit
     from flows.results.standing import estimate_seconds, find_standings
 
     rows, states = [], []

@@ -13,7 +13,7 @@ from cyclopts import App
 from flows import layout
 from flows.cli.groups import OUT, STUDY, Json, Switch, listed
 from flows.pairs.elsewhere import find_pictures, list_names, named_folders
-from flows.pairs.find import natural_key, show
+from flows.pairs.names import natural_key, show
 from flows.runtime.failures import SOME_FAILED
 from pst_core.errors import ConfigError, OutputError
 from pst_core.files import write_bytes_atomically

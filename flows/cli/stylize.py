@@ -106,7 +106,7 @@ def _again(source: Path, paths: dict[str, Path], output: Path | None, options: S
 
 def _tell(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:
     """Say where the result is, and what there is to know about it."""
-    from flows.display.picture import emit
+    from flows.display.meter import emit
 
     if as_json:
         emit("report", **outcome.report)

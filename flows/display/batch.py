@@ -2,45 +2,22 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flows.display.picture import Meter, clock, emit, loss_text
+from flows.display.meter import Live, Meter, clock, emit, loss_text
 from flows.display.watching import Watcher
 from flows.results.outcomes import PairOutcome, Summary
 from pst_core.pipeline.plan import Stage
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
     from pst_core.optimisation.record import Evaluation
 
-__all__ = ["BatchWatcher", "choose_watcher", "describe", "print_summary", "print_table"]
+__all__ = ["choose_watcher", "describe", "print_summary", "print_table"]
 
 WHOLE_TABLE = 40  # pairs: a longer batch's table at the end shows failures alone
 
 
-class BatchWatcher(Watcher):
-    """Keeps what a batch ends with, and shows nothing."""
-
-    def __init__(self) -> None:
-        self.summary: Summary | None = None
-
-    def __enter__(self) -> "BatchWatcher":
-        """Begin to show."""
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        """Stop showing, whatever happened."""
-
-    def server_found(self, address: str) -> None:
-        """Hear where Prefect's UI is."""
-
-    def batch_ended(self, summary: Summary) -> None:
-        """Keep the summary."""
-        self.summary = summary
-
-
-class JsonWatcher(BatchWatcher):
+class JsonWatcher(Watcher):
     """One JSON object per event on stdout."""
 
     def server_found(self, address: str) -> None:
@@ -65,15 +42,13 @@ class JsonWatcher(BatchWatcher):
 
     def batch_ended(self, summary: Summary) -> None:
         """Write a ``summary`` event."""
-        super().batch_ended(summary)
         emit("summary", out=str(summary.out), pairs=summary.total, **summary.counts)
 
 
-class PlainWatcher(BatchWatcher):
+class PlainWatcher(Watcher):
     """A line a pair: for logs."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.total = self.ended = 0
 
     def server_found(self, address: str) -> None:
@@ -97,26 +72,17 @@ class PlainWatcher(BatchWatcher):
         print(text, file=sys.stderr, flush=True)
 
 
-class LiveWatcher(PlainWatcher):
-    """Two bars on the terminal that are gone when the work is done: the batch's, and the pair's."""
+class LiveWatcher(Live, PlainWatcher):
+    """Two bars on the terminal: the batch's, and the pair's."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.bar = _make_bar()
+        Live.__init__(self, "left")
+        PlainWatcher.__init__(self)
         self.batch = self.bar.add_task("starting", total=None, left="")
         self.pair = self.bar.add_task("", total=None, left="", visible=False)
         self.meter = Meter(())
         self.computed: list[float] = []
         self.failed = 0
-
-    def __enter__(self) -> "BatchWatcher":
-        """Take the terminal's last lines."""
-        self.bar.start()
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        """Give them back, cursor and all."""
-        self.bar.stop()
 
     def batch_started(self, total: int) -> None:
         """Know how many there are."""
@@ -163,12 +129,12 @@ class LiveWatcher(PlainWatcher):
         self.bar.console.print(Text(text))
 
 
-def choose_watcher(*, quiet: bool, as_json: bool) -> BatchWatcher:
+def choose_watcher(*, quiet: bool, as_json: bool) -> Watcher:
     """Choose the display that suits who is looking."""
     if as_json:
         return JsonWatcher()
     if quiet:
-        return BatchWatcher()
+        return Watcher()
     return LiveWatcher() if sys.stderr.isatty() else PlainWatcher()
 
 
@@ -223,14 +189,3 @@ def _scores(outcome: PairOutcome) -> str:
     if outcome.color_distance is not None:
         parts.append(f"colour distance {outcome.color_distance:.2f}")
     return f" ({', '.join(parts)})" if parts else ""
-
-
-def _make_bar() -> "Bar":
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
-
-    columns: list[Any] = [
-        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=20),
-        TextColumn("{task.fields[left]}", style="dim", markup=False),
-    ]  # fmt: skip
-    return Progress(*columns, console=Console(stderr=True), transient=True)

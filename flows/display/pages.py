@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from flows.display.picture import Meter
+from flows.display.meter import Meter
 from flows.orders.planning import Plan
 from flows.results.outcomes import PairOutcome, Summary
 from flows.results.publication import RESULT, notes_on

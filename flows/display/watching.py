@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from flows.results.outcomes import PairOutcome, Summary
 from pst_core.pipeline.plan import Stage
@@ -16,6 +16,16 @@ __all__ = ["Watcher", "watched_by", "watcher"]
 
 class Watcher:
     """Hears of everything that happens in a batch; this one ignores it."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Stop showing, whatever happened."""
+
+    def server_found(self, address: str) -> None:
+        """Hear where Prefect's UI is."""
 
     def method_started(self, title: str) -> None:
         """Begin a method's batch within an evaluation."""

@@ -1,7 +1,7 @@
 """What is to be done for a pair, known before any of it is done: its files, settings, network and key."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,22 +23,29 @@ class PairOrder:
     name : str
         Identifies the pair, and is its folder under `out`.
     paths : mapping
-        Role (``content``, ``style``, ``content_map``, ``style_map``) -> file.
+        Role -> file, see `pst_core.images.roles`.
     out : Path
         Folder of the batch.
+    config : Config
+        All settings.
     preset : str
-    settings : mapping
-        What replaces the preset's.
+        What they began with.
     on_conflict : OnConflict
         What happens to a result that is there already.
+    given : mapping
+        What was given for this pair alone.
+    problem : str, optional
+        One sentence, if it is known already that this pair cannot be done.
     """
 
     name: str
     paths: Mapping[str, Path]
     out: Path
-    preset: PresetName
-    settings: Mapping[str, Any]
+    config: Config
+    preset: PresetName = "default"
     on_conflict: OnConflict = "changed"
+    given: Mapping[str, Any] = field(default_factory=dict)
+    problem: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -48,13 +55,27 @@ class PairOrder:
 
 @dataclass(frozen=True)
 class Plan:
-    """An order with everything that decides its result."""
+    """An order with everything that decides its result.
+
+    Attributes
+    ----------
+    order : PairOrder
+    files : InputFiles
+        Hash and size of each file.
+    network : Network
+    key : str
+        Under which the finished pair's receipt is kept.
+    """
 
     order: PairOrder
     files: InputFiles
-    config: Config
     network: Network
     key: str
+
+    @property
+    def config(self) -> Config:
+        """The order's settings."""
+        return self.order.config
 
 
 class Prober:
@@ -77,18 +98,16 @@ class Prober:
         return self._known[stamp]
 
 
-def plan_pair(order: PairOrder, prober: Prober | None = None) -> Plan:
+def plan_pair(order: PairOrder, prober: Prober) -> Plan:
     """Find out all that decides a pair's result, without importing the engine.
 
     Raises
     ------
     PstError
-        A file cannot be read, or a setting is wrong.
+        A file cannot be read.
     """
     from tasks.pair import pair_key
 
-    config = Config.make(order.preset, **order.settings)
-    network = Network.of(config)
-    read = prober or Prober()
-    files = InputFiles(**{role: read(path) for role, path in order.paths.items()})
-    return Plan(order, files, config, network, pair_key(files, config, network))
+    network = Network.of(order.config)
+    files = InputFiles(**{role: prober(path) for role, path in order.paths.items()})
+    return Plan(order, files, network, pair_key(files, order.config, network))

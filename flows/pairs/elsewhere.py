@@ -5,12 +5,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from flows.pairs.find import EXTENSIONS, RESERVED, PairingError, fold, show
+from flows.layout import RESERVED, RESULT
+from flows.pairs.names import fold, show
+from flows.pairs.pair import EXTENSIONS, PairingError
 from pst_core.errors import ConfigError
 
 __all__ = ["find_pictures", "list_names", "named_folders"]
 
-RESULT = "result.png"  # as `flows.results.publication` names it, which would bring Prefect along
 _NUMBER = re.compile("[0-9]+")
 
 
@@ -61,13 +62,14 @@ def list_names(folder: Path) -> list[str]:
     _require_folder(folder)
     names: dict[str, None] = {}
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
         here = Path(place)
         inside = "" if here == folder else f"{here.relative_to(folder).as_posix()}/"
+        own = frozenset() if inside else RESERVED
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and fold(name) not in own)
         if inside and RESULT in files:
             names[inside.removesuffix("/")] = None
         else:
-            stray = (Path(file) for file in sorted(files) if inside or fold(file) not in RESERVED)
+            stray = (Path(file) for file in sorted(files) if fold(file) not in own)
             names.update((inside + file.stem, None) for file in stray if _is_picture(file))
     return [*names]
 

@@ -1,58 +1,30 @@
 """Manifests: tables (CSV, JSON Lines, Parquet) with one pair of photographs a row."""
 
-import csv
-import io
-import json
-import math
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows.pairs.find import (
-    RESERVED,
-    Pair,
-    PairingError,
-    fold,
-    give_maps,
-    photograph_problem,
-    refuse_collisions,
-    show,
-    unprintable,
-)
+from flows.layout import RESERVED
+from flows.pairs.names import cut, fold, show, unprintable
+from flows.pairs.pair import Pair, PairingError, photograph_problem, refuse_collisions
+from flows.pairs.tables import Row, read_table
 from pst_core.errors import ConfigError
+from pst_core.images.roles import PHOTOGRAPHS, ROLES, is_map
+from pst_core.network.identity import UNTRAINED
+from pst_core.settings.config import Config
+from pst_core.settings.texts import from_text
 
 __all__ = ["COLUMNS", "read_manifest"]
 
-COLUMNS = ("content", "style", "content_map", "style_map", "name", "preset")
+COLUMNS = (*ROLES, "name", "preset")
 """Columns with a meaning of their own; every other one is a setting."""
 
-_REQUIRED = ("content", "style")
-_MOST_ROWS = 1_000_000  # a Parquet file of a few bytes can claim billions
-_MOST_BYTES = 1 << 30
 _LONGEST_NAME = 200
 _LONGEST_PART = 255  # bytes, on most file systems
-_MENTIONED = 10
-_SHOWN = 80
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One row: where it stands, and its cells that are not empty."""
-
-    place: str
-    cells: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A manifest as read, whatever its format."""
-
-    columns: Sequence[str]
-    rows: Sequence[_Row]
 
 
 @dataclass(frozen=True)
@@ -64,14 +36,14 @@ class _Paths:
     root: Path
     judged: dict[Path, bool] = field(default_factory=dict)
 
-    def resolve(self, row: _Row, column: str) -> Path:
+    def resolve(self, row: Row, column: str) -> Path:
         """Return the path in a cell, or refuse it."""
         value = row.cells[column]
         if not isinstance(value, str):
-            raise PairingError(f"The {column} {_cut(value)} ({row.place}) is no text: write a path.")
+            raise PairingError(f"The {column} {cut(value)} ({row.place}) is no text: write a path.")
         fault = self._fault(value)
         if fault:
-            raise PairingError(f"The {column} {_cut(value)} ({row.place}) {fault}.")
+            raise PairingError(f"The {column} {cut(value)} ({row.place}) {fault}.")
         return self.folder / value
 
     def _fault(self, value: str) -> str:
@@ -128,205 +100,19 @@ def read_manifest(path: Path, *, allow_outside: bool = False) -> tuple[Pair, ...
     PairingError
         One sentence that names the manifest, and the row where there is one.
     """
-    table = _read(path)
-    _check_columns(table.columns, path)
-    if not table.rows:
-        raise PairingError(f"The manifest {show(path)} has no rows: add one for each pair.")
-    _require_cells(table.rows)
+    rows = read_table(path, required=PHOTOGRAPHS, known=[*COLUMNS, *Config.model_fields])
     paths = _Paths(path.parent, allow_outside, Path(os.path.realpath(path.parent)))
-    names = _names(table.rows, paths)
-    origins = [f"{show(str(row.cells['content']))} ({row.place})" for row in table.rows]
+    names = _names(rows, paths)
+    origins = [f"{show(str(row.cells['content']))} ({row.place})" for row in rows]
     way_out = "give them names of their own in a column 'name'"
     refuse_collisions([*zip(names, origins, strict=True)], way_out)
-    return tuple(_pair(row, name, paths) for row, name in zip(table.rows, names, strict=True))
-
-
-# --- from a file to rows
-
-
-def _read(path: Path) -> _Table:
-    readers = {".csv": _read_csv, ".jsonl": _read_lines, ".ndjson": _read_lines, ".parquet": _read_parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise PairingError(
-            f"{show(path)} is no manifest that can be read: name one that ends in {', '.join(readers)}."
-        )
-    try:
-        return reader(path)
-    except OSError as error:
-        reason = error.strerror or _brief(error)
-        raise PairingError(
-            f"The manifest {show(path)} cannot be read ({reason}): name another one, or mend it."
-        ) from error
-
-
-def _text(path: Path) -> str:
-    with path.open("rb") as file:
-        data = file.read(_MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
-        raise PairingError(f"The manifest {show(path)} is larger than 1 GiB: split it.")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PairingError(
-            f"The manifest {show(path)} is no UTF-8 text (byte {error.start}): save it as UTF-8."
-        ) from error
-
-
-def _read_csv(path: Path) -> _Table:
-    # Strict, as an opening quotation mark that is never closed would swallow the rows after it.
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    columns: list[str] | None = None
-    rows: list[_Row] = []
-    try:
-        for cells in reader:
-            place = f"line {reader.line_num} of {show(path)}"
-            if not any(cells):
-                continue
-            if columns is None:
-                columns = [_column(cell) for cell in cells]
-                continue
-            if len(cells) > len(columns):
-                raise PairingError(
-                    f"There are {len(cells)} cells but {len(columns)} columns ({place}): "
-                    "put quotation marks around cells that hold a comma."
-                )
-            rows.append(_row(place, zip(columns, cells, strict=False)))
-    except csv.Error as error:
-        place = f"line {reader.line_num} of {show(path)}"
-        raise PairingError(f"The CSV is broken ({error}; {place}): mend that line.") from error
-    return _Table(columns or [], rows)
-
-
-def _read_lines(path: Path) -> _Table:
-    columns: dict[str, None] = {}
-    rows: list[_Row] = []
-    for number, line in enumerate(_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        place = f"line {number} of {show(path)}"
-        try:
-            cells = json.loads(line, object_pairs_hook=_object)
-        except (ValueError, RecursionError) as error:
-            reason = getattr(error, "msg", str(error))
-            raise PairingError(f"There is no valid JSON ({reason}; {place}): mend that line.") from error
-        if not isinstance(cells, dict):
-            raise PairingError(f"There is no JSON object ({place}): write one object with its pair a line.")
-        named = [(_column(name), value) for name, value in cells.items()]
-        if len({name for name, _ in named}) < len(named):
-            raise PairingError(f"One name stands twice ({place}): remove one.")
-        columns |= dict.fromkeys(name for name, _ in named)
-        rows.append(_row(place, named))
-    return _Table([*columns], rows)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise ValueError("one name stands twice")
-    return made
-
-
-def _read_parquet(path: Path) -> _Table:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        # Not parquet.read_table: it would read columns out of folders that are called key=value.
-        with path.open("rb") as opened, parquet.ParquetFile(opened) as file:
-            columns = [_column(name) for name in file.schema_arrow.names]
-            if file.metadata.num_rows > _MOST_ROWS:
-                raise PairingError(f"The manifest {show(path)} has more than {_MOST_ROWS:,} rows: split it.")
-            _check_columns(columns, path)  # before columns are read that would be refused anyway
-            read = file.read().rename_columns(columns).to_pylist()
-    except (pa.ArrowException, ValueError, KeyError, OverflowError) as error:
-        raise PairingError(
-            f"The manifest {show(path)} is no Parquet that can be read ({_brief(error)}): write it anew."
-        ) from error
-    places = (f"row {number} of {show(path)}" for number in range(1, len(read) + 1))
-    return _Table(columns, [_row(place, cells.items()) for place, cells in zip(places, read, strict=True)])
-
-
-def _brief(error: Exception) -> str:
-    """Write what a library says, which may be lines long, as a part of a sentence."""
-    return show(" ".join(str(error).split())[:_SHOWN])
-
-
-def _column(name: str) -> str:
-    return name.strip().replace("-", "_")
-
-
-def _row(place: str, cells: Any) -> _Row:  # noqa: ANN401
-    return _Row(place, {name: _plain(value) for name, value in cells if not _is_empty(value)})
-
-
-def _is_empty(value: object) -> bool:
-    if isinstance(value, str):
-        return not value.strip()
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _plain(value: object) -> object:
-    """Undo what tables do to values: whole numbers as floats, maps as lists, fields that are not set."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    if isinstance(value, list) and value and all(isinstance(part, tuple) for part in value):
-        value = dict(value)
-    if isinstance(value, dict):
-        return {key: part for key, part in value.items() if not _is_empty(part)}
-    return value
-
-
-# --- what may stand in it
-
-
-def _check_columns(columns: Sequence[str], path: Path) -> None:
-    from pst_core.settings.config import Config
-
-    repeated = next((name for name, count in Counter(columns).items() if count > 1), None)
-    if repeated is not None:
-        raise PairingError(f"The manifest {show(path)} has two columns {repeated!r}: remove one.")
-    missing = next((name for name in _REQUIRED if name not in columns), None)
-    if missing is not None and columns:
-        found = ", ".join(_cut(name) for name in columns[:_MENTIONED])
-        more = ", ..." if len(columns) > _MENTIONED else ""
-        raise PairingError(
-            f"The manifest {show(path)} has no column {missing!r}, only {found}{more}: "
-            "name the columns content and style (in a CSV: on the first line, with a comma between)."
-        )
-    unknown = next((name for name in columns if name not in (*COLUMNS, *Config.model_fields)), None)
-    if unknown is not None:
-        raise PairingError(
-            f"There is no setting {_cut(unknown)} (column of {show(path)})"
-            f"{_similar(unknown, [*COLUMNS, *Config.model_fields])}: rename or remove the column."
-        )
-
-
-def _similar(name: str, known: Sequence[str]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, known, 1)
-    return f", but {close[0]!r}" if close else ""
-
-
-def _require_cells(rows: Sequence[_Row]) -> None:
-    for row in rows:
-        for column in _REQUIRED:
-            if column not in row.cells:
-                raise PairingError(
-                    f"No {column} photograph is named ({row.place}): fill the cell or remove the row."
-                )
-
-
-def _cut(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return tuple(_pair(row, name, paths) for row, name in zip(rows, names, strict=True))
 
 
 # --- names
 
 
-def _names(rows: Sequence[_Row], paths: _Paths) -> list[str]:
+def _names(rows: Sequence[Row], paths: _Paths) -> list[str]:
     """Name the rows: as given, else after the content, else after content and style."""
     given = [_given_name(row) for row in rows]
     stems = [_stem(paths.resolve(row, "content")) for row in rows]
@@ -341,20 +127,20 @@ def _names(rows: Sequence[_Row], paths: _Paths) -> list[str]:
         fault = _name_fault(chosen)
         if fault:
             raise PairingError(
-                f"The name {_cut(chosen)} ({row.place}) {fault}: write another one in the column 'name'."
+                f"The name {cut(chosen)} ({row.place}) {fault}: write another one in the column 'name'."
             )
         names.append(chosen)
     return names
 
 
-def _given_name(row: _Row) -> str | None:
+def _given_name(row: Row) -> str | None:
     value = row.cells.get("name")
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise PairingError(f"The name {_cut(value)} ({row.place}) is no text: write one.")
+        raise PairingError(f"The name {cut(value)} ({row.place}) is no text: write one.")
     return value.strip(" ")
 
 
@@ -382,59 +168,58 @@ def _name_fault(name: str) -> str:
 # --- from a row to a pair
 
 
-def _pair(row: _Row, name: str, paths: _Paths) -> Pair:
-    found = {column: paths.resolve(row, column) for column in COLUMNS[:4] if column in row.cells}
-    problems = {column: photograph_problem(path) for column, path in found.items()}
+def _pair(row: Row, name: str, paths: _Paths) -> Pair:
+    found = {role: paths.resolve(row, role) for role in ROLES if role in row.cells}
+    problems = {role: photograph_problem(path) for role, path in found.items()}
     pair = Pair(
-        name,
-        found["content"],
-        found["style"],
-        settings=_settings(row, paths),
+        name, found["content"], found["style"], given=_given(row, paths),
         problem=problems["content"] or problems["style"],
-    )
-    of_maps = next((problem for column, problem in problems.items() if problem and "map" in column), None)
-    return give_maps(pair, found.get("content_map"), found.get("style_map"), of_maps)
+    )  # fmt: skip
+    of_maps = next((problem for role, problem in problems.items() if problem and is_map(role)), None)
+    return pair.with_maps(found.get("content_map"), found.get("style_map"), of_maps)
 
 
-def _settings(row: _Row, paths: _Paths) -> dict[str, Any]:
-    """Convert and check a row's settings, as those of the environment are."""
-    from pst_core.settings.config import Config
-    from pst_core.settings.texts import from_text
-
-    cells = {name: value for name, value in row.cells.items() if name == "preset" or name not in COLUMNS}
-    if not cells:
+def _given(row: Row, paths: _Paths) -> dict[str, Any]:
+    """Convert and check what a row sets, as what the environment sets is."""
+    texts = {
+        name: value.strip() if isinstance(value, str) else value
+        for name, value in row.cells.items()
+        if name not in COLUMNS
+    }
+    preset = {"preset": _preset(row)} if "preset" in row.cells else {}
+    if not texts and not preset:
         return {}
-    if "weights" in cells:
-        cells["weights"] = _weights(row, paths)
-    preset = cells.pop("preset", None)
+    if "weights" in texts:
+        texts["weights"] = _weights(row, paths)
     try:
-        texts = {name: value.strip() if isinstance(value, str) else value for name, value in cells.items()}
-        given = {name: from_text(name, value) for name, value in texts.items()}
-        config = Config.make(_preset(preset, row), **given)
+        given: dict[str, Any] = {name: from_text(name, value) for name, value in texts.items()}
+        config = Config.make(**preset, **given)
     except ConfigError as error:
         raise PairingError(f"{str(error).rstrip('.')} ({row.place}).") from error
-    checked = {name: getattr(config, name) for name in given}
-    return checked if preset is None else {"preset": _preset(preset, row), **checked}
+    return preset | {name: getattr(config, name) for name in given}
 
 
-def _preset(value: object, row: _Row) -> str:
-    if value is not None and not isinstance(value, str):
-        raise PairingError(f"The preset {_cut(value)} ({row.place}) is no text: write a preset's name.")
-    return "default" if value is None else value.strip()
+def _preset(row: Row) -> str:
+    value = row.cells["preset"]
+    if not isinstance(value, str):
+        raise PairingError(f"The preset {cut(value)} ({row.place}) is no text: write a preset's name.")
+    return value.strip()
 
 
-def _weights(row: _Row, paths: _Paths) -> object:
+def _weights(row: Row, paths: _Paths) -> object:
     """Resolve the weights' file as the other paths are; a row must not open any file there is."""
     value = row.cells["weights"]
-    if not isinstance(value, str) or value.strip().lower() in ("untrained", "none"):
+    if not isinstance(value, str):
         return value
-    stripped = value.strip()  # before it is judged: as text of a setting it would lose its spaces later
-    path = paths.resolve(_Row(row.place, {"weights": stripped}), "weights")
+    stripped = value.strip()  # before it is judged: as text of a setting it would lose its spaces
+    if stripped.lower() in (UNTRAINED, "none"):
+        return stripped
+    path = paths.resolve(Row(row.place, {"weights": stripped}), "weights")
     if not str(Path(stripped)).startswith("~"):
         return str(path)
     if not paths.allow_outside:
         raise PairingError(
-            f"The weights {_cut(value)} ({row.place}) begin with '~', a home folder: "
+            f"The weights {cut(value)} ({row.place}) begin with '~', a home folder: "
             "write them relative to the manifest's folder, or use --allow-outside."
         )
     return stripped  # expanded where weights are loaded

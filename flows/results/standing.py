@@ -7,13 +7,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from flows.batch import BatchOrder, find_orders
-from flows.runtime.failures import explain_failure
-from flows.results.outcomes import PairOutcome, read_outcomes
-from flows.pair import find_made
-from flows.pairs.find import Pair
+from flows.orders.batch_order import BatchOrder, find_orders
 from flows.orders.planning import PairOrder, Plan, Prober, plan_pair
+from flows.results.finished import find_made
+from flows.results.outcomes import PairOutcome, read_outcomes
 from flows.results.publication import choose_folder, is_published, read_report
+from flows.runtime.failures import explain_failure
 from pst_core.errors import PstError
 from pst_core.provenance import versions
 from pst_core.store import StoreMiss
@@ -62,8 +61,8 @@ def find_standings(order: BatchOrder) -> Iterator[Standing]:
     """
     prober = Prober()
     last = {outcome.name: outcome for outcome in read_outcomes(order.out)}
-    for pair, pair_order in find_orders(order):
-        yield _stand(pair, pair_order, prober, last.get(pair.name))
+    for pair_order in find_orders(order):
+        yield _stand(pair_order, prober, last.get(pair_order.name))
 
 
 def estimate_seconds(out: Path, waiting: int) -> float | None:
@@ -72,31 +71,26 @@ def estimate_seconds(out: Path, waiting: int) -> float | None:
     return waiting * sum(took) / len(took) if took else None
 
 
-def _stand(pair: Pair, order: PairOrder, prober: Prober, last: PairOutcome | None) -> Standing:
-    folder = str(order.folder)
-    if pair.problem is not None:
-        return Standing(name=pair.name, state="failed", folder=folder, why=pair.problem)
+def _stand(order: PairOrder, prober: Prober, last: PairOutcome | None) -> Standing:
+    place: dict[str, Any] = {"name": order.name, "folder": str(order.folder)}
+    if order.problem is not None:
+        return Standing(**place, state="failed", why=order.problem)
     try:
         plan = plan_pair(order, prober)
         chosen = choose_folder(plan)
     except PstError as error:
-        return Standing(name=pair.name, state="failed", folder=folder, why=explain_failure(error)[0])
+        return Standing(**place, state="failed", why=explain_failure(error)[0])
     steps = count_steps(plan.config, plan.files.content.side)
     if chosen is None:
         why = "another result is there (--on-conflict skip)"
-        return Standing(name=pair.name, state="left", folder=folder, steps=steps, why=why)
+        return Standing(**place, state="left", steps=steps, why=why)
+    place["folder"] = str(chosen)
     if find_made(plan) is not None:
         done = is_published(chosen, plan.key)
         why = "" if done else "finished, but its folder lacks the result or holds an altered one"
-        return Standing(
-            name=pair.name, state="done" if done else "kept", folder=str(chosen), steps=steps,
-            steps_kept=steps, why=why,
-        )  # fmt: skip
-    kept = _count_kept(plan)
-    return Standing(
-        name=pair.name, state="partly" if kept else "new", folder=str(chosen), steps=steps, steps_kept=kept,
-        why=_why_stale(plan, chosen, last),
-    )  # fmt: skip
+        return Standing(**place, state="done" if done else "kept", steps=steps, steps_kept=steps, why=why)
+    kept, why = _count_kept(plan), _why_stale(plan, chosen, last)
+    return Standing(**place, state="partly" if kept else "new", steps=steps, steps_kept=kept, why=why)
 
 
 def _count_kept(plan: Plan) -> int:

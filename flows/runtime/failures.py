@@ -1,70 +1,15 @@
-"""How a run ends when it does not end well: one sentence, an exit status, nothing half-written."""
+"""How a run ends when it does not end well: one sentence, and an exit status."""
 
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
+from flows.runtime.interrupts import Stopped
 from pst_core.errors import PstError
 from pst_core.faults import is_out_of_memory
 
-__all__ = ["SOME_FAILED", "Stopped", "explain_failure", "stopping", "uninterrupted"]
+__all__ = ["SOME_FAILED", "explain_failure"]
 
 FAILED = 1
 SOME_FAILED = 3
-_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-_HELD = [signal.SIGINT, *_ENDING]
-
-
-class Stopped(BaseException):
-    """A signal asked the program to end; like KeyboardInterrupt it is no Exception.
-
-    Attributes
-    ----------
-    number : int
-        The signal's.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    del frame
-    raise Stopped(number)
-
-
-@contextmanager
-def stopping() -> Iterator[None]:
-    """Turn the signals that end a process into `Stopped`, so that temporary files are cleared away."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, _stop) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold signals back while a picture and what belongs to it are written; they count afterwards."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: held.append(number)) for number in _HELD}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if held:
-            signal.raise_signal(held[0])
 
 
 def explain_failure(error: BaseException) -> tuple[str, int]:

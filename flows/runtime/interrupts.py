@@ -1,52 +1,106 @@
-"""Signals that end a run count at safe points only: in the midst of Prefect's code an exception gets lost.
+"""Signals that end a run: they clear away what is half-written, and count where nothing gets lost.
 
-The first signal is noted, and acted on before the next evaluation, step or pair; a second one acts at once.
+Within a flow they count at safe points only, for in the midst of Prefect's code an exception gets lost: the
+first signal is noted, and acted on before the next evaluation, step or pair; a second one acts at once.
 """
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
 
-from flows.runtime.failures import Stopped
+__all__ = ["Stopped", "deferring_signals", "stopping", "uninterrupted"]
 
-__all__ = ["deferring_signals"]
-
-_DEFERRED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_ALL = [signal.SIGINT, *_ENDING]
 _noted: ContextVar[list[int] | None] = ContextVar("noted", default=None)
+
+
+class Stopped(BaseException):
+    """A signal asked the program to end; like KeyboardInterrupt it is no Exception.
+
+    Attributes
+    ----------
+    number : int
+        The signal's.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """Turn the signals that end a process into `Stopped`, so that temporary files are cleared away."""
+
+    def stop(number: int) -> None:
+        raise Stopped(number)
+
+    with _handled(_ENDING, stop):
+        yield
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold signals back while a picture and what belongs to it are written; they count afterwards."""
+    held: list[int] = []
+    try:
+        with _handled(_ALL, held.append):
+            yield
+    finally:
+        if held:
+            signal.raise_signal(held[0])
 
 
 @contextmanager
 def deferring_signals() -> Iterator[Callable[[], None]]:
-    """Note signals while the block runs.
+    """Note signals while the block runs, together with the blocks around it.
 
     Yields
     ------
     callable
         To be called at safe points: raises what a noted signal stands for.
     """
-    known = _noted.get()
+    known = _noted.get() if _gets_signals() else None
     noted: list[int] = [] if known is None else known
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
 
-    def note(number: int, frame: FrameType | None) -> None:
-        del frame
+    def note(number: int) -> None:
         noted.append(number)
         if len(noted) > 1:
             _raise(number)
 
-    before = {number: signal.signal(number, note) for number in _DEFERRED}
-    token = _noted.set(noted)
+    with _handled(_ALL, note):
+        token = _noted.set(noted)
+        try:
+            yield lambda: _raise(noted[0]) if noted else None
+        finally:
+            _noted.reset(token)
+
+
+@contextmanager
+def _handled(numbers: Sequence[int], handle: Callable[[int], None]) -> Iterator[None]:
+    """Give signals to a function while the block runs; in a thread, which gets none, do nothing."""
+    if not _gets_signals():
+        yield
+        return
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        del frame
+        handle(number)
+
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
-        yield lambda: _raise(noted[0]) if noted else None
+        yield
     finally:
-        _noted.reset(token)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+def _gets_signals() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _raise(number: int) -> None:

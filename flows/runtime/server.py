@@ -19,7 +19,12 @@ from pathlib import Path
 from pst_core.errors import PstError
 from pst_core.store import pst_home
 
-__all__ = ["ServerError", "prefect_server", "prepare_environment"]
+__all__ = [
+    "ServerError",
+    "is_server_loss",
+    "prefect_server",
+    "prepare_environment",
+]
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
@@ -58,6 +63,12 @@ _QUIET = {
 
 class ServerError(PstError):
     """Prefect's server cannot be reached or started."""
+
+
+def is_server_loss(error: BaseException) -> bool:
+    """Whether Prefect's server stopped answering: no fault of what ran, and what was finished is kept."""
+    module = type(error).__module__.partition(".")[0]
+    return module in ("httpx", "httpcore", "websockets") or type(error).__name__ == "PrefectHTTPStatusError"
 
 
 def prepare_environment() -> None:

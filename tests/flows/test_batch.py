@@ -12,9 +12,8 @@ from batch_runs import QUICK, finals, make_folder
 from PIL import Image
 from pyarrow import parquet
 
-from flows.batch import BatchOrder, stylize_folder
-from flows.display.batch import BatchWatcher
-from flows.display.watching import watched_by
+from flows.batch import stylize_folder
+from flows.orders.batch_order import BatchOrder
 from flows.pair import stylize_pair
 from flows.results.outcomes import read_outcomes
 from flows.results.standing import find_standings
@@ -73,12 +72,10 @@ def run_pair(folder, out, name="p0", **settings):
 
 
 def run_folder(source, out, *, settings=QUICK, **order):
-    watcher = BatchWatcher()
-    with watched_by(watcher):
-        state = stylize_folder(
-            source=source, out=out, settings=overrides_of(settings), return_state=True, **order
-        )
-    return state, watcher.summary
+    state = stylize_folder(
+        source=source, out=out, settings=overrides_of(settings), return_state=True, **order
+    )
+    return state, state.result(raise_on_failure=False)
 
 
 # Every setting that has a part in some step, away from its default: a step that forgot to be given one of
@@ -299,6 +296,27 @@ def test_conflicts_end_as_the_policy_says(tmp_path, policy, changed, foreign):
         assert bool(summary.failed) == (expected == "failed")
         shutil.rmtree(out / "p0")
         run_folder(source, out)
+
+
+def test_a_result_that_appears_meanwhile_is_left_under_skip(tmp_path, computed, monkeypatch):
+    source, out = make_folder(tmp_path / "in", 1), tmp_path / "out"
+    foreign, work = out / "p0" / "result.png", rendering.render.fn
+
+    @functools.wraps(work)
+    def overtaken(**inputs):
+        foreign.parent.mkdir(parents=True, exist_ok=True)
+        foreign.write_bytes(b"somebody else's")
+        return work(**inputs)
+
+    monkeypatch.setattr(rendering.render, "fn", overtaken)
+    _, summary = run_folder(source, out, on_conflict="skip")
+    assert [(each.state, each.folder) for each in summary.outcomes] == [("skipped", str(out / "p0"))]
+    assert [path.name for path in foreign.parent.iterdir()] == ["result.png"]
+    assert foreign.read_bytes() == b"somebody else's"
+    computed.clear()
+    _, summary = run_folder(source, out, on_conflict="overwrite")  # what was computed is kept
+    assert (summary.counts, computed, summary.outcomes[0].steps_cached) == ({"cached": 1}, [], 14)
+    assert foreign.read_bytes() != b"somebody else's"
 
 
 def test_results_that_were_lost_or_altered_are_put_back_without_computing(tmp_path, computed):

@@ -31,6 +31,18 @@ def test_bad_parameters_are_refused_with_the_limit_named():
             stylize_folder.validate_parameters({"source": "in", "out": "out", "settings": settings})
 
 
+@pytest.mark.parametrize(("name", "value", "words"), [
+    ("side", 63, "greater than or equal to 64"), ("evaluations", 0, "greater than or equal to 1"),
+])  # fmt: skip
+def test_an_evaluations_form_refuses_what_its_order_refuses(name, value, words):
+    from prefect.exceptions import ParameterTypeError
+
+    from flows.evaluation import evaluate_folder
+
+    with pytest.raises(ParameterTypeError, match=words):
+        evaluate_folder.validate_parameters({"source": "in", "out": "out", name: value})
+
+
 def test_all_flows_are_deployed_and_one_has_a_nightly_schedule():
     entries = {deployment["entrypoint"] for deployment in DEPLOYMENTS}
     assert entries == {

@@ -14,14 +14,14 @@ from PIL import Image
 from pyarrow import parquet
 
 from flows.cli import app as cli
-from flows.evaluation import EvaluationOrder, check_evaluation, limited_recipe, run_evaluation
-from flows.pairs.find import PairingError
+from flows.evaluation import Ended, evaluate_folder, run_evaluation
+from flows.orders.evaluation_order import EvaluationOrder, check_evaluation
+from flows.pairs.pair import PairingError
 from pst_core.errors import ConfigError, PstError
-from pst_core.pipeline.plan import plan_stages
 from pst_core.quality.distances import structural_similarity
 from pst_core.quality.models import load_quality_models
-from pst_core.settings.config import Config
 from pst_core.settings.methods import METHODS
+from pst_core.settings.overrides import overrides_of
 from tasks import measuring, optimisation
 
 pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
@@ -55,6 +55,10 @@ def order(source, out, **changes):
     return EvaluationOrder(**settings | changes)
 
 
+def evaluate(asked):
+    return run_evaluation(asked, check_evaluation(asked))
+
+
 def scores(out):
     return {
         (row["method"], row["pair"]): row for row in parquet.read_table(out / "scores.parquet").to_pylist()
@@ -70,8 +74,11 @@ def test_every_method_is_run_measured_and_tabulated(tmp_path, source):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     shutil.copy(source / "style" / "p0.png", elsewhere / "best0_t_1000.png")
-    state = run_evaluation(order(source, out, external={"Theirs": elsewhere}))
+    asked = order(source, out, external={"Theirs": elsewhere})
+    parameters = dict(asked) | {"settings": overrides_of(asked.settings)}
+    state = evaluate_folder(**parameters, return_state=True)
     assert state.is_failed() and state.message == "2 pairs, 4 methods, 1 results missing"
+    assert state.result(raise_on_failure=False) == Ended(pairs=2, methods=4, missing=1)
     found = scores(out)
     assert {method for method, _ in found} == {"content", "yang", "gatys", "reinhard", "Theirs"}
     for method in ("yang", "gatys", "reinhard"):
@@ -99,19 +106,19 @@ def test_every_method_is_run_measured_and_tabulated(tmp_path, source):
 
 def test_what_is_done_is_not_done_again_and_a_method_joins(tmp_path, source, monkeypatch):
     out, begun = tmp_path / "out", []
-    run_evaluation(order(source, out))
+    evaluate(order(source, out))
     first = (out / "table.md").read_bytes()
     for unit in (optimisation.optimise, measuring.measure):
         monkeypatch.setattr(unit, "fn", noted(unit, begun))
-    assert run_evaluation(order(source, out)).is_completed()
+    assert not evaluate(order(source, out)).missing
     assert begun == [] and (out / "table.md").read_bytes() == first
-    assert run_evaluation(order(source, out, methods=("yang", "gatys", "histogram"))).is_completed()
+    assert not evaluate(order(source, out, methods=("yang", "gatys", "histogram"))).missing
     assert begun == ["measure", "measure"]
 
 
 def test_photographs_are_shrunk_first_where_a_side_is_given(tmp_path, source):
     out = tmp_path / "out"
-    run_evaluation(order(source, out, methods=("reinhard",), pairs=("p1",), side=80))
+    evaluate(order(source, out, methods=("reinhard",), pairs=("p1",), side=80))
     with Image.open(out / "inputs" / "content" / "p1.png") as content:
         assert content.size == (80, 55)
     with Image.open(out / "inputs" / "content_maps" / "p1.png") as semantic:
@@ -126,8 +133,7 @@ def test_a_broken_photograph_leaves_a_reason_and_the_others_numbers(tmp_path, so
     (source / "style" / "p0.png").write_bytes(b"no picture")
     for number, side in enumerate((None, 80)):
         out = tmp_path / f"out{number}"
-        state = run_evaluation(order(source, out, methods=("reinhard",), side=side))
-        assert state.is_failed()
+        assert evaluate(order(source, out, methods=("reinhard",), side=side)).missing == 1 + number
         found = scores(out)
         assert found["reinhard", "p0"]["ssim"] is None and found["reinhard", "p1"]["ssim"] is not None
         assert "is not a picture" in (out / "table.md").read_text()
@@ -136,11 +142,11 @@ def test_a_broken_photograph_leaves_a_reason_and_the_others_numbers(tmp_path, so
 @pytest.mark.parametrize("drawing", ["comparison", "ablation"])
 def test_figures_are_drawn_for_chosen_pairs(tmp_path, source, drawing):
     out = tmp_path / "out"
-    state = run_evaluation(
+    ended = evaluate(
         order(source, out, drawing=drawing, pairs=("p0",), methods=("reinhard", "histogram"),
               crops=("5,5,20,15",) if drawing == "comparison" else ())
     )  # fmt: skip
-    assert state.is_completed()
+    assert not ended.missing
     with Image.open(out / f"{drawing}.png") as figure:
         assert figure.width > 1000
 
@@ -150,7 +156,7 @@ def test_results_of_another_view_are_refused_with_a_reason(tmp_path, source):
     theirs.mkdir()
     Image.new("RGB", (50, 90)).save(theirs / "p0.png")
     Image.new("RGB", (96, 66), (9, 90, 190)).save(theirs / "p1.png")
-    run_evaluation(order(source, tmp_path / "out", methods=(), external={"Theirs": theirs}))
+    evaluate(order(source, tmp_path / "out", methods=(), external={"Theirs": theirs}))
     table = (tmp_path / "out" / "table.md").read_text()
     assert "50x90 pixels does not fit a content of 96x66" in table
     assert "one gray level everywhere" in table  # BRISQUE of a plain picture
@@ -170,17 +176,6 @@ def test_wrong_orders_are_refused_before_anything_is_done(tmp_path, source, chan
     with pytest.raises(kind, match=words):
         check_evaluation(order(source, tmp_path / "out", **changes))
     assert not (tmp_path / "out" / "methods").exists()
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_evaluations_are_limited_for_the_compared_methods_alone(method):
-    recipe = limited_recipe(method, 60)
-    total = sum(stage.iterations for stage in plan_stages(Config.make(method=method, **recipe), 700))
-    if method in ("yang", "reinhard", "histogram"):
-        assert recipe == {}
-    else:
-        assert total == 60
-    assert limited_recipe(method, None) == {}
 
 
 def test_the_command_line_runs_resumes_and_explains(tmp_path, source, monkeypatch, capfd):
@@ -288,13 +283,13 @@ def test_a_result_is_measured_over_its_pairs_own_regions(tmp_path, source):
     found = {}
     for regions in (1, 2):
         out = tmp_path / str(regions)
-        run_evaluation(order(manifest(source, regions=regions), out, methods=("reinhard",)))
+        evaluate(order(manifest(source, regions=regions), out, methods=("reinhard",)))
         found[regions] = scores(out)["content", "p0"]["color_distance"]
     assert abs(found[1] - found[2]) > 1e-3  # the colours of one region are not those of two
 
 
 def test_every_row_of_scores_names_its_models(tmp_path, source):
-    run_evaluation(order(source, tmp_path / "out", methods=("reinhard",)))
+    evaluate(order(source, tmp_path / "out", methods=("reinhard",)))
     models = load_quality_models()
     for row in scores(tmp_path / "out").values():
         named = dict(row["models"])
@@ -312,3 +307,14 @@ def test_an_evaluation_can_be_resumed_from_another_folder(tmp_path, source, monk
     assert cli.run(command) == 0
     monkeypatch.chdir(tmp_path)
     assert cli.run(["resume", str(tmp_path / "ev"), "--quiet"]) == 0
+
+
+def test_an_evaluation_that_was_moved_goes_on_where_it_is(tmp_path, source, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = str(settings_file(tmp_path))
+    assert cli.run(["evaluate", "in", "--out", "ev", "--methods", "reinhard", "--settings", settings,
+                    "--quiet"]) == 0  # fmt: skip
+    (tmp_path / "ev" / "table.md").unlink()
+    (tmp_path / "ev").rename(tmp_path / "moved")
+    assert cli.run(["resume", "moved", "--quiet"]) == 0
+    assert (tmp_path / "moved" / "table.md").exists() and not (tmp_path / "ev").exists()

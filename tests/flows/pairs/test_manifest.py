@@ -12,10 +12,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pair_files import csv_file, lines_file, parquet_file, row
+from pair_files import refusal_naming as refusal
 from pyarrow import parquet
 
-from flows.pairs.find import PairingError, find_pairs
+from flows.pairs.find import find_pairs
 from flows.pairs.manifest import read_manifest
+from flows.pairs.pair import PairingError
 from pst_core.settings.config import Config
 
 
@@ -30,39 +33,6 @@ def folder(tmp_path):
     return tmp_path / "photos"
 
 
-def csv_file(folder, text, name="pairs.csv"):
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-def lines_file(folder, *rows, name="pairs.jsonl"):
-    path = folder / name
-    path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
-    return path
-
-
-def parquet_file(folder, rows, name="pairs.parquet"):
-    path = folder / name
-    parquet.write_table(pa.Table.from_pylist(rows), path)
-    return path
-
-
-def row(**cells):
-    return {"content": "a.jpg", "style": "look.png"} | cells
-
-
-def refusal(path, **options):
-    """The one sentence with which it is refused, which names the manifest."""
-    with pytest.raises(PairingError) as caught:
-        find_pairs(path, **options)
-    text = str(caught.value)
-    assert "\n" not in text
-    assert text.endswith(".")
-    assert path.name in text
-    return text
-
-
 # --- what a row says
 
 
@@ -75,13 +45,13 @@ def test_a_csv_names_photographs_maps_names_and_settings(folder):
     one, two = find_pairs(csv_file(folder, text))[::-1]
     assert (one.name, one.content, one.style) == ("set/one", folder / "a.jpg", folder / "look.png")
     assert (one.content_map, one.style_map) == (folder / "am.png", folder / "sm.png")
-    assert one.settings == {
+    assert one.given == {
         "preset": "fast", "size": 48, "style_layers": {"conv1_1": 0.5, "conv2_1": 1.0}, "color_match": "auto",
     }  # fmt: skip
     assert one.problem is two.problem is None
     assert (two.name, two.content_map, two.style_map) == ("a", None, None)
-    assert two.settings == {"size": None, "color_match": 0.5}
-    assert Config.make(**two.settings).size is None
+    assert two.given == {"size": None, "color_match": 0.5}
+    assert Config.make(**two.given).size is None
 
 
 def test_the_manifests_own_order_is_kept_but_pairs_come_in_natural_order(folder):
@@ -101,14 +71,14 @@ def test_a_byte_order_mark_blank_lines_and_missing_cells_are_taken(folder):
 def test_empty_cells_mean_not_given(folder, empty):
     path = lines_file(folder, row(name=empty, size=empty, preset=empty, content_map=empty, style_map=empty))
     (pair,) = find_pairs(path)
-    assert (pair.name, pair.settings, pair.content_map, pair.problem) == ("a", {}, None, None)
+    assert (pair.name, pair.given, pair.content_map, pair.problem) == ("a", {}, None, None)
 
 
 def test_whole_numbers_that_a_table_made_floats_are_whole_again(folder):
     path = parquet_file(folder, [row(bit_depth=16.0, size=64.0, name=7.0), row(bit_depth=None)])
     seven, other = find_pairs(path)
-    assert seven.settings == {"bit_depth": 16, "size": 64}
-    assert (seven.name, other.name, other.settings) == ("7", "a", {})
+    assert seven.given == {"bit_depth": 16, "size": 64}
+    assert (seven.name, other.name, other.given) == ("7", "a", {})
 
 
 def test_layers_may_be_structures_or_maps_in_parquet(folder):
@@ -119,14 +89,14 @@ def test_layers_may_be_structures_or_maps_in_parquet(folder):
     )
     parquet.write_table(table, folder / "pairs.parquet")
     (pair,) = find_pairs(folder / "pairs.parquet")
-    assert pair.settings == {"style_layers": {"conv1_1": 1.0}, "content_layers": {"conv4_2": 2.0}}
+    assert pair.given == {"style_layers": {"conv1_1": 1.0}, "content_layers": {"conv4_2": 2.0}}
 
 
 def test_a_folder_called_key_value_adds_no_column(folder):
     inner = folder / "size=64"
     inner.mkdir()
     (pair,) = find_pairs(parquet_file(inner, [row()]))
-    assert pair.settings == {}
+    assert pair.given == {}
 
 
 def test_names_follow_the_content_and_the_style_where_that_is_not_enough(folder):
@@ -201,7 +171,7 @@ def test_every_format_gives_the_same_pairs(rows):
             settings = {name: value for name, value in cells.items() if value is not None}
             for name in ("content", "style", "name", "content_map", "style_map"):
                 settings.pop(name, None)
-            assert pair.settings == settings
+            assert pair.given == settings
 
 
 # --- paths that lead out
@@ -260,10 +230,10 @@ def test_weights_lead_to_no_home_folder_and_nowhere_by_spaces(folder, value, mon
 def test_weights_lie_beside_the_manifest_or_are_untrained(folder):
     path = lines_file(folder, row(name="1", weights="w.pth"), row(name="2", weights=" untrained "))
     one, two = find_pairs(path)
-    assert one.settings == {"weights": str(folder / "w.pth")}
-    assert two.settings == {"weights": "untrained"}
+    assert one.given == {"weights": str(folder / "w.pth")}
+    assert two.given == {"weights": "untrained"}
     home = lines_file(folder, row(weights="~/w.pth"))
-    assert find_pairs(home, allow_outside=True)[0].settings == {"weights": "~/w.pth"}
+    assert find_pairs(home, allow_outside=True)[0].given == {"weights": "~/w.pth"}
 
 
 PIECES = [
@@ -310,7 +280,7 @@ def test_no_text_yields_a_path_outside_the_folder(tmp_path_factory, content, sty
     except PairingError as error:
         assert str(error).isprintable()
         return
-    for found in (pair.content, pair.style, Path(pair.settings["weights"]).expanduser()):
+    for found in (pair.content, pair.style, Path(pair.given["weights"]).expanduser()):
         real = Path(os.path.realpath(found))
         assert real.is_relative_to(os.path.realpath(folder)) or str(found) == "untrained"
     out = Path("/results")
@@ -328,6 +298,7 @@ def test_no_text_yields_a_path_outside_the_folder(tmp_path_factory, content, sty
         ("a/./b", "'.'"), ("a//b", "empty"), ("a/", "empty"), ("a\\b", "backslash"), ("a\nb", "control"),
         ("a\0", "control"), ("x" * 201, "too long"), ("ü" * 150, "too long"), ("batch.json", "own files"),
         ("Contact.PNG", "own files"), ("failed.jsonl/x", "own files"), ("batch.parquet", "own files"),
+        ("Gallery", "own files"), ("gallery/x", "own files"),
     ],
 )  # fmt: skip
 def test_names_that_cannot_be_folders_are_refused(folder, name, reason):
@@ -358,35 +329,7 @@ def test_two_rows_of_the_same_photographs_need_names(folder):
     )
 
 
-# --- what is refused as a whole
-
-
-def test_unknown_columns_are_named(folder):
-    text = refusal(csv_file(folder, "content,style,sise\na.jpg,look.png,48\n"))
-    assert text.startswith("There is no setting 'sise' (column of ")
-    assert "'size'" in text
-    assert "'sise'" in refusal(lines_file(folder, row(), row(sise=1)))
-    assert "'sise'" in refusal(parquet_file(folder, [row(sise=1)]))
-
-
-def test_missing_columns_are_named_with_those_found(folder):
-    text = refusal(csv_file(folder, "content;style\na.jpg;look.png\n"))
-    assert "no column 'content'" in text
-    assert "content;style" in text
-    assert "comma" in text
-    assert "no column 'style'" in refusal(lines_file(folder, {"content": "a.jpg"}))
-    assert "no column 'style'" in refusal(parquet_file(folder, [{"content": "a.jpg"}]))
-    many = ",".join(f"column{n}" for n in range(500))
-    assert len(refusal(csv_file(folder, f"{many}\n"))) < 600 + len(str(folder))
-
-
-def test_columns_that_stand_twice_are_refused(folder):
-    assert "two columns 'style'" in refusal(csv_file(folder, "content,style,style\na,b,c\n"))
-    assert "two columns 'content_map'" in refusal(csv_file(folder, "content,style,content-map,content_map\n"))
-    text = refusal(lines_file(folder, row(), '{"content": "a.jpg", "style": "b.jpg", "style": "c.jpg"}'))
-    assert "twice" in text
-    assert "line 2 of" in text
-    assert "twice" in refusal(lines_file(folder, row(**{"content-map": "x", "content_map": "y"})))
+# --- what is refused
 
 
 @pytest.mark.parametrize(
@@ -413,47 +356,6 @@ def test_paths_must_be_text(folder, cells):
     assert "no text" in refusal(lines_file(folder, row(**cells)))
 
 
-@pytest.mark.parametrize("column", ["content", "style"])
-def test_a_row_without_a_photograph_is_named(folder, column):
-    text = refusal(lines_file(folder, row(), row(**{column: ""})))
-    assert f"No {column} photograph is named (line 2 of" in text
-    assert "row 2 of" in refusal(parquet_file(folder, [row(), row(**{column: None})]))
-
-
-@pytest.mark.parametrize(
-    "line", ["{", "[1]", "7", "null", "NaN", '{"content": }', "[" * 100_000, '{"seed": ' + "9" * 5000 + "}"]
-)
-def test_broken_json_lines_are_named(folder, line):
-    assert "line 3 of" in refusal(lines_file(folder, row(), "", line))
-
-
-def test_a_broken_csv_is_named_with_its_line(folder):
-    assert "line 3 of" in refusal(csv_file(folder, "content,style\na.jpg,look.png\na.jpg,look.png,48\n"))
-    for broken in ('"a.jpg,look.png\nb.jpg,look.png\n', '"a"b,look.png\n', f"{'x' * 140_000},b\n"):
-        text = refusal(csv_file(folder, f"content,style\n{broken}"))
-        assert "CSV is broken" in text
-        assert "line " in text
-
-
-def test_a_text_that_is_not_utf8_is_named(folder):
-    for name in ("pairs.csv", "pairs.jsonl"):
-        assert "UTF-8" in refusal(csv_file(folder, "content,style\nä,b\n".encode("latin-1"), name))
-        assert "UTF-8" in refusal(csv_file(folder, "content,style\n".encode("utf-16"), name))
-
-
-def test_a_broken_parquet_is_named(folder):
-    whole = parquet_file(folder, [row()]).read_bytes()
-    for data in (
-        b"",
-        b"PAR1",
-        b"x" * 100,
-        whole[:-20],
-        whole[: len(whole) // 2],
-        b"PAR1" + bytes(200) + whole[-8:],
-    ):
-        assert "no Parquet that can be read" in refusal(csv_file(folder, data, "bad.parquet"))
-
-
 @given(st.data())
 @hypothesis_settings(max_examples=60, deadline=None, database=None)
 def test_damaged_manifests_raise_nothing_else(tmp_path_factory, data):
@@ -468,35 +370,6 @@ def test_damaged_manifests_raise_nothing_else(tmp_path_factory, data):
         find_pairs(path)
     except PairingError as error:
         assert str(error).isprintable()
-
-
-def test_a_manifest_without_rows_is_refused(folder):
-    table = pa.table({"content": pa.array([], pa.string()), "style": pa.array([], pa.string())})
-    parquet.write_table(table, folder / "none.parquet")
-    empty = [csv_file(folder, "content,style\n"), csv_file(folder, "", "no.csv"), lines_file(folder)]
-    for path in [*empty, folder / "none.parquet"]:
-        assert "has no rows" in refusal(path)
-
-
-def test_parquet_that_claims_too_many_rows_is_not_read(folder, monkeypatch):
-    monkeypatch.setattr("flows.pairs.manifest._MOST_ROWS", 1)
-    assert "more than 1 rows" in refusal(parquet_file(folder, [row(), row(name="b")]))
-
-
-def test_a_file_of_another_kind_is_no_manifest(folder):
-    text = refusal(csv_file(folder, "x", "pairs.xlsx"))
-    assert "is no manifest" in text
-    assert ".parquet" in text
-
-
-def test_a_manifest_that_cannot_be_opened_is_named(folder, monkeypatch):
-    path = csv_file(folder, "content,style\n")
-
-    def refuse(*args, **kwargs):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "open", refuse)
-    assert "Permission denied" in refusal(path)
 
 
 def test_reading_a_folder_needs_no_table_library():

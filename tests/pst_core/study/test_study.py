@@ -15,10 +15,6 @@ from scipy.stats import norm
 from study_pages import data_of, paint, refusal
 
 from flows.cli.study import tally_answers
-from flows.pairs import elsewhere as external
-from flows.pairs.elsewhere import find_pictures, list_names
-from flows.pairs.find import PairingError
-from flows.results import publication
 from pst_core.errors import ConfigError, ImageError
 from pst_core.study.answers import MOST_ANSWERS_BYTES, read_answers
 from pst_core.study.building import build_study
@@ -397,68 +393,3 @@ def test_any_name_can_be_drawn_and_written(pairs, tmp_path, names, capsys):
     assert len(rows) == 5
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}
     assert names[0] in capsys.readouterr().out
-
-
-# --- folders of results
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Return a function that makes empty files in a folder, which it returns."""
-
-    def make(*names):
-        for name in names:
-            path = tmp_path / "folder" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-        return tmp_path / "folder"
-
-    return make
-
-
-def found(folder, *names):
-    return {name: path.relative_to(folder).as_posix() for name, path in find_pictures(folder, names).items()}
-
-
-def test_a_result_is_found_by_folder_by_name_or_by_number(folder):
-    place = folder("a/result.png", "a.png", "b.JPG", "b.txt", "trip/C.tif", "trip/d/result.png")
-    assert found(place, "a", "b", "trip/c", "trip/d", "e") == {
-        "a": "a/result.png", "b": "b.JPG", "trip/c": "trip/C.tif", "trip/d": "trip/d/result.png",
-    }  # fmt: skip
-
-
-def test_luans_results_are_found_by_number(folder):
-    place = folder("best4_t_1000.png", "best40_t_1000.png", "best5_t_1000.png", "4.txt", ".4.png")
-    assert found(place, "in4", "pair-40", "5", "in6", "none") == {
-        "in4": "best4_t_1000.png", "pair-40": "best40_t_1000.png", "5": "best5_t_1000.png",
-    }  # fmt: skip
-
-
-def test_a_pair_missing_among_named_ones_gets_nobody_elses_picture(folder):
-    assert found(folder("day-1-a.png", "day-1-b.png"), "day-1-a", "day-1-c") == {"day-1-a": "day-1-a.png"}
-
-
-@pytest.mark.parametrize("names, files", [
-    (["a"], ["a.png", "a.jpg"]),
-    (["4"], ["best4_a.png", "best4_b.png"]),
-    (["in4", "pair-4"], ["best4.png"]),
-])  # fmt: skip
-def test_what_could_be_either_is_refused(folder, names, files):
-    place = folder(*files)
-    sentence = refusal(PairingError, find_pictures, place, names)
-    assert all(str(place / file) in sentence for file in files)
-
-
-def test_names_are_those_under_which_results_are_found(folder):
-    place = folder(
-        "a/result.png", "a/regions.png", "a/more/b.png", "c.jpg", "contact.png", "failed.jsonl", ".d.png",
-        ".hidden/e.png", "notes.txt",
-    )  # fmt: skip
-    names = list_names(place)
-    assert sorted(names) == ["a", "a/more/b", "c"]
-    assert set(found(place, *names)) == set(names)
-    assert "no folder" in refusal(PairingError, list_names, place / "c.jpg")
-
-
-def test_results_are_called_as_they_are_published():
-    assert external.RESULT == publication.RESULT

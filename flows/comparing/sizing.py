@@ -1,0 +1,52 @@
+"""Photographs and maps brought to the size that an evaluation asks for, under ``OUT/inputs``."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flows import layout
+from flows.orders.evaluation_order import EvaluationOrder
+from flows.orders.planning import Prober
+from flows.pairs.pair import Pair
+from flows.runtime.failures import explain_failure
+from flows.runtime.server import is_server_loss
+from pst_core.files import write_bytes_atomically
+from pst_core.images.roles import PHOTOGRAPHS, map_of
+from pst_core.store import Reference, open_store
+from tasks.shrinking import shrink, shrink_map
+
+__all__ = ["bring_to_size"]
+
+
+def bring_to_size(pair: Pair, order: EvaluationOrder, prober: Prober) -> Pair:
+    """The pair at the evaluation's size, each photograph with its map; as it is where no size is asked for.
+
+    Raises
+    ------
+    Exception
+        Prefect's server went away, see `is_server_loss`; any other trouble is the pair's own problem.
+    """
+    if order.side is None or pair.problem is not None:
+        return pair
+    paths: dict[str, Any] = {}
+    try:
+        for role in PHOTOGRAPHS:
+            made = shrink(photograph=prober(pair.paths[role]), side=order.side)
+            paths[role] = _publish(order.out, role, pair.name, made)
+            if given := pair.paths.get(map_of(role)):
+                small = prober(paths[role])
+                made = shrink_map(semantic_map=prober(given), width=small.width, height=small.height)
+                paths[map_of(role)] = _publish(order.out, f"{map_of(role)}s", pair.name, made)
+    except Exception as error:
+        if is_server_loss(error):
+            raise
+        return replace(pair, problem=explain_failure(error)[0])
+    return replace(pair, **paths)
+
+
+def _publish(out: Path, folder: str, name: str, made: Reference) -> Path:
+    """Bring a shrunk picture to where a person finds it; the same bytes are not written again."""
+    path, data = out / layout.INPUTS / folder / f"{name}.png", open_store().read(made)
+    if not path.is_file() or path.read_bytes() != data:
+        write_bytes_atomically(path, data, overwrite=True)
+    return path

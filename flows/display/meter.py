@@ -1,0 +1,87 @@
+"""What all displays show with: how much work is done, bars, lines of JSON, losses and times in words."""
+
+import json
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from pst_core.pipeline.plan import Stage
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from pst_core.optimisation.record import Evaluation
+
+__all__ = ["Live", "Meter", "clock", "emit", "loss_text"]
+
+
+class Meter:
+    """Work done and time left, in evaluations weighted by the pixels each one costs."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.before: list[int] = []
+        self.total = 0
+        for stage in stages:
+            self.before.append(self.total)
+            self.total += stage.iterations * stage.size**2
+        self.first: tuple[float, int] | None = None
+
+    def done_at(self, stage: Stage, evaluation: "Evaluation") -> int:
+        """Work up to and including an evaluation of a stage."""
+        return self.before[stage.index] + (evaluation.iteration + 1) * stage.size**2
+
+    def seconds_left(self, done: int) -> float | None:
+        """Time left by the speed so far; None as long as there is no speed to go by."""
+        now = time.monotonic()
+        if self.first is None:
+            self.first = (now, done)
+        start, at_start = self.first
+        if done <= at_start:
+            return None
+        return (now - start) * (self.total - done) / (done - at_start)
+
+
+class Live:
+    """Bars on the terminal's last lines that are gone when the work is done.
+
+    Parameters
+    ----------
+    fields
+        What stands behind each bar, by the names under which it is told.
+    """
+
+    def __init__(self, *fields: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+        texts = [TextColumn(f"{{task.fields[{name}]}}", style="dim", markup=False) for name in fields]
+        self.bar: Bar = Progress(
+            SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), *texts,
+            console=Console(stderr=True), transient=True,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        """Take the terminal's last lines."""
+        self.bar.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Give them back, cursor and all."""
+        self.bar.stop()
+
+
+def emit(event: str, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+    """Write one line of JSON to stdout."""
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def loss_text(losses: "Evaluation") -> str:
+    """Losses in a few words."""
+    return f"loss {losses.total:.4g} (content {losses.content:.4g}, style {losses.style:.4g})"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a clock shows them: ``1:05``, ``2:00:00``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,83 @@
+"""A batch as it was ordered: which pairs, with which settings, and where the results go."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from flows import layout
+from flows.orders.planning import OnConflict, PairOrder
+from flows.orders.saved import SavedOrder
+from flows.pairs.find import find_pairs
+from flows.pairs.pair import Pair
+from pst_core.errors import ConfigError
+from pst_core.files import check_writable
+
+__all__ = ["BatchOrder", "check_order", "find_orders", "load_batch_order"]
+
+
+class BatchOrder(SavedOrder):
+    """A batch as it was ordered; see `flows.batch.stylize_folder`."""
+
+    file: ClassVar[str] = layout.BATCH
+    command: ClassVar[str] = "pst run"
+
+    style: Path | None = None
+    on_conflict: OnConflict = "changed"
+
+    def pair_order(self, pair: Pair) -> PairOrder:
+        """The order of one of its pairs; a pair's own settings go before the batch's.
+
+        Raises
+        ------
+        ConfigError
+            See `config_of`.
+        """
+        return PairOrder(
+            pair.name, pair.paths, self.out, self.config_of(pair), pair.given.get("preset", self.preset),
+            self.on_conflict, pair.given, pair.problem,
+        )  # fmt: skip
+
+
+def find_orders(order: BatchOrder) -> tuple[PairOrder, ...]:
+    """Every pair of a batch.
+
+    Raises
+    ------
+    PairingError, ConfigError
+        There are none, or names collide, or a manifest or a setting is wrong.
+    """
+    pairs = find_pairs(
+        order.source, pairing=order.pairing, style=order.style, allow_outside=order.allow_outside,
+        out=order.out,
+    )  # fmt: skip
+    return tuple(map(order.pair_order, pairs))
+
+
+def check_order(order: BatchOrder) -> tuple[PairOrder, ...]:
+    """Every pair of a batch, after looking whether its results can be written.
+
+    Raises
+    ------
+    PairingError, ConfigError, OutputError
+        There are no pairs, or they cannot be told apart, or the output folder cannot be written.
+    """
+    orders = find_orders(order)
+    check_writable(order.out)
+    return orders
+
+
+def load_batch_order(out: Path) -> BatchOrder:
+    """The order of the batch that was last run into a folder.
+
+    Raises
+    ------
+    ConfigError
+        There is none, or it cannot be used.
+    """
+    try:
+        return BatchOrder.load(out)
+    except FileNotFoundError as error:
+        if (out / layout.EVALUATION).exists():
+            way_out = f"{out} holds an evaluation: pst resume {out} goes on with it, and finds what is done."
+        else:
+            way_out = f"{out} holds no batch: begin one with pst run FOLDER --out {out}."
+        raise ConfigError(way_out) from error

@@ -1,0 +1,138 @@
+"""An evaluation as it was ordered: which methods over which pairs, and what is drawn of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from flows import layout
+from flows.orders.batch_order import BatchOrder
+from flows.orders.saved import SavedOrder
+from flows.pairs.elsewhere import find_pictures
+from flows.pairs.find import find_pairs
+from flows.pairs.pair import Pair, PairingError
+from pst_core.errors import ConfigError
+from pst_core.evaluation.crops import parse_crop
+from pst_core.evaluation.table import CONTENT_METHOD
+from pst_core.files import check_writable
+from pst_core.quality.model_files import ModelFiles
+from pst_core.settings.methods import COMPARED, METHODS, MethodName
+
+__all__ = [
+    "Drawing",
+    "EvaluationOrder",
+    "Evaluations",
+    "Side",
+    "check_evaluation",
+    "limited_settings",
+    "load_evaluation_order",
+]
+
+Drawing = Literal["table", "comparison", "ablation"]
+Side = Annotated[int, Field(ge=64)]
+"""Long side in pixels."""
+Evaluations = Annotated[int, Field(ge=1)]
+"""How often a loss is evaluated in all."""
+
+
+class EvaluationOrder(SavedOrder):
+    """An evaluation as it was ordered; see `flows.evaluation.evaluate_folder`."""
+
+    file: ClassVar[str] = layout.EVALUATION
+    command: ClassVar[str] = "pst evaluate"
+
+    methods: tuple[MethodName, ...] = COMPARED
+    external: dict[str, Path] = Field(default={})
+    pairs: tuple[str, ...] = ()
+    side: Side | None = None
+    evaluations: Evaluations | None = None
+    drawing: Drawing = "table"
+    crops: tuple[str, ...] = ()
+    quality_models: Path | None = None
+
+    @field_validator("methods", "pairs")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is compared, the content first."""
+        return (CONTENT_METHOD, *self.methods, *self.external)
+
+    def batch_of(self, method: MethodName) -> BatchOrder:
+        """The batch that makes a method's results."""
+        settings = {**limited_settings(method, self.evaluations), **self.settings, "method": method}
+        out = self.out / layout.METHODS / method
+        return BatchOrder(source=self.source, out=out, preset=self.preset, settings=settings)
+
+
+def limited_settings(method: MethodName, evaluations: int | None) -> dict[str, Any]:
+    """What to change in a compared method's settings for it to evaluate its loss about so often in all.
+
+    The paper's method keeps its preset's: it is what the others are compared with.
+    """
+    settings = METHODS[method].settings
+    names = [name for name in ("global_iterations", "regional_iterations") if settings.get(name)]
+    if evaluations is None or not names:
+        return {}
+    stages = len(names) * settings["rounds"]
+    return dict.fromkeys(names, max(1, round(evaluations / stages)))
+
+
+def check_evaluation(order: EvaluationOrder) -> tuple[Pair, ...]:
+    """The pairs of an evaluation, before a server is started.
+
+    Raises
+    ------
+    PstError
+        Pairs, methods, folders or models are not there or do not go together.
+    """
+    taken = {*METHODS, CONTENT_METHOD}
+    if clash := next((name for name in order.external if name in taken), None):
+        raise ConfigError(f"Results made elsewhere cannot be called {clash!r}, as a method is: rename them.")
+    if not order.methods and not order.external:
+        raise ConfigError("Name at least one method, or results made elsewhere.")
+    pairs = _chosen(find_pairs(
+        order.source, pairing=order.pairing, allow_outside=order.allow_outside, out=order.out,
+    ), order.pairs)  # fmt: skip
+    _refuse_named_methods(pairs)
+    for folder in order.external.values():
+        find_pictures(folder, [pair.name for pair in pairs])
+    for crop in order.crops:
+        parse_crop(crop)
+    ModelFiles.at(order.quality_models)
+    check_writable(order.out)
+    return pairs
+
+
+def load_evaluation_order(out: Path) -> EvaluationOrder | None:
+    """The evaluation that was last run into a folder; None if there was none.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be used.
+    """
+    try:
+        return EvaluationOrder.load(out)
+    except FileNotFoundError:
+        return None
+
+
+def _chosen(pairs: tuple[Pair, ...], names: Sequence[str]) -> tuple[Pair, ...]:
+    known = {pair.name: pair for pair in pairs}
+    if unknown := next((name for name in names if name not in known), None):
+        raise PairingError(f"There is no pair {unknown!r}: choose from {', '.join(list(known)[:12])}.")
+    return tuple(known[name] for name in names) if names else pairs
+
+
+def _refuse_named_methods(pairs: tuple[Pair, ...]) -> None:
+    """A pair's own method would stand in the table under every other one's name."""
+    for pair in pairs:
+        if "method" in pair.given:
+            raise PairingError(
+                f"{pair.name!r} of the manifest names the method {pair.given['method']!r}, but an "
+                "evaluation runs all of its own over every pair: leave that column out."
+            )

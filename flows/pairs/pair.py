@@ -1,0 +1,157 @@
+"""A pair of photographs: what belongs to it, and what can be wrong with it."""
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from flows.layout import RESERVED
+from flows.pairs.names import fold, show
+from pst_core.errors import PstError
+from pst_core.images.roles import ROLES
+
+__all__ = [
+    "EXTENSIONS",
+    "Pair",
+    "Pairing",
+    "PairingError",
+    "is_folder",
+    "photograph_problem",
+    "reason",
+    "refuse_collisions",
+]
+
+Pairing = Literal["auto", "pairs", "one-style", "every-style", "luan", "manifest"]
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+"""What a photograph's name ends with, in lower case."""
+_RESULT_FILES = ("result", "report", "losses", "regions")  # how the files in a pair's folder begin
+
+
+class PairingError(PstError):
+    """A folder or a manifest does not say which photographs belong together."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One content photograph with the style photograph that it gets its look from.
+
+    Attributes
+    ----------
+    name : str
+        Identifies the pair; its folder below the results' folder, with ``/`` between subfolders.
+    content, style : Path
+        The photographs; where one is missing, the folder in which it was looked for.
+    content_map, style_map : Path, optional
+        Both or neither.
+    given : mapping
+        What a manifest sets for this pair: validated values, and ``preset`` if one is named.
+    problem : str, optional
+        One sentence, if it is known already that this pair cannot be done.
+    """
+
+    name: str
+    content: Path
+    style: Path
+    content_map: Path | None = None
+    style_map: Path | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    problem: str | None = None
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Role -> file, for the roles that are there."""
+        return {role: path for role in ROLES if (path := getattr(self, role)) is not None}
+
+    @property
+    def origin(self) -> Path:
+        """The file that it is known by: one half may only be the place where it was looked for."""
+        if self.problem is None or (os.path.lexists(self.content) and not is_folder(self.content)):
+            return self.content
+        return self.style
+
+    def with_maps(self, content_map: Path | None, style_map: Path | None, problem: str | None) -> "Pair":
+        """The pair with its semantic maps, both or neither; one alone is its problem.
+
+        Parameters
+        ----------
+        problem
+            What is wrong with one of the maps, if anything.
+        """
+        problem = self.problem or problem
+        if content_map is not None and style_map is not None:
+            return replace(self, content_map=content_map, style_map=style_map, problem=problem)
+        alone = content_map or style_map
+        if alone is not None and problem is None:
+            other, whose = ("style", self.style) if content_map else ("content", self.content)
+            problem = (
+                f"There is a map {show(alone)} but no {other} map for {show(whose)}: "
+                f"add a {other} map or remove this one."
+            )
+        return replace(self, problem=problem)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path leads to a folder; False for what cannot be looked at."""
+    return os.path.isdir(path)  # noqa: PTH112 - which never raises, unlike that of Path
+
+
+def reason(error: Exception) -> str:
+    """What the system says of a file that it will not show."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def photograph_problem(path: Path) -> str | None:
+    """One sentence on why a file cannot be a photograph, judged from outside; None if it may be one."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            return f"{show(path)} is a link to a file that does not exist: mend or remove it."
+        return f"{show(path)} does not exist: add it, or correct its name."
+    except (OSError, ValueError) as error:
+        return f"{show(path)} cannot be looked at ({reason(error)}): correct its name or its permissions."
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        return f"{show(path)} is {kind}: a photograph's file is needed here."
+    extension = path.suffix
+    if extension.lower() not in EXTENSIONS:
+        called = f"extension {show(extension)}" if extension else "no extension"
+        return f"{show(path)} is no photograph that can be read ({called}): remove it or convert it."
+    return None
+
+
+def refuse_collisions(names: Sequence[tuple[str, str]], way_out: str) -> None:
+    """Make sure that no two pairs share a folder, and that none takes the place of another's files.
+
+    Parameters
+    ----------
+    names
+        Each pair's name, and what to call its origin.
+    way_out
+        What can be done about it, as the end of a sentence.
+
+    Raises
+    ------
+    PairingError
+    """
+    taken: dict[str, str] = {}
+    for name, label in names:
+        folded = fold(name)
+        if folded.split("/", 1)[0] in RESERVED:
+            raise PairingError(
+                f"The results of {label} would take the place of the batch's {name}: {way_out}."
+            )
+        if folded in taken:
+            raise PairingError(f"{taken[folded]} and {label} would share the folder {name!r}: {way_out}.")
+        taken[folded] = label
+    for folded, label in taken.items():
+        parts = folded.split("/")
+        for count in range(1, len(parts)):
+            above = taken.get("/".join(parts[:count]))
+            if above is not None and parts[count].startswith(_RESULT_FILES):
+                raise PairingError(
+                    f"The results of {label} and of {above} would mix in one folder: {way_out}."
+                )

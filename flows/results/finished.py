@@ -1,0 +1,98 @@
+"""Pairs that are finished: found without computing anything, brought to their folders, and told of."""
+
+from pathlib import Path
+from typing import Any
+
+from flows.layout import REPORT
+from flows.orders.planning import Plan
+from flows.results.outcomes import PairOutcome
+from flows.results.publication import choose_folder, notes_on, publish
+from pst_core.store import Receipt, StoreMiss, open_store
+from tasks.pair import Made, pair_key
+
+__all__ = ["describe_outcome", "find_done", "find_made", "keep", "skipped"]
+
+
+def find_made(plan: Plan) -> tuple[Made, Receipt] | None:
+    """A pair that is finished already, every artifact of it as it was written; None otherwise."""
+    try:
+        receipt = open_store().read_receipt(plan.key)
+        return Made.model_validate_json(receipt.content), receipt
+    except (StoreMiss, ValueError):
+        return None
+
+
+def find_done(plan: Plan) -> PairOutcome | None:
+    """How a pair ends that needs no computing, its folder brought up to date; None if it needs some.
+
+    Raises
+    ------
+    OutputError
+        Its folder cannot be written, or what is there is not to be replaced.
+    """
+    folder = choose_folder(plan)
+    if folder is None:
+        return skipped(plan)
+    found = find_made(plan)
+    if found is None:
+        return None
+    made, receipt = found
+    try:
+        publish(plan, made, plan.key, folder)
+    except StoreMiss:
+        return None
+    report = str((folder / REPORT).absolute())
+    if report not in receipt.outputs:
+        outputs = (*receipt.outputs, report)
+        open_store().write_receipt(plan.key, receipt.model_copy(update={"outputs": outputs}))
+    steps = len(receipt.records)
+    return describe_outcome(plan, made, folder, state="cached", steps=steps, steps_cached=steps)
+
+
+def keep(plan: Plan, made: Made, keys: tuple[str, ...]) -> Path | None:
+    """Publish a pair that was made, then write its receipt: first the files, then what vouches for them.
+
+    Returns
+    -------
+    Path or None
+        The folder; None if another result is there by now that is to be left: the work is kept all the same.
+
+    Raises
+    ------
+    OutputError
+        See `find_done`.
+    """
+    key = plan.key
+    if made.config != plan.config:  # a cheaper plan's result is never kept under the full plan's key
+        key = pair_key(plan.files, made.config, plan.network.under(made.config))
+    folder = choose_folder(plan)
+    if folder is not None:
+        publish(plan, made, key, folder)
+    outputs = () if folder is None else (str((folder / REPORT).absolute()),)
+    receipt = Receipt(records=keys, outputs=outputs, content=made.model_dump_json())
+    open_store().write_receipt(key, receipt)
+    return folder
+
+
+def skipped(plan: Plan) -> PairOutcome:
+    """How a pair ends whose folder holds another result, which is to be left."""
+    return PairOutcome(name=plan.order.name, state="skipped", folder=str(plan.order.folder))
+
+
+def describe_outcome(plan: Plan, made: Made, folder: Path, **figures: Any) -> PairOutcome:  # noqa: ANN401
+    """How a pair ended that has a result.
+
+    Parameters
+    ----------
+    figures
+        ``state``, ``seconds``, ``steps`` and ``steps_cached``.
+    """
+    previews, scores = made.scored.previews, made.scored.scores
+    return PairOutcome(
+        name=plan.order.name, folder=str(folder), notes=notes_on(plan, made),
+        ssim=scores.ssim, color_distance=scores.color_distance, brisque=scores.brisque, niqe=scores.niqe,
+        models=scores.models,
+        files={role: str(path) for role, path in plan.order.paths.items()},
+        previews={role: getattr(previews, role).path for role in ("content", "style", "result")},
+        **figures,
+    )  # fmt: skip
