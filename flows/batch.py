@@ -248,9 +248,5 @@ def _show(summary: Summary) -> None:
     """The contact sheet in the folder, and the batch's pages in the UI."""
     sheet = draw_sheet(summary)
     if sheet is not None:
-        import io
-
-        buffer = io.BytesIO()
-        sheet.save(buffer, "PNG")
-        write_bytes_atomically(summary.out / SHEET, buffer.getvalue(), overwrite=True)
-    show_batch(summary)
+        write_bytes_atomically(summary.out / SHEET, sheet, overwrite=True)
+    show_batch(summary, sheet)

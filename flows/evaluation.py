@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from flows.batch import BatchOrder, ServerLost, is_server_loss, run_orders
 from flows.comparing.drawing import CONTENT, Subject, draw_evaluation
 from flows.display.watching import watcher
+from flows.layout import RESULT
 from flows.orders.planning import Prober
 from flows.pairs.elsewhere import find_pictures
 from flows.pairs.find import Pair, Pairing, PairingError, find_pairs
 from flows.results.outcomes import Summary
-from flows.results.publication import RESULT
 from flows.runtime.failures import explain_failure
 from flows.runtime.interrupts import deferring_signals
 from pst_core.errors import ConfigError
@@ -31,6 +31,7 @@ from pst_core.evaluation.table import Measured
 from pst_core.files import check_writable, write_bytes_atomically
 from pst_core.images.input_files import InputFiles
 from pst_core.network.identity import Network
+from pst_core.quality.measures import Measures
 from pst_core.quality.model_files import ModelFiles
 from pst_core.report import PROGRAM
 from pst_core.settings.config import Config, PresetName
@@ -40,7 +41,6 @@ from pst_core.store.store import StoreMiss, open_store
 from tasks.keys import key_of
 from tasks.measuring import measure
 from tasks.records import keep_results_in_store, look_up
-from tasks.results import Measures
 from tasks.segmentation import segment, settings_that_matter
 from tasks.shrinking import shrink, shrink_map
 

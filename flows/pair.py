@@ -63,6 +63,8 @@ def stylize_pair(
         counts: list[bool] = []
         made, keys = _make(plan, _runner(counts, stop_if_asked), stop_if_asked)
         folder = _finish(plan, made, keys)
+    if folder is None:
+        return PairOutcome(name=name, state="skipped", folder=str(order.folder))
     show_pair(plan, made, folder)
     return describe_outcome(
         plan, made, folder, state="cached" if all(counts) else "done", steps=len(counts),
@@ -78,13 +80,10 @@ def describe_outcome(plan: Plan, made: Made, folder: Path, **figures: Any) -> Pa
     figures
         ``state``, ``seconds``, ``steps`` and ``steps_cached``.
     """
-    previews, scores = made.scored.previews, made.scored.scores
     return PairOutcome(
         name=plan.order.name, folder=str(folder), notes=notes_on(plan, made),
-        ssim=scores.ssim, color_distance=scores.color_distance, brisque=scores.brisque, niqe=scores.niqe,
-        models=scores.models,
+        scores=made.scored.scores, models=made.scored.models, previews=made.scored.previews,
         files={role: str(path) for role, path in plan.order.paths.items()},
-        previews={role: getattr(previews, role).path for role in ("content", "style", "result")},
         **figures,
     )  # fmt: skip
 
@@ -100,12 +99,10 @@ def find_made(plan: Plan) -> tuple[Made, Receipt] | None:
 
 def republish(plan: Plan, made: Made, receipt: Receipt) -> Path | None:
     """Bring a finished pair's folder up to date; None if what is there is to be left."""
-    folder = choose_folder(plan)
-    if folder is not None:
-        publish(plan, made, plan.key, folder)
-        if str(folder.absolute()) not in receipt.outputs:
-            outputs = (*receipt.outputs, str(folder.absolute()))
-            open_store().write_receipt(plan.key, receipt.model_copy(update={"outputs": outputs}))
+    folder = publish(plan, made, plan.key)
+    if folder is not None and str(folder.absolute()) not in receipt.outputs:
+        outputs = (*receipt.outputs, str(folder.absolute()))
+        open_store().write_receipt(plan.key, receipt.model_copy(update={"outputs": outputs}))
     return folder
 
 
@@ -167,17 +164,15 @@ def _listener(page: ProgressPage, stop_if_asked: Callable[[], None]) -> Callable
     return update
 
 
-def _finish(plan: Plan, made: Made, keys: tuple[str, ...]) -> Path:
-    """Publish, then write the receipt: first the files, then what vouches for them."""
+def _finish(plan: Plan, made: Made, keys: tuple[str, ...]) -> Path | None:
+    """Publish, then write the receipt: first the files, then what vouches for them; the folder, if any."""
     key = plan.key
     if made.config != plan.config:  # a cheaper plan's result is never kept under the full plan's key
         key = pair_key(
             plan.files, made.config, plan.network.model_copy(update={"precision": made.config.precision})
         )
-    folder = choose_folder(plan) or plan.order.folder
-    publish(plan, made, key, folder)
-    receipt = Receipt(
-        records=keys, references=(), outputs=(str(folder.absolute()),), content=made.model_dump_json()
-    )
+    folder = publish(plan, made, key)
+    outputs = () if folder is None else (str(folder.absolute()),)
+    receipt = Receipt(records=keys, references=(), outputs=outputs, content=made.model_dump_json())
     open_store().write_receipt(key, receipt)
     return folder

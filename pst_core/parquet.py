@@ -1,6 +1,6 @@
 """Arrays as Parquet and back, bit for bit: one row an array, its values as little-endian bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pst_core.errors import PstError
 
-__all__ = ["Arrays", "pack_arrays", "unpack_arrays"]
+__all__ = ["Arrays", "pack_arrays", "pack_rows", "unpack_arrays"]
 
 Arrays = Mapping[str, NDArray[Any]]
 KINDS = "biuf"  # booleans, integers, floating point: what bytes alone can hold
@@ -57,6 +57,16 @@ def unpack_arrays(data: bytes) -> dict[str, NDArray[Any]]:
         return {row["name"]: _array(row) for row in table.to_pylist()}
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
         raise PstError(f"An artifact holds no arrays ({error}): `pst store verify` finds it.") from error
+
+
+def pack_rows(rows: Sequence[Mapping[str, Any]], schema: Any) -> bytes:  # noqa: ANN401 - pyarrow has no types
+    """Write rows as the bytes of a Parquet file with the columns of a pyarrow schema."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist(list(rows), schema=schema), sink)
+    return bytes(sink.getvalue())
 
 
 def _array(row: dict[str, Any]) -> NDArray[Any]:

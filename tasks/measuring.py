@@ -2,10 +2,10 @@
 
 from pst_core.images.input_files import InputFile
 from pst_core.network.identity import Network
+from pst_core.quality.measures import TABULATED, Measures, take
 from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.config import Config
 from pst_core.store.store import Reference, open_store
-from tasks.results import Measures
 from tasks.unit import unit
 
 __all__ = ["measure"]
@@ -24,23 +24,16 @@ def measure(
     from pst_core.machine import reproducible
     from pst_core.pipeline.artifacts import unpack_regions
     from pst_core.pipeline.steps import open_encoder
-    from pst_core.quality.measures import Subject, fit_to, measure_result
     from pst_core.quality.models import load_quality_models
+    from pst_core.quality.subject import Subject, fit_to
 
     config = network.within(Config())
-    loaded = load_quality_models(models.source)
-    original, there = content.photograph().pixels, style.photograph().pixels
-    image = fit_to(picture.photograph().pixels, original.shape)
+    original = content.photograph().pixels
     with reproducible():
         weights, encoder = open_encoder(config)
-        subject = Subject(image, original, there, unpack_regions(open_store().read(regions)))
-        values, reasons = measure_result(subject, loaded, encoder, tuple(config.style_layers))
-    return Measures(
-        values=values,
-        reasons=reasons,
-        models={
-            "brisque": loaded.brisque.name,
-            "niqe": loaded.niqe.name,
-            "gram_distance": f"{weights.name}, sha256 {weights.sha256[:12]}",
-        },
-    )
+        subject = Subject(
+            fit_to(picture.photograph().pixels, original.shape), original, style.photograph().pixels,
+            unpack_regions(open_store().read(regions)), load_quality_models(models.source), encoder,
+            tuple(config.style_layers), f"{weights.name}, sha256 {weights.sha256[:12]}",
+        )  # fmt: skip
+        return take(TABULATED, subject)

@@ -407,16 +407,15 @@ def _again(
     """Turn a result's recipe into a job; what is given here goes before what it says."""
     from flows.cli.again import free_name, load_recipe
 
-    recipe = load_recipe(source)
-    expected = recipe.expected()
-    surplus = sorted(set(paths) - set(expected.hashes))
+    earlier = load_recipe(source)
+    surplus = sorted(set(paths) - set(earlier.recipe.hashes))
     if surplus:
         raise ImageError(
             f"{paths[surplus[0]]} has no part in {source}, which was made without a {surplus[0]}."
         )
-    choice = resolve(options, preset, settings, base=recipe.choice())
+    choice = resolve(options, preset, settings, base=earlier.choice())
     target = free_name(source) if output is None else output
-    return Job(recipe.paths(paths), target, choice, expected=expected, protected=(source,))
+    return Job(earlier.paths(paths), target, choice, earlier=earlier.recipe, protected=(source,))
 
 
 def _tell(outcome: Outcome, *, quiet: bool, as_json: bool) -> None:

@@ -103,12 +103,12 @@ def _lost_server(error: BaseException) -> bool:
 
 
 def _tell_way_on(summary: "Summary") -> None:
-    from flows.results.outcomes import FAILED_LIST
+    from flows.layout import FAILED
 
     out = summary.out
     if any(outcome.files for outcome in summary.failed):
         print(
-            f"To run only what failed: pst run {out / FAILED_LIST} --out {out} --allow-outside",
+            f"To run only what failed: pst run {out / FAILED} --out {out} --allow-outside",
             file=sys.stderr,
         )
 

@@ -12,61 +12,21 @@ import math
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
+from flows.layout import GALLERY, GALLERY_PICTURES, REPORT, RESULT
 from flows.results.outcomes import PairOutcome, Summary
-from flows.results.publication import REPORT, RESULT
 from pst_core.files import write_bytes_atomically
-from pst_core.store.store import open_store
+from pst_core.quality.measures import LISTED
+from pst_core.store.store import Reference, StoreMiss, open_store
 
-__all__ = ["METRICS", "PAGE", "PICTURES", "Metric", "metrics_of", "write_gallery"]
-
-PAGE, PICTURES = "gallery.html", "gallery"
+__all__ = ["write_gallery"]
 
 TEMPLATE = "gallery.html.j2"
-ROLES = ("content", "style", "result")
-_OBJECT = re.compile(r"objects/[0-9a-f]{2}/([0-9a-f]{64})\.jpg")
 _OWN_PICTURE = re.compile(r"[0-9a-f]{32}\.jpg")
 _DECIMALS = 6  # of a score in the page: enough to sort by
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One score that the page shows and sorts by.
-
-    Attributes
-    ----------
-    field : str
-        Its name in `PairOutcome`.
-    label : str
-    better : {"higher", "lower"}
-    digits : int
-        How many of them after the decimal point are shown.
-    """
-
-    field: str
-    label: str
-    better: Literal["higher", "lower"]
-    digits: int
-
-
-METRICS = (
-    Metric("ssim", "SSIM", "higher", 3),
-    Metric("color_distance", "Colour distance", "lower", 2),
-    Metric("brisque", "BRISQUE", "lower", 1),
-    Metric("niqe", "NIQE", "lower", 2),
-)
-
-
-def metrics_of(outcome: PairOutcome) -> dict[str, float | None]:
-    """A pair's scores by field, in the order of `METRICS`; None where there is none, or no finite one."""
-    found = outcome.model_dump(include={metric.field for metric in METRICS})
-    values = {metric.field: found[metric.field] for metric in METRICS}
-    return {field: value if value is not None and math.isfinite(value) else None
-            for field, value in values.items()}  # fmt: skip
 
 
 def write_gallery(summary: Summary) -> Path | None:
@@ -88,10 +48,10 @@ def write_gallery(summary: Summary) -> Path | None:
     rows = [row for outcome in summary.outcomes if (row := _row(outcome, summary.out)) is not None]
     if not rows:
         return None
-    page = summary.out / PAGE
+    page = summary.out / GALLERY
     write_bytes_atomically(page, _render(summary, rows).encode(), overwrite=True)
     if len(summary.outcomes) == summary.total:
-        _remove_stale(summary.out / PICTURES, rows)
+        _remove_stale(summary.out / GALLERY_PICTURES, rows)
     return page
 
 
@@ -106,8 +66,9 @@ def _row(outcome: PairOutcome, out: Path) -> dict[str, Any] | None:
         "state": outcome.state,
         "why": "" if shown else _why(outcome),
         "pictures": pictures if shown else {},
-        "metrics": [
-            None if value is None else round(value, _DECIMALS) for value in metrics_of(outcome).values()
+        "scores": [
+            None if (value := outcome.scores[measure.key]) is None else round(value, _DECIMALS)
+            for measure in LISTED
         ],
         "notes": outcome.notes,
         "links": _links(outcome, out),
@@ -125,24 +86,19 @@ def _why(outcome: PairOutcome) -> str:
 
 def _copy_pictures(outcome: PairOutcome, out: Path) -> dict[str, str]:
     """The names of a pair's small pictures by role, each of them beside the page."""
-    names = {role: _copy(outcome.previews[role], out) for role in ROLES if role in outcome.previews}
+    names = {role: _copy(preview, out) for role, preview in outcome.previews.items()}
     return {role: name for role, name in names.items() if name is not None}
 
 
-def _copy(preview: str, out: Path) -> str | None:
+def _copy(preview: Reference, out: Path) -> str | None:
     """The name of a picture's copy; None if the store has it no more as it was written."""
-    match = _OBJECT.fullmatch(preview)
-    if match is None:
-        return None
-    name = f"{match[1][:32]}.jpg"
-    copy = out / PICTURES / name
+    name = f"{preview.sha256[:32]}.jpg"
+    copy = out / GALLERY_PICTURES / name
     if copy.is_file():
         return name
     try:
-        data = (open_store().root / preview).read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(data).hexdigest() != match[1]:
+        data = open_store().read(preview)
+    except StoreMiss:
         return None
     write_bytes_atomically(copy, data, overwrite=True)  # another batch into the folder may write the same
     return name
@@ -169,7 +125,8 @@ def _render(summary: Summary, rows: Sequence[dict[str, Any]]) -> str:
     )
     environment.filters["csp_hash"] = _csp_hash
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    data = {"pairs": rows, "metrics": [asdict(metric) for metric in METRICS], "pictures": PICTURES}
+    measures = [{"label": each.label, "better": each.better, "digits": each.digits} for each in LISTED]
+    data = {"pairs": rows, "measures": measures, "pictures": GALLERY_PICTURES}
     return environment.get_template(TEMPLATE).render(
         title=_printable(summary.out.absolute().name),
         sentence=summary.sentence,

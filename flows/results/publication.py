@@ -5,26 +5,25 @@ and whose files have the report's hashes is done, whatever else happened.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from flows.layout import CURVE, LOSSES, REGIONS, REPORT, RESULT
 from flows.orders.planning import Plan
 from pst_core.errors import ImageError, OutputError
 from pst_core.files import write_bytes_atomically
-from pst_core.images.writing import embed_recipe
 from pst_core.images.embedding import read_recipe
-from pst_core.report import PROGRAM, Facts, Order, build_recipe, build_report
+from pst_core.images.writing import embed_recipe
 from pst_core.pipeline.notes import notes_of
+from pst_core.report import PROGRAM, Facts, Request, build_recipe, build_report, read_own
 from pst_core.store.store import open_store
 from tasks.pair import Made
 
-__all__ = ["REPORT", "RESULT", "choose_folder", "is_published", "notes_on", "publish", "read_report"]
-
-RESULT, REPORT = "result.png", "report.json"
+__all__ = ["choose_folder", "is_published", "notes_on", "publish", "read_report"]
 
 
 @dataclass(frozen=True)
@@ -47,55 +46,32 @@ def choose_folder(plan: Plan) -> Path | None:
     OutputError
         Something is in the way that is not this program's, or is not to be replaced.
     """
-    place = _place(plan.order.folder)
-    if not place.taken or place.report.get("key") == plan.key:
-        return place.folder
-    match plan.order.on_conflict:
-        case "skip":
-            return None
-        case "overwrite":
-            return place.folder
-        case "unique":
-            return _free_folder(plan)
-        case "changed" if place.report:
-            return place.folder
-        case "changed":
-            raise OutputError(
-                f"{place.folder} holds a result that is not this program's: choose another --out folder, "
-                "or --on-conflict overwrite."
-            )
-        case "fail":
-            raise OutputError(
-                f"{place.folder} holds a result of other inputs or settings: choose another --out folder, "
-                "or another --on-conflict."
-            )
+    place = _choose(plan)
+    return None if place is None else place.folder
 
 
-def publish(plan: Plan, made: Made, key: str, folder: Path) -> bool:
-    """Bring a finished pair's folder to what it should be; False if it was that already.
+def publish(plan: Plan, made: Made, key: str) -> Path | None:
+    """Bring a finished pair's folder to what it should be; the folder, or None if what is there is to be left.
+
+    What came there while the pair was computed is held to the order's policy like anything that was there
+    before, down to the moment in which the result gets its name.
 
     Parameters
     ----------
     key
         Under which the result was made: the plan's, or that of a cheaper plan.
-    folder
-        As `choose_folder` chose it.
 
     Raises
     ------
     StoreMiss
         An artifact is gone from the store.
     OutputError
-        The folder cannot be written.
+        As for `choose_folder`, or the folder cannot be written.
     """
-    files = _files(plan, made, key, folder)
-    changed = False
-    for name, data in files.items():
-        path = folder / name
-        if not _has(path, data):
-            write_bytes_atomically(path, data, overwrite=True)
-            changed = True
-    return changed
+    while (place := _choose(plan)) is not None:
+        if _write(place, _files(plan, made, key, place.folder)):
+            return place.folder
+    return None
 
 
 def is_published(folder: Path, key: str) -> bool:
@@ -117,11 +93,48 @@ def notes_on(plan: Plan, made: Made) -> tuple[str, ...]:
 
 def read_report(folder: Path) -> dict[str, Any]:
     """The report of a folder; empty if it has none of this program's."""
-    try:
-        report = json.loads((folder / REPORT).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return report if isinstance(report, dict) and report.get("program") == PROGRAM else {}
+    return read_own(folder / REPORT)
+
+
+def _choose(plan: Plan) -> _Place | None:
+    place = _place(plan.order.folder)
+    if not place.taken or place.report.get("key") == plan.key:
+        return place
+    match plan.order.on_conflict:
+        case "skip":
+            return None
+        case "overwrite":
+            return place
+        case "unique":
+            return _free_place(plan)
+        case "changed" if place.report:
+            return place
+        case "changed":
+            raise OutputError(
+                f"{place.folder} holds a result that is not this program's: choose another --out folder, "
+                "or --on-conflict overwrite."
+            )
+        case "fail":
+            raise OutputError(
+                f"{place.folder} holds a result of other inputs or settings: choose another --out folder, "
+                "or another --on-conflict."
+            )
+
+
+def _write(place: _Place, files: Mapping[str, bytes]) -> bool:
+    """Write what is not there yet; False if another's result was quicker to take a place that was free."""
+    for name, data in files.items():
+        path = place.folder / name
+        claims = name == RESULT and not place.taken
+        if _has(path, data):
+            continue
+        try:
+            write_bytes_atomically(path, data, overwrite=not claims)
+        except OutputError:
+            if claims and os.path.lexists(path):
+                return False
+            raise
+    return True
 
 
 def _plan_notes(plan: Plan, made: Made) -> tuple[str, ...]:
@@ -135,24 +148,22 @@ def _plan_notes(plan: Plan, made: Made) -> tuple[str, ...]:
 
 
 def _files(plan: Plan, made: Made, key: str, folder: Path) -> dict[str, bytes]:
-    """Every file of a result's folder, the report last."""
+    """Every file of a result's folder, in the order in which they are written: the report last."""
     store, order = open_store(), plan.order
-    facts, asked = _facts(plan, made), Order(folder / RESULT, order.preset, order.paths)
-    picture = embed_recipe(store.read(made.rendered.picture), build_recipe(facts, asked))
+    facts, request = _facts(plan, made), Request(folder / RESULT, order.preset, order.paths)
+    recipe = build_recipe(facts, request).model_dump(mode="json")
     files = {
-        RESULT: picture,
-        "losses.parquet": store.read(made.explained.losses),
-        "losses.png": store.read(made.explained.curve),
-        "regions.png": store.read(made.explained.region_map),
+        RESULT: embed_recipe(store.read(made.rendered.picture), recipe),
+        LOSSES: store.read(made.explained.losses),
+        CURVE: store.read(made.explained.curve),
+        REGIONS: store.read(made.explained.region_map),
     }
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    report = build_report(facts, asked) | {
-        "pair": order.name,
-        "key": key,
-        "scores": made.scored.scores.model_dump(),
-        "files": hashes,
-    }
-    return files | {REPORT: (json.dumps(report, indent=2, allow_nan=False) + "\n").encode()}
+    report = build_report(
+        facts, request, pair=order.name, key=key,
+        scores=made.scored.scores | {"models": made.scored.models},
+        files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    )  # fmt: skip
+    return files | {REPORT: report.to_json()}
 
 
 def _facts(plan: Plan, made: Made) -> Facts:
@@ -182,14 +193,13 @@ def _recipe_in(picture: Path) -> dict[str, Any]:
     return recipe if recipe and recipe.get("program") == PROGRAM else {}
 
 
-def _free_folder(plan: Plan) -> Path:
+def _free_place(plan: Plan) -> _Place:
     """The first of name-2, name-3 and so on that is free, or holds this very result."""
-    number = 2
-    while True:
+    for number in count(2):
         place = _place(plan.order.folder.with_name(f"{plan.order.folder.name}-{number}"))
         if not place.taken or place.report.get("key") == plan.key:
-            return place.folder
-        number += 1
+            break
+    return place
 
 
 def _has(path: Path, data: bytes) -> bool:

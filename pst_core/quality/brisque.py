@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.quality.scene_statistics import (
-    MetricError,
+    MeasureError,
     fit_asymmetric,
     fit_symmetric,
     gray_levels,
@@ -41,7 +41,7 @@ def brisque(image: NDArray[np.floating], model: "BrisqueModel") -> float:
 
     Raises
     ------
-    MetricError
+    MeasureError
         The picture is too small, has no structure, or holds values that are no numbers.
     """
     scaled = 2 * (brisque_features(image) - model.lower) / (model.upper - model.lower) - 1
@@ -63,7 +63,7 @@ def brisque_features(image: NDArray[np.floating]) -> NDArray[np.float64]:
         At each size: shape and variance of the normalised luminance; then for each of its four pair
         products shape, mean, and left and right variance.
     """
-    gray = gray_levels(image, metric="BRISQUE", least=LEAST_SIDE)
+    gray = gray_levels(image, measure="BRISQUE", least=LEAST_SIDE)
     features: list[NDArray[np.float64]] = []
     for level in (gray, half_size(gray)):
         normalized = normalize(level, "zero")[0][None]
@@ -73,5 +73,5 @@ def brisque_features(image: NDArray[np.floating]) -> NDArray[np.float64]:
             features += [fit.shape, fit.mean, fit.left_deviation**2, fit.right_deviation**2]
     found = np.concatenate(features)
     if not np.isfinite(found).all():
-        raise MetricError("BRISQUE has no score for this image: too little of it has structure.")
+        raise MeasureError("BRISQUE has no score for this image: too little of it has structure.")
     return found

@@ -10,7 +10,7 @@ __all__ = ["color_distance", "structural_similarity"]
 Floats = NDArray[np.floating]
 DIRECTIONS = 64
 QUANTILES = 256
-GRAY = np.array([0.298936, 0.587043, 0.114021])  # MATLAB's rgb2gray, as the paper's metrics use
+GRAY = np.array([0.298936, 0.587043, 0.114021])  # MATLAB's rgb2gray, as the paper's measures use
 
 
 def structural_similarity(image: Floats, content: Floats) -> float:

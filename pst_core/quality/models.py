@@ -39,9 +39,9 @@ _LIVE = {  # what the files of LIVE's releases hash to (model and range together
     "fa2aa4d12dd9595c3fb6bf8b4e1a15c79d5d1469238d0901c88dead195be578d": "LIVE release 2012",
 }
 
-Metric = Literal["brisque", "niqe"]
+Kind = Literal["brisque", "niqe"]
 
-_PATTERNS: dict[Metric, tuple[tuple[str, ...], ...]] = {
+_PATTERNS: dict[Kind, tuple[tuple[str, ...], ...]] = {
     "brisque": (("brisque.json",), ("*allmodel*", "*allrange*")),
     "niqe": (("niqe.json",), ("*.mat",)),
 }
@@ -140,11 +140,11 @@ def models_identity(source: Path | None = None) -> str:
         The folder has neither kind, or a file cannot be read.
     """
     files = _find_files(source)
-    parts = [f"{metric} {_sha256([_read(path) for path in files[metric]])}" for metric in sorted(files)]
+    parts = [f"{kind} {_sha256([_read(path) for path in files[kind]])}" for kind in sorted(files)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def write_model(path: Path, metric: Metric, name: str, values: Mapping[str, Any]) -> None:
+def write_model(path: Path, kind: Kind, name: str, values: Mapping[str, Any]) -> None:
     """Write a model in the project's own format: JSON, with numbers as they are given.
 
     Parameters
@@ -156,11 +156,11 @@ def write_model(path: Path, metric: Metric, name: str, values: Mapping[str, Any]
     values
         The model's arrays as lists and its numbers, and whatever else is worth keeping of its making.
     """
-    text = json.dumps({"format": FORMAT, "metric": metric, "name": name, **values}, separators=(",", ":"))
+    text = json.dumps({"format": FORMAT, "metric": kind, "name": name, **values}, separators=(",", ":"))
     write_bytes_atomically(path, text.replace("],[", "],\n[").encode() + b"\n", overwrite=True)
 
 
-def _find_files(source: Path | None) -> dict[Metric, list[Path]]:
+def _find_files(source: Path | None) -> dict[Kind, list[Path]]:
     named = source or os.environ.get(ENVIRONMENT)
     if not named:
         return _shipped_files()
@@ -180,7 +180,7 @@ def _find_files(source: Path | None) -> dict[Metric, list[Path]]:
     return found if len(found) == 2 else _shipped_files() | found
 
 
-def _shipped_files() -> dict[Metric, list[Path]]:
+def _shipped_files() -> dict[Kind, list[Path]]:
     for place in _PLACES:
         if place.is_dir() and len(found := _files_in(place)) == 2:
             return found
@@ -189,17 +189,17 @@ def _shipped_files() -> dict[Metric, list[Path]]:
     )
 
 
-def _files_in(folder: Path) -> dict[Metric, list[Path]]:
+def _files_in(folder: Path) -> dict[Kind, list[Path]]:
     """Files of each kind in a folder: the project's own, else LIVE's."""
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
-    found: dict[Metric, list[Path]] = {}
-    for metric, choices in _PATTERNS.items():
+    found: dict[Kind, list[Path]] = {}
+    for kind, choices in _PATTERNS.items():
         for patterns in choices:
             matches = {
                 pattern: [name for name in names if fnmatch(name.lower(), pattern)] for pattern in patterns
             }
             if any(matches.values()):
-                found[metric] = [folder / _only(each, pattern, folder) for pattern, each in matches.items()]
+                found[kind] = [folder / _only(each, pattern, folder) for pattern, each in matches.items()]
                 break
     return found
 
@@ -294,13 +294,13 @@ def _numbers(values: object, *shape: int | None) -> "Floats":
     return array
 
 
-def _own_values(path: Path, data: bytes, metric: Metric) -> dict[str, Any]:
+def _own_values(path: Path, data: bytes, kind: Kind) -> dict[str, Any]:
     try:
         values = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise _broken(path, error) from error
-    if not isinstance(values, dict) or (values.get("format"), values.get("metric")) != (FORMAT, metric):
-        raise _broken(path, f"it does not say {FORMAT!r} and {metric!r}")
+    if not isinstance(values, dict) or (values.get("format"), values.get("metric")) != (FORMAT, kind):
+        raise _broken(path, f"it does not say {FORMAT!r} and {kind!r}")
     if not isinstance(values.get("name"), str):
         raise _broken(path, "it has no name")
     return values

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.quality.scene_statistics import (
-    MetricError,
+    MeasureError,
     fit_asymmetric,
     gray_levels,
     half_size,
@@ -46,7 +46,7 @@ def niqe(image: NDArray[np.floating], model: "NiqeModel") -> float:
 
     Raises
     ------
-    MetricError
+    MeasureError
         The picture is too small, has no structure, or holds values that are no numbers.
     """
     features, _ = patch_features(image)
@@ -85,10 +85,10 @@ def patch_features(image: NDArray[np.floating]) -> tuple[Floats, Floats]:
 
     Raises
     ------
-    MetricError
+    MeasureError
         As for `niqe`.
     """
-    gray = gray_levels(image, metric="NIQE", least=LEAST_SIDE)
+    gray = gray_levels(image, measure="NIQE", least=LEAST_SIDE)
     height, width = gray.shape
     gray = gray[: height // PATCH * PATCH, : width // PATCH * PATCH]
     normalized, deviation = normalize(gray, "replicate")
@@ -98,7 +98,7 @@ def patch_features(image: NDArray[np.floating]) -> tuple[Floats, Floats]:
     )
     usable = np.isfinite(features).all(axis=1)
     if usable.sum() < 2:
-        raise MetricError(f"NIQE needs structure in at least two patches of {PATCH}x{PATCH} pixels.")
+        raise MeasureError(f"NIQE needs structure in at least two patches of {PATCH}x{PATCH} pixels.")
     return features[usable], _patches(deviation, PATCH).mean(axis=(1, 2))[usable]
 
 

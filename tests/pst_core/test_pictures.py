@@ -186,6 +186,10 @@ def test_better_quality_is_closer_to_the_picture():
 NINE = [(250 - 30 * (k % 3), 20 + 80 * (k // 3), 40 + 70 * (k % 3)) for k in range(9)]
 
 
+def opened_sheet(rows, **layout):
+    return opened(draw_contact_sheet(rows, **layout))
+
+
 def encoded(color, size=(80, 60), kind="PNG", mode="RGB"):
     buffer = io.BytesIO()
     Image.new("RGB", size, color).convert(mode).save(buffer, kind)
@@ -205,7 +209,7 @@ def boxes(sheet, colors):
 @pytest.mark.parametrize("columns", [1, 2, 3, 5])
 def test_every_picture_is_whole_and_in_its_place(columns):
     rows = [(f"pair {k}", [encoded(color) for color in NINE[3 * k : 3 * k + 3]]) for k in range(3)]
-    sheet = draw_contact_sheet(rows, columns=columns, side=40)
+    sheet = opened_sheet(rows, columns=columns, side=40)
     found = boxes(sheet, NINE)
     assert all((right - left, bottom - top) == (39, 29) for left, top, right, bottom in found)
     for k in range(3):
@@ -226,7 +230,7 @@ def test_pictures_of_every_encoding_are_taken():
         encoded(NINE[0], (200, 100)), encoded(NINE[1], (50, 100), "JPEG"), encoded(NINE[2], (99, 7), "WEBP"),
         encoded(NINE[3], mode="P"), encoded(NINE[4], mode="RGBA"), encoded((90, 90, 90), mode="L"),
     ]  # fmt: skip
-    sheet = draw_contact_sheet([("a", pictures)], side=50)
+    sheet = opened_sheet([("a", pictures)], side=50)
     assert sheet.mode == "RGB"
     left, top, right, bottom = boxes(sheet, NINE[:1])[0]
     assert (right - left, bottom - top) == (49, 24)
@@ -237,13 +241,13 @@ def test_pictures_of_every_encoding_are_taken():
 
 
 def test_rows_may_have_fewer_pictures_or_none():
-    sheet = draw_contact_sheet([("a", [encoded(NINE[0])]), ("b", []), ("c", [encoded(NINE[1])] * 2)], side=40)
+    sheet = opened_sheet([("a", [encoded(NINE[0])]), ("b", []), ("c", [encoded(NINE[1])] * 2)], side=40)
     assert len(places(np.asarray(sheet), NINE[0])[0]) == 40 * 30
     assert len(places(np.asarray(sheet), NINE[1])[0]) == 2 * 40 * 30
 
 
 def test_an_empty_sheet_is_a_picture_all_the_same():
-    sheet = draw_contact_sheet([])
+    sheet = opened_sheet([])
     assert min(sheet.size) > 0
     assert (np.asarray(sheet) == 255).all()
 
@@ -252,7 +256,7 @@ def test_an_empty_sheet_is_a_picture_all_the_same():
 def test_a_long_name_is_shortened_and_leaves_its_neighbour_alone(name):
     def sheet(first):
         rows = [(first, [encoded(NINE[0])] * 3), ("", [encoded(NINE[1])] * 3)]
-        return np.asarray(draw_contact_sheet(rows, side=80))
+        return np.asarray(opened_sheet(rows, side=80))
 
     long, none = sheet(name), sheet("")
     assert long.shape == none.shape
@@ -265,7 +269,7 @@ def test_a_long_name_is_shortened_and_leaves_its_neighbour_alone(name):
 
 def test_both_ends_of_a_long_name_are_kept():
     def label(name):
-        return np.asarray(draw_contact_sheet([(name, [encoded(NINE[0])] * 3)], side=80))[:20]
+        return np.asarray(opened_sheet([(name, [encoded(NINE[0])] * 3)], side=80))[:20]
 
     middle = "m" * 100
     assert not np.array_equal(label(f"a{middle}z"), label(f"b{middle}z"))
@@ -276,5 +280,5 @@ def test_both_ends_of_a_long_name_are_kept():
     "tab\t", "\x07", "", "\ud800",
 ])  # fmt: skip
 def test_a_name_that_is_hard_to_draw_does_not_stop_the_sheet(name):
-    sheet = draw_contact_sheet([(name, [encoded(NINE[0])])], side=40)
+    sheet = opened_sheet([(name, [encoded(NINE[0])])], side=40)
     assert len(places(np.asarray(sheet), NINE[0])[0]) == 40 * 30

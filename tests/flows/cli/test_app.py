@@ -482,7 +482,7 @@ def test_every_end_is_one_sentence(pair, capfd, monkeypatch, error, status, word
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("pst_core.pipeline.steps.stylize", fail)
+    monkeypatch.setattr("pst_core.pipeline.stylize.stylize", fail)
     before = everything()
     assert stylize(*pair, "-o", "result.png", *QUICK) == status
     assert words in refused(capfd, before, "")

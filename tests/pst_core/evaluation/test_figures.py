@@ -8,16 +8,8 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 
 from pst_core.errors import ConfigError
 from pst_core.evaluation.crops import Crop, check_crop, choose_crops, parse_crop
-from pst_core.evaluation.figures import (
-    COLORS,
-    CONTENT,
-    STYLE,
-    ComparisonRow,
-    draw_ablation,
-    draw_comparison,
-    paginate,
-    wrap_text,
-)
+from pst_core.evaluation.figures import draw_ablation, draw_comparison
+from pst_core.evaluation.layout import COLORS, CONTENT, STYLE, ComparisonRow, paginate, wrap_text
 
 FONT = ImageFont.load_default(16)
 GRAY = 0.5

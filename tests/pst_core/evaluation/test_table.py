@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from pst_core.errors import ConfigError
 from pst_core.evaluation.table import (
-    METRICS,
     PUBLISHED,
     Measured,
     method_label,
@@ -21,9 +20,10 @@ from pst_core.evaluation.table import (
 from pst_core.evaluation.table_picture import draw_table
 from pst_core.evaluation.table_text import to_markdown
 from pst_core.markdown import escape_markdown
+from pst_core.quality.measures import TABULATED
 
-KEYS = [metric.key for metric in METRICS]
-BRISQUE, SSIM = METRICS[0], METRICS[2]
+KEYS = [measure.key for measure in TABULATED]
+BRISQUE, SSIM = TABULATED[0], TABULATED[2]
 METHODS = ("content", "luan", "yang")
 FACTS = {"Models": "LIVE's", "Network": "untrained"}
 
@@ -201,14 +201,14 @@ def test_best_means_are_bold_and_all_rows_have_as_many_cells():
     rows = [line for line in lines if line.startswith("|")]
     assert len({line.count("|") for line in rows}) == 1 and len(rows) == 5
     bold = sum(line.count("**") // 2 for line in rows)
-    assert bold == sum(len(table.best(metric)) for metric in METRICS) == 5
+    assert bold == sum(len(table.best(measure)) for measure in TABULATED) == 5
     assert "**" not in rows[2]  # the content
 
 
 def test_without_a_published_method_nothing_is_said_of_published_means():
     text = to_markdown(tabulate([measured("a", "ours")], ["ours"]), {})
     assert "ublished" not in text
-    assert len(cells_of(text, "ours")) == 1 + len(METRICS)
+    assert len(cells_of(text, "ours")) == 1 + len(TABULATED)
 
 
 def test_a_second_table_stands_where_methods_lack_different_pairs():
@@ -242,7 +242,7 @@ def test_the_long_form_holds_the_table():
     rows = complete()[1:]
     table = tabulate(rows, METHODS)
     read = parquet.read_table(pa.BufferReader(to_parquet(table))).to_pylist()
-    assert len(read) == len(METHODS) * len(METRICS)
+    assert len(read) == len(METHODS) * len(TABULATED)
     for line in read:
         cell = table.cells[line["method"], line["metric"]]
         assert (line["mean"], line["median"], line["count"]) == (

@@ -15,11 +15,11 @@ from PIL import Image
 from pyarrow import parquet
 from scipy.stats import norm
 
+from flows import layout
 from flows.cli.study import build_page, tally_answers
 from flows.pairs import elsewhere as external
 from flows.pairs.elsewhere import find_pictures, list_names
 from flows.pairs.find import PairingError
-from flows.results import publication
 from pst_core.errors import ConfigError, ImageError, OutputError, PstError
 from pst_core.study.answers import MOST_ANSWERS_BYTES, read_answers
 from pst_core.study.building import build_study
@@ -486,7 +486,7 @@ def test_names_are_those_under_which_results_are_found(folder):
 
 
 def test_results_are_called_as_they_are_published():
-    assert external.RESULT == publication.RESULT
+    assert external.RESULT == layout.RESULT
 
 
 # --- the commands
