@@ -132,7 +132,7 @@ class Scores(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, use_attribute_docstrings=True)
     __pydantic_extra__: dict[str, float | None] = Field(init=False)
 
-    models: dict[str, str]
+    models: dict[str, str] = {}
     """Measure -> the model that it was taken with, where it takes one."""
 
 

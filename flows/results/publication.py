@@ -28,14 +28,11 @@ __all__ = ["choose_folder", "is_published", "notes_on", "publish", "read_report"
 
 @dataclass(frozen=True)
 class _Place:
-    """A folder and what its report says; an empty report for none of ours."""
+    """A folder as it was when it was looked at: whether it held a result, and that one's report, if it is ours."""
 
     folder: Path
+    taken: bool
     report: Mapping[str, Any]
-
-    @property
-    def taken(self) -> bool:
-        return os.path.lexists(self.folder / RESULT) or os.path.lexists(self.folder / REPORT)
 
 
 def choose_folder(plan: Plan) -> Path | None:
@@ -182,7 +179,8 @@ def _facts(plan: Plan, made: Made) -> Facts:
 
 def _place(folder: Path) -> _Place:
     """A folder by its report, or by the recipe in its picture where the report is lost or damaged."""
-    return _Place(folder, read_report(folder) or _recipe_in(folder / RESULT))
+    taken = any(os.path.lexists(folder / name) for name in (RESULT, REPORT))
+    return _Place(folder, taken, read_report(folder) or _recipe_in(folder / RESULT))
 
 
 def _recipe_in(picture: Path) -> dict[str, Any]:
