@@ -16,29 +16,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from pst_core.errors import ConfigError
 from pst_core.images.roles import ROLES, START
-from pst_core.pipeline.trace import summarise_losses
+from pst_core.network.identity import UNTRAINED
 from pst_core.provenance import versions
 from pst_core.settings.config import Config
 
-if TYPE_CHECKING:
-    from pst_core.pipeline.stylize import Result
-
 __all__ = [
-    "PROGRAM", "Facts", "Recipe", "Report", "Request", "build_recipe", "build_report", "check_recipe",
-    "package_version", "read_own", "schemas",
+    "PROGRAM", "File", "Recipe", "Report", "Run", "check_recipe", "package_version", "read_own", "schemas",
 ]  # fmt: skip
 
 PROGRAM: Literal["photoreal-style"] = "photoreal-style"
@@ -126,16 +115,6 @@ class StageLosses(_Part):
     last: Losses | None = None
 
 
-class Scores(BaseModel):
-    """Measures of the result by their keys, null where there is none."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, use_attribute_docstrings=True)
-    __pydantic_extra__: dict[str, float | None] = Field(init=False)
-
-    models: dict[str, str] = {}
-    """Measure -> the model that it was taken with, where it takes one."""
-
-
 class Recipe(_Part):
     """Everything that decides a result's pixels; equal runs have equal recipes."""
 
@@ -183,25 +162,28 @@ class Report(Recipe):
     """In a batch: the pair's name."""
     key: str | None = None
     """In a batch: what tells this result from those of other inputs, settings or code."""
-    scores: Scores | None = None
-    """In a batch."""
+    scores: dict[str, float | dict[str, str] | None] | None = None
+    """In a batch: measure -> value, null where there is none; and ``models``: measure -> what it is by."""
     files: dict[str, str] | None = None
     """In a batch: name -> sha256 of every other file of the folder."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a recipe tells of a result, wherever it was made.
+class Run:
+    """What is known of a result, wherever it was made.
 
     Attributes
     ----------
-    config : Config
+    output : Path
+        Where the picture goes; relative places in the recipe are seen from its folder.
+    paths : mapping
+        Role -> path as it was given.
     hashes : mapping
-        Role -> sha256 of the input's bytes.
-    weights : mapping
-        See `pst_core.network.weights.describe_weights`.
-    regions : mapping
-        See `pst_core.regions.labels.describe_regions`.
+        Role -> sha256 of the file's bytes.
+    preset : str
+    config : Config
+    weights, regions : mapping
+        See `describe_weights` and `describe_regions`.
     color_match : float
     device, dtype : str
     losses : sequence of mapping
@@ -209,8 +191,11 @@ class Facts:
     notes : sequence of str
     """
 
-    config: Config
+    output: Path
+    paths: Mapping[str, Path]
     hashes: Mapping[str, str]
+    preset: str
+    config: Config
     weights: Mapping[str, Any]
     regions: Mapping[str, Any]
     color_match: float
@@ -219,35 +204,43 @@ class Facts:
     losses: Sequence[Mapping[str, Any]]
     notes: Sequence[str]
 
-    @classmethod
-    def of(cls, result: "Result", hashes: Mapping[str, str], notes: Sequence[str] = ()) -> "Facts":
-        """The facts of a result in memory, with further notes."""
-        from pst_core.network.weights import describe_weights
-        from pst_core.regions.labels import describe_regions
+    def recipe(self) -> Recipe:
+        """No times, absolute paths or environment variables: everything that decides the pixels."""
+        return Recipe.model_validate(self._parts())
 
-        return cls(
-            result.config, hashes, describe_weights(result.weights), describe_regions(result.regions),
-            result.color_match, result.device, result.dtype, summarise_losses(result.trace),
-            (*result.notes, *notes),
-        )  # fmt: skip
+    def report(self, **figures: Any) -> Report:  # noqa: ANN401 - Report's
+        """The recipe, and with it where the files were, losses and notes, and further fields of a report."""
+        parts = self._parts()
+        for role, entry in parts["inputs"].items():
+            entry["given"] = str(self.paths[role])
+        if self.config.weights not in (None, UNTRAINED):
+            parts["weights"]["given"] = self.config.weights
+        said = {"output": self.output.name, "losses": self.losses, "notes": self.notes}
+        return Report.model_validate(parts | said | figures)
 
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, as far as the result does not know it.
-
-    Attributes
-    ----------
-    output : Path
-        Where the picture goes; relative places in the recipe are seen from its folder.
-    preset : str
-    paths : mapping
-        Role (``content``, ``style``, ``content_map``, ``style_map``, ``start``) -> path as it was given.
-    """
-
-    output: Path
-    preset: str
-    paths: Mapping[str, Path]
+    def _parts(self) -> dict[str, Any]:
+        weights, chosen = dict(self.weights), self.config.weights
+        settings = self.config
+        if chosen is not None and chosen != UNTRAINED:
+            file = Path(chosen).expanduser()
+            weights |= _places(file, self.output)
+            if file.is_absolute():
+                settings = settings.model_copy(update={"weights": file.name})
+        return {
+            "version": package_version(),
+            "inputs": {
+                role: {"name": path.name, "sha256": self.hashes[role], **_places(path, self.output)}
+                for role, path in self.paths.items()
+            },
+            "preset": self.preset,
+            "settings": settings,
+            "weights": weights,
+            "regions": self.regions,
+            "color_match_strength": float(self.color_match),
+            "device": self.device,
+            "dtype": self.dtype,
+            "versions": versions(),
+        }
 
 
 def package_version() -> str:
@@ -256,51 +249,6 @@ def package_version() -> str:
         return version(PROGRAM)
     except PackageNotFoundError:
         return "0+unknown"
-
-
-def build_recipe(facts: Facts, request: Request) -> Recipe:
-    """The recipe of a result: no times, absolute paths or environment variables."""
-    return Recipe.model_validate(_parts(facts, request))
-
-
-def build_report(facts: Facts, request: Request, **figures: Any) -> Report:  # noqa: ANN401 - Report's
-    """The recipe, and with it where the files were, losses and notes: all that depends on no clock.
-
-    Parameters
-    ----------
-    figures
-        Further fields of `Report`.
-    """
-    parts = _parts(facts, request)
-    for role, entry in parts["inputs"].items():
-        entry["given"] = str(request.paths[role])
-    if facts.config.weights not in (None, "untrained"):
-        parts["weights"]["given"] = facts.config.weights
-    said = {"output": request.output.name, "losses": facts.losses, "notes": facts.notes}
-    return Report.model_validate(parts | said | figures)
-
-
-def _parts(facts: Facts, request: Request) -> dict[str, Any]:
-    """The fields of a recipe."""
-    inputs = {
-        role: {"name": path.name, "sha256": facts.hashes[role], **_places(path, request.output)}
-        for role, path in request.paths.items()
-    }
-    weights, chosen = dict(facts.weights), facts.config.weights
-    if chosen is not None and chosen != "untrained":
-        weights |= _places(Path(chosen).expanduser(), request.output)
-    return {
-        "version": package_version(),
-        "inputs": inputs,
-        "preset": request.preset,
-        "settings": _portable(facts.config),
-        "weights": weights,
-        "regions": facts.regions,
-        "color_match_strength": float(facts.color_match),
-        "device": facts.device,
-        "dtype": facts.dtype,
-        "versions": versions(),
-    }
 
 
 def _places(path: Path, output: Path) -> dict[str, str]:
@@ -313,13 +261,6 @@ def _places(path: Path, output: Path) -> dict[str, str]:
         if os.path.dirname(common) != common:  # noqa: PTH120 - a string from end to end
             places["beside"] = Path(os.path.relpath(here, folder)).as_posix()
     return places
-
-
-def _portable(config: Config) -> Config:
-    weights = config.weights
-    if weights is None or not Path(weights).expanduser().is_absolute():
-        return config
-    return config.model_copy(update={"weights": Path(weights).name})
 
 
 def read_own(path: Path) -> dict[str, Any]:
@@ -354,24 +295,18 @@ def check_recipe(source: Path, found: object) -> Recipe:
     except ValidationError as error:
         theirs, ours = found.get("version"), package_version()
         if isinstance(theirs, str) and _VERSION.fullmatch(theirs) and theirs != ours:
-            raise ConfigError(_unknown_field(source, error, theirs, ours) or other) from error
+            unknown = [each["loc"] for each in error.errors() if each["type"] == "extra_forbidden"]
+            raise ConfigError(
+                f"{source} has the field {'.'.join(map(str, unknown[0]))!r}, which version {theirs} of this "
+                f"program wrote and this one, version {ours}, does not know: install version {theirs}."
+                if unknown
+                else other
+            ) from error
         with contextlib.suppress(TypeError):
             Config.make(**found.get("settings", {}))  # it says what is wrong with a setting
         raise ConfigError(
             f"{source} holds a recipe that is damaged: use the picture's report, or the picture's own."
         ) from error
-
-
-def _unknown_field(source: Path, error: ValidationError, theirs: str, ours: str) -> str:
-    """A sentence on the first field that there is not in this version; empty if that is not the trouble."""
-    for each in error.errors():
-        if each["type"] == "extra_forbidden":
-            field = ".".join(map(str, each["loc"]))
-            return (
-                f"{source} has the field {field!r}, which version {theirs} of this program wrote and this "
-                f"one, version {ours}, does not know: install version {theirs}."
-            )
-    return ""
 
 
 def schemas() -> dict[str, str]:

@@ -15,8 +15,8 @@ from flows.layout import losses_path, report_path
 from flows.runtime.failures import uninterrupted
 from pst_core.errors import OutputError
 from pst_core.images.roles import is_map
-from pst_core.pipeline.trace import losses_table
-from pst_core.report import Facts, Recipe, Report, Request, build_recipe, build_report, read_own
+from pst_core.pipeline.trace import losses_table, summarise_losses
+from pst_core.report import Recipe, Report, Run, read_own
 
 if TYPE_CHECKING:
     from pst_core.images.reading import Photograph, SemanticMap
@@ -104,11 +104,10 @@ def run_job(job: Job) -> Outcome:
         notes = [*check_against(job.earlier, config, job.paths, files.hashes), *notes]
         job = replace(job, choice=replace(job.choice, config=with_arithmetic(job.earlier, config)))
     result = _stylize(job, files)
-    request = Request(job.output, job.choice.preset, job.paths)
-    facts = Facts.of(result, files.hashes, notes)
+    run = _told(job, files, result, notes)
     seconds = {step: round(value, 3) for step, value in {**result.seconds, "read": reading}.items()}
-    report = build_report(facts, request, seconds=seconds, peak_memory_bytes=result.peak_memory)
-    _write(job, result, build_recipe(facts, request), report, depth)
+    report = run.report(seconds=seconds, peak_memory_bytes=result.peak_memory)
+    _write(job, result, run.recipe(), report, depth)
     return Outcome(job.output, report.model_dump(mode="json"), report.notes)
 
 
@@ -208,6 +207,17 @@ def _stylize(job: Job, files: _Files) -> "Result":
             content, style, files.maps.get("content_map"), files.maps.get("style_map"), job.choice.config,
             start=files.photographs.get("start"), callback=display.update,
         )  # fmt: skip
+
+
+def _told(job: Job, files: _Files, result: "Result", notes: Sequence[str]) -> Run:
+    from pst_core.network.weights import describe_weights
+    from pst_core.regions.labels import describe_regions
+
+    return Run(
+        job.output, job.paths, files.hashes, job.choice.preset, result.config,
+        describe_weights(result.weights), describe_regions(result.regions), result.color_match,
+        result.device, result.dtype, summarise_losses(result.trace), (*result.notes, *notes),
+    )  # fmt: skip
 
 
 def _write(job: Job, result: "Result", recipe: Recipe, report: Report, depth: Literal[8, 16]) -> None:

@@ -19,7 +19,7 @@ from pst_core.files import write_bytes_atomically
 from pst_core.images.embedding import read_recipe
 from pst_core.images.writing import embed_recipe
 from pst_core.pipeline.notes import notes_of
-from pst_core.report import PROGRAM, Facts, Request, build_recipe, build_report, read_own
+from pst_core.report import PROGRAM, Run, read_own
 from pst_core.store.store import open_store
 from tasks.pair import Made
 
@@ -146,35 +146,29 @@ def _plan_notes(plan: Plan, made: Made) -> tuple[str, ...]:
 
 def _files(plan: Plan, made: Made, key: str, folder: Path) -> dict[str, bytes]:
     """Every file of a result's folder, in the order in which they are written: the report last."""
-    store, order = open_store(), plan.order
-    facts, request = _facts(plan, made), Request(folder / RESULT, order.preset, order.paths)
-    recipe = build_recipe(facts, request).model_dump(mode="json")
+    store, run = open_store(), _run(plan, made, folder / RESULT)
+    recipe = run.recipe().model_dump(mode="json")
     files = {
         RESULT: embed_recipe(store.read(made.rendered.picture), recipe),
         LOSSES: store.read(made.explained.losses),
         CURVE: store.read(made.explained.curve),
         REGIONS: store.read(made.explained.region_map),
     }
-    report = build_report(
-        facts, request, pair=order.name, key=key,
+    report = run.report(
+        pair=plan.order.name, key=key,
         scores=made.scored.scores | {"models": made.scored.models},
         files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     )  # fmt: skip
     return files | {REPORT: report.to_json()}
 
 
-def _facts(plan: Plan, made: Made) -> Facts:
-    return Facts(
-        config=made.config,
-        hashes={role: file.sha256 for role, file in plan.files.given.items()},
-        weights=made.precomputed.weights,
-        regions=made.segmented.description,
-        color_match=made.rendered.color_match,
-        device=made.precomputed.device,
-        dtype=made.precomputed.dtype,
-        losses=made.explained.stages,
-        notes=notes_on(plan, made),
-    )
+def _run(plan: Plan, made: Made, output: Path) -> Run:
+    return Run(
+        output, plan.order.paths, {role: file.sha256 for role, file in plan.files.given.items()},
+        plan.order.preset, made.config, made.precomputed.weights, made.segmented.description,
+        made.rendered.color_match, made.precomputed.device, made.precomputed.dtype, made.explained.stages,
+        notes_on(plan, made),
+    )  # fmt: skip
 
 
 def _place(folder: Path) -> _Place:

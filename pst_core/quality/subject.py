@@ -1,22 +1,19 @@
 """A result beside what it is measured against."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from pst_core.errors import PstError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pst_core.network.encoder import Encoder
-    from pst_core.quality.models import QualityModels
-    from pst_core.regions.labels import Regions
-
-    Floats = NDArray[np.float32]
+from pst_core.network.encoder import Encoder
+from pst_core.quality.models import QualityModels
+from pst_core.regions.labels import Regions
 
 __all__ = ["Subject", "fit_to"]
 
+Floats = NDArray[np.float32]
 ASPECT_TOLERANCE = 0.02  # relative: a result that another program rounded differently is still the same view
 
 
@@ -39,17 +36,17 @@ class Subject:
         What to call the encoder's weights.
     """
 
-    image: "Floats"
-    content: "Floats"
-    style: "Floats"
-    regions: "Regions"
-    models: "QualityModels"
-    encoder: "Encoder | None" = None
+    image: Floats
+    content: Floats
+    style: Floats
+    regions: Regions
+    models: QualityModels
+    encoder: Encoder | None = None
     layers: tuple[str, ...] = ()
     weights: str = ""
 
 
-def fit_to(image: "Floats", shape: tuple[int, ...]) -> "Floats":
+def fit_to(image: Floats, shape: tuple[int, ...]) -> Floats:
     """Bring a result made elsewhere to its content's size, on 8 bits as picture files hold it.
 
     Parameters
@@ -64,9 +61,6 @@ def fit_to(image: "Floats", shape: tuple[int, ...]) -> "Floats":
     PstError
         If it shows another view: its sides are in another proportion.
     """
-    import numpy as np
-    from PIL import Image
-
     if image.shape == shape:
         return image
     height, width = shape[1:]

@@ -5,7 +5,18 @@ import pytest
 from PIL import Image
 
 from pst_core.optimisation.record import Evaluation
-from pst_core.pictures import KINDS, draw_contact_sheet, draw_losses, draw_regions, thumbnail
+from pst_core.pictures import (
+    KINDS,
+    as_image,
+    as_jpeg,
+    as_png,
+    draw_contact_sheet,
+    draw_losses,
+    draw_regions,
+    shrink_picture,
+    shrink_regions,
+    thumbnail,
+)
 from pst_core.pipeline.plan import Stage
 from pst_core.pipeline.trace import StageTrace
 from pst_core.regions.labels import Regions
@@ -179,6 +190,32 @@ def test_better_quality_is_closer_to_the_picture():
         for quality in (30, 95)
     ]
     assert errors[1] < 0.6 * errors[0]
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("RGB", "JPEG"), ("RGBA", "PNG"), ("P", "PNG")])
+def test_an_encoded_picture_is_shrunk_as_jpeg(mode, kind):
+    image = opened(shrink_picture(encoded((204, 102, 51), (400, 300), kind, mode), 100), "JPEG")
+    assert image.size == (100, 75)
+    np.testing.assert_allclose(np.asarray(image).reshape(-1, 3).mean(axis=0), (204, 102, 51), atol=4)
+    assert opened(shrink_picture(encoded((0, 0, 0), (40, 30)), 100), "JPEG").size == (40, 30)
+
+
+def test_drawn_regions_are_shrunk_without_new_colours():
+    large = Regions(labels(700, 900, 1) // 3, labels(700, 900, 2) // 3 + 1, COLORS)
+    image = opened(shrink_regions(draw_regions(large)))
+    assert image.mode == "P" and image.width <= 900 and image.height <= 400
+    pixels = np.asarray(image.convert("RGB"))
+    shown = {tuple(color) for color in pixels.reshape(-1, 3).tolist()}
+    assert {tuple(color) for color in COLORS[:2].tolist()} < shown and len(shown) <= 4
+
+
+@pytest.mark.parametrize("most", [10**6, 60_000, 5_000])
+def test_a_picture_is_brought_below_so_many_bytes(most):
+    noise = np.random.default_rng(0).random((3, 300, 400), np.float32)
+    data = as_jpeg(as_png(as_image(noise)), most)
+    image = opened(data, "JPEG")
+    assert len(data) < most and image.width / image.height == pytest.approx(4 / 3, rel=0.05)
+    assert (image.width == 400) == (most == 10**6)
 
 
 # --- contact sheet -----------------------------------------------------------------------------------------

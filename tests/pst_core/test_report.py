@@ -10,13 +10,10 @@ import pytest
 from pst_core.errors import ConfigError
 from pst_core.images.roles import ROLES, START
 from pst_core.report import (
-    Facts,
     Inputs,
     Recipe,
     Report,
-    Request,
-    build_recipe,
-    build_report,
+    Run,
     check_recipe,
     package_version,
     read_own,
@@ -30,8 +27,13 @@ SOURCE = Path("result.json")
 
 
 @pytest.fixture
-def facts():
-    return Facts(
+def run(tmp_path):
+    return Run(
+        output=tmp_path / "out" / "result.png",
+        paths={
+            "content": tmp_path / "content.png", "style": Path("caf\udce9.png"), "start": tmp_path / "s.png",
+        },
+        preset="fast",
         config=Config(size=64, weights="/home/somebody/vgg.pth"),
         hashes={"content": "c" * 64, "style": "5" * 64, "start": "a" * 64},
         weights={"name": "vgg.pth", "sha256": "e" * 64, "convention": "caffe", "trained": True},
@@ -45,18 +47,10 @@ def facts():
 
 
 @pytest.fixture
-def request_(tmp_path):
-    return Request(
-        tmp_path / "out" / "result.png", "fast",
-        {"content": tmp_path / "content.png", "style": Path("caf\udce9.png"), "start": tmp_path / "s.png"},
-    )  # fmt: skip
-
-
-@pytest.fixture
-def written(facts, request_):
+def written(run):
     """A report as it lies in its file."""
     scores = {"ssim_quick": 0.5, "niqe": None, "models": {"brisque": "LIVE's"}}
-    return json.loads(build_report(facts, request_, pair="p0", key="f" * 64, scores=scores).to_json())
+    return json.loads(run.report(pair="p0", key="f" * 64, scores=scores).to_json())
 
 
 def refusal(found):
@@ -65,9 +59,9 @@ def refusal(found):
     return str(caught.value)
 
 
-def test_what_is_written_is_read_back(facts, request_):
-    recipe = build_recipe(facts, request_)
-    report = build_report(facts, request_, seconds={"read": 0.5}, peak_memory_bytes=9)
+def test_what_is_written_is_read_back(run):
+    recipe = run.recipe()
+    report = run.report(seconds={"read": 0.5}, peak_memory_bytes=9)
     for each, kind in ((recipe, Recipe), (report, Report)):
         text = each.to_json()
         assert text.endswith(b"}\n") and text.isascii()
@@ -75,8 +69,8 @@ def test_what_is_written_is_read_back(facts, request_):
         assert type(again) is kind and again == each and again.to_json() == text
 
 
-def test_a_report_is_its_recipe_and_more(facts, request_, written):
-    recipe = json.loads(build_recipe(facts, request_).to_json())
+def test_a_report_is_its_recipe_and_more(run, written):
+    recipe = json.loads(run.recipe().to_json())
     assert list(written)[: len(recipe)] == list(recipe)
     assert {name: written[name] for name in recipe if name not in ("inputs", "weights")} == {
         name: recipe[name] for name in recipe if name not in ("inputs", "weights")
@@ -87,8 +81,8 @@ def test_a_report_is_its_recipe_and_more(facts, request_, written):
     assert written["scores"] == {"models": {"brisque": "LIVE's"}, "ssim_quick": 0.5, "niqe": None}
 
 
-def test_a_recipe_names_no_place_of_this_machine_and_a_report_every_place(facts, request_, written, tmp_path):
-    recipe = json.loads(build_recipe(facts, request_).to_json())
+def test_a_recipe_names_no_place_of_this_machine_and_a_report_every_place(run, written, tmp_path):
+    recipe = json.loads(run.recipe().to_json())
     assert str(tmp_path) not in json.dumps(recipe) and "/home" not in json.dumps(recipe)
     assert recipe["settings"]["weights"] == "vgg.pth" and set(recipe["settings"]) == set(Config.model_fields)
     assert recipe["inputs"]["content"] == {
@@ -99,8 +93,8 @@ def test_a_recipe_names_no_place_of_this_machine_and_a_report_every_place(facts,
     assert written["inputs"]["style"]["name"] == "caf\udce9.png"  # a name that is no text, as bytes may be
 
 
-def test_what_is_not_known_is_left_out(facts, request_, written):
-    report = json.loads(build_report(facts, request_).to_json())
+def test_what_is_not_known_is_left_out(run, written):
+    report = json.loads(run.report().to_json())
     assert not {"pair", "key", "scores", "files", "seconds", "peak_memory_bytes"} & set(report)
     assert not {"content_map", "style_map"} & set(report["inputs"])
     assert "seconds" not in written and written["pair"] == "p0"

@@ -10,7 +10,7 @@ import pytest
 from flows.cli.again import load_recipe
 from pst_core.errors import ConfigError, ImageError
 from pst_core.images.writing import write_image
-from pst_core.report import Facts, Request, build_recipe, build_report
+from pst_core.report import Run
 from pst_core.settings.config import Config
 
 
@@ -21,23 +21,23 @@ def made(tmp_path):
     for role, path in paths.items():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(role.encode())
-    facts = Facts(
-        Config(size=40), {role: hashlib.sha256(role.encode()).hexdigest() for role in paths},
+    run = Run(
+        tmp_path / "out" / "result.png", paths,
+        {role: hashlib.sha256(role.encode()).hexdigest() for role in paths}, "fast", Config(size=40),
         {"name": "untrained network", "sha256": "e" * 64, "convention": "torchvision", "trained": False},
         {"source": "maps", "count": 0, "colors": [], "content_shares": [], "style_shares": [], "matched": []},
         0.5, "cpu", "float32", (), (),
     )  # fmt: skip
 
-    def make(name, *, reported=facts, **changes):
+    def make(name, *, reported=run, **changes):
         picture = tmp_path / "out" / name
-        request = Request(picture, "fast", paths)
-        recipe = build_recipe(facts, request).model_dump(mode="json") | changes
+        recipe = run.recipe().model_dump(mode="json") | changes
         write_image(picture, np.zeros((3, 16, 16), np.float32), recipe=recipe, overwrite=True)
-        report = build_report(reported, request).model_dump(mode="json") | changes
+        report = reported.report().model_dump(mode="json") | changes
         picture.with_suffix(".json").write_text(json.dumps(report))
         return picture
 
-    make.facts = facts
+    make.run = run
     return make
 
 
@@ -71,7 +71,7 @@ def test_the_report_beside_a_picture_knows_where_files_were(made, tmp_path):
     report = picture.with_suffix(".json").rename(moved.with_suffix(".json"))
     assert load_recipe(moved).paths({})["style"].read_bytes() == b"style"
     report.unlink()
-    made("result.png", reported=replace(made.facts, config=Config(size=48)))  # of another run
+    made("result.png", reported=replace(made.run, config=Config(size=48)))  # of another run
     (tmp_path / "out" / "result.json").rename(report)
     assert load_recipe(moved).report is None
 

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from pst_core.quality.measures import (
     NOT_FINITE,
     REPORTED,
     TABULATED,
-    Measure,
     Measures,
     in_words,
     take,
@@ -106,8 +104,8 @@ def test_what_cannot_be_taken_has_a_reason(subject, models):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_what_is_no_finite_number_is_no_value(value):
-    odd = Measure("odd", "Odd", 1, "lower", lambda subject: value)
-    assert take([odd], SimpleNamespace()) == Measures(values={"odd": None}, reasons={"odd": NOT_FINITE})
+    odd = Measures(values={"niqe": value, "ssim": 0.5}, reasons={})
+    assert (odd.values, odd.reasons) == ({"niqe": None, "ssim": 0.5}, {"niqe": NOT_FINITE})
 
 
 def test_words_name_the_listed_measures_that_there_are():

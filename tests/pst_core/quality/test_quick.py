@@ -4,15 +4,17 @@ from scipy.ndimage import gaussian_filter
 
 from pst_core.quality.distances import color_distance, structural_similarity
 from pst_core.quality.measures import REPORTED, take
+from pst_core.quality.models import load_quality_models
 from pst_core.quality.subject import Subject
 from pst_core.regions.labels import Regions
 
+MODELS = load_quality_models()
 QUICK = [measure for measure in REPORTED if measure.key.endswith("_quick")]
 BOTH = np.array([True, True])
 
 
 def scores_of(image, content, style, regions):
-    return take(QUICK, Subject(image, content, style, regions, models=None)).values
+    return take(QUICK, Subject(image, content, style, regions, MODELS)).values
 
 
 def photograph(height, width, seed, base=(0.5, 0.5, 0.5)):
