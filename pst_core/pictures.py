@@ -111,18 +111,16 @@ def _colored(labels: Labels, regions: Regions) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(colors))
 
 
-def thumbnail(pixels: NDArray[np.float32], side: int, *, quality: int = 85) -> bytes:
+def thumbnail(pixels: NDArray[np.float32], side: int) -> bytes:
     """Shrink a picture of shape (3, H, W) on [0, 1] to a long side in pixels; JPEG."""
     image = as_image(pixels)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return _jpeg(image, quality)
+    return _jpeg(image, 85)
 
 
 def shrink_picture(picture: bytes, side: int) -> bytes:
     """Shrink an encoded picture to a long side in pixels; JPEG."""
-    with Image.open(io.BytesIO(picture)) as image:
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
-        return _jpeg(image, 85)
+    return _jpeg(_small(picture, side), 85)
 
 
 def shrink_regions(picture: bytes, box: tuple[int, int] = (900, 400)) -> bytes:
@@ -156,30 +154,27 @@ def draw_contact_sheet(
         Long side of each picture in pixels.
     """
     font, label = ImageFont.load_default(13), 20
-    widest = max((len(pictures) for _, pictures in rows), default=1)
-    width = widest * (side + 4) + GAP
-    lines = [rows[start : start + columns] for start in range(0, len(rows), columns)] or [()]
-    heights = [label + _tallest(line, side) + GAP for line in lines]
-    sheet = Image.new("RGB", (width * min(columns, max(len(rows), 1)), sum(heights)), PAPER)
+    small = [(name, [_small(data, side) for data in pictures]) for name, pictures in rows]
+    width = max((len(pictures) for _, pictures in small), default=1) * (side + 4) + GAP
+    lines = [small[start : start + columns] for start in range(0, len(small), columns)] or [[]]
+    # As high as its highest picture: wide pictures leave no white band under them.
+    tallest = [max((each.height for _, line in row for each in line), default=side) for row in lines]
+    tops = list(accumulate((label + height + GAP for height in tallest), initial=0))
+    sheet = Image.new("RGB", (width * min(columns, max(len(rows), 1)), tops[-1]), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for line, y in zip(lines, accumulate(heights, initial=0), strict=False):
+    for line, y in zip(lines, tops, strict=False):
         for column, (name, pictures) in enumerate(line):
             x = column * width
             draw.text((x + 2, y + label / 2), _shortened(draw, name, font, width - GAP), INK, font, "lm")
-            for place, data in enumerate(pictures):
-                with Image.open(io.BytesIO(data)) as picture:
-                    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-                    sheet.paste(picture.convert("RGB"), (x + place * (side + 4), y + label))
+            for place, picture in enumerate(pictures):
+                sheet.paste(picture, (x + place * (side + 4), y + label))
     return as_png(sheet)
 
 
-def _tallest(line: Sequence[tuple[str, Sequence[bytes]]], side: int) -> int:
-    """Height of the highest picture of a line: wide pictures leave no white band under them."""
-    heights = [side] if not line else []
-    for data in (data for _, pictures in line for data in pictures):
-        with Image.open(io.BytesIO(data)) as picture:
-            heights.append(max(1, round(picture.height * min(1.0, side / max(picture.size)))))
-    return max(heights, default=side)
+def _small(data: bytes, side: int) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        return picture.convert("RGB")
 
 
 def _shortened(

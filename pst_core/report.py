@@ -2,16 +2,13 @@
 
 The recipe holds what decides the pixels and nothing else, neither times nor absolute paths, so that equal
 runs give equal files. The report is the recipe with what a person asks about one run: losses, times, notes.
-Their JSON schemas lie in ``docs/schemas``; after a change to the models here, write them anew:
-
-    python -m pst_core.report docs/schemas
+Their JSON schemas lie in ``docs/schemas``.
 """
 
 import contextlib
 import json
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +24,7 @@ from pst_core.provenance import versions
 from pst_core.settings.config import Config
 
 __all__ = [
-    "PROGRAM", "File", "Recipe", "Report", "Run", "check_recipe", "package_version", "read_own", "schemas",
+    "PROGRAM", "File", "Recipe", "Report", "Run", "check_recipe", "package_version", "read_own",
 ]  # fmt: skip
 
 PROGRAM: Literal["photoreal-style"] = "photoreal-style"
@@ -170,25 +167,18 @@ class Report(Recipe):
 
 @dataclass(frozen=True)
 class Run:
-    """What is known of a result, wherever it was made.
+    """What is known of a result, wherever it was made; unless said otherwise, by the names of `Report`.
 
     Attributes
     ----------
     output : Path
         Where the picture goes; relative places in the recipe are seen from its folder.
-    paths : mapping
-        Role -> path as it was given.
-    hashes : mapping
-        Role -> sha256 of the file's bytes.
-    preset : str
-    config : Config
+    paths, hashes : mapping
+        Role -> path as it was given, and sha256 of the file's bytes.
     weights, regions : mapping
         See `describe_weights` and `describe_regions`.
-    color_match : float
-    device, dtype : str
     losses : sequence of mapping
         Of each stage, see `summarise_losses`.
-    notes : sequence of str
     """
 
     output: Path
@@ -307,16 +297,3 @@ def check_recipe(source: Path, found: object) -> Recipe:
         raise ConfigError(
             f"{source} holds a recipe that is damaged: use the picture's report, or the picture's own."
         ) from error
-
-
-def schemas() -> dict[str, str]:
-    """The JSON schemas of recipe and report, by the names of their files."""
-    return {
-        f"{model.__name__.lower()}.schema.json": json.dumps(model.model_json_schema(), indent=2) + "\n"
-        for model in (Recipe, Report)
-    }
-
-
-if __name__ == "__main__":
-    for name, text in schemas().items():
-        (Path(sys.argv[1]) / name).write_text(text)

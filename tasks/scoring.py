@@ -8,7 +8,6 @@ from tasks.unit import unit
 
 __all__ = ["score"]
 
-
 PREVIEW_SIDE = 960  # pixels
 
 

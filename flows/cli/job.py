@@ -192,14 +192,10 @@ def _stylize(job: Job, files: _Files) -> "Result":
     content, style = files.photographs["content"], files.photographs["style"]
     stages = plan_stages(job.choice.config, max(content.width, content.height))
     if job.as_json:
-        evaluations = sum(stage.iterations for stage in stages)
         emit(
-            "start",
-            output=str(job.output),
-            preset=job.choice.preset,
-            stages=len(stages),
-            evaluations=evaluations,
-        )
+            "start", output=str(job.output), preset=job.choice.preset, stages=len(stages),
+            evaluations=sum(stage.iterations for stage in stages),
+        )  # fmt: skip
     with choose_display(stages, quiet=job.quiet, as_json=job.as_json) as display:
         from pst_core.pipeline.stylize import stylize  # takes seconds, so the display is up by now
 

@@ -86,14 +86,17 @@ def _pages(
     drawing: str, subjects: Sequence[Subject], columns: Sequence[str], crops: "Sequence[Crop]"
 ) -> Iterator[bytes]:
     """The figure, on as many pages as it takes."""
-    from pst_core.evaluation.comparison import ComparedPair, draw_pages
+    from pst_core.evaluation.comparison import draw_pages
+    from pst_core.evaluation.layout import CONTENT as CONTENT_TITLE
+    from pst_core.evaluation.layout import STYLE
 
     found = {(subject.pair.name, subject.method): subject.picture for subject in subjects}
-    pairs = [
-        ComparedPair(
-            pair.name, pair.content, pair.style,
-            {method_label(name): found.get((pair.name, name)) for name in columns[1:]},
-        )
-        for pair in (subject.pair for subject in subjects if subject.method == CONTENT and subject.picture)
+    pairs = [subject.pair for subject in subjects if subject.method == CONTENT and subject.picture]
+    files = [
+        (pair.name, {
+            CONTENT_TITLE: pair.content, STYLE: pair.style,
+            **{method_label(name): found.get((pair.name, name)) for name in columns[1:]},
+        })
+        for pair in pairs
     ]  # fmt: skip
-    return draw_pages(pairs, crops, ablation=drawing == "ablation")
+    return draw_pages(files, crops, ablation=drawing == "ablation")

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from flows.results.outcomes import PairOutcome, Summary
 from flows.results.publication import notes_on
 from pst_core.markdown import escape_markdown
 from pst_core.pipeline.plan import Stage, plan_stages
-from pst_core.quality.measures import LISTED, REPORTED, Measure, in_words
+from pst_core.quality.measures import LISTED, REPORTED, in_words
 from pst_core.store.store import StoreMiss, open_store
 from tasks.pair import Made
 
@@ -86,7 +86,8 @@ def show_batch(summary: Summary, sheet: bytes | None) -> None:
     from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
     key = _key("batch", summary.out.name, str(summary.out.absolute()))
-    create_table_artifact(key=key, table=_rows(summary), description=_told(summary))
+    told = f"{summary.sentence}; {summary.models}" if summary.models else summary.sentence
+    create_table_artifact(key=key, table=_rows(summary), description=escape_markdown(told))
     if sheet is not None:
         picture = _fitting("contact sheet", sheet)
         page = f"# {escape_markdown(summary.out.name)}\n\nContent, style, result.\n\n{picture}\n"
@@ -125,8 +126,10 @@ def draw_sheet(summary: Summary) -> bytes | None:
 def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
     pictures = _pictures(made)
     scored, weights = made.scored, made.precomputed.weights
+    by = {key: f" ({escape_markdown(model)})" for key, model in scored.models.items()}
     rows = [
-        (_explained(measure, scored.models), measure.text(scored.scores[measure.key])) for measure in REPORTED
+        (f"{each.explanation or each.label}{by.get(each.key, '')}", each.text(scored.scores[each.key]))
+        for each in REPORTED
     ]
     rows += [
         ("Regions", f"{made.segmented.description['count']} ({made.segmented.description['source']})"),
@@ -148,12 +151,6 @@ def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
     ])  # fmt: skip
 
 
-def _explained(measure: Measure, models: Mapping[str, str]) -> str:
-    """What a row of the page calls a measure, with the model that it is by."""
-    model = f" ({escape_markdown(models[measure.key])})" if measure.key in models else ""
-    return f"{measure.explanation or measure.label}{model}"
-
-
 def _pictures(made: Made) -> dict[str, str]:
     from pst_core.pictures import shrink_picture, shrink_regions
 
@@ -166,11 +163,6 @@ def _pictures(made: Made) -> dict[str, str]:
         "regions": _image("regions of content and style", regions, "png"),
         "curve": _image("losses", store.read(made.explained.curve), "png"),
     }
-
-
-def _told(summary: Summary) -> str:
-    """A batch in a sentence, with the models behind its scores."""
-    return escape_markdown(f"{summary.sentence}; {summary.models}" if summary.models else summary.sentence)
 
 
 def _rows(summary: Summary) -> list[dict[str, str]]:

@@ -59,7 +59,8 @@ def _row(outcome: PairOutcome, out: Path) -> dict[str, Any] | None:
     """What the page knows of a pair; None if there is nothing to show or to say."""
     pictures = {} if outcome.state == "failed" else _copy_pictures(outcome, out)
     shown = "result" in pictures
-    if not shown and outcome.state != "failed" and not _has_folder(outcome):
+    has_folder = outcome.folder and Path(outcome.folder).is_dir()
+    if not shown and outcome.state != "failed" and not has_folder:
         return None
     return {
         "name": outcome.name,
@@ -104,10 +105,6 @@ def _copy(preview: Reference, out: Path) -> str | None:
     return name
 
 
-def _has_folder(outcome: PairOutcome) -> bool:
-    return bool(outcome.folder) and Path(outcome.folder).is_dir()
-
-
 def _links(outcome: PairOutcome, out: Path) -> dict[str, str]:
     """Name -> address, relative to the page, of what lies in the pair's folder."""
     folder, root = Path(outcome.folder).absolute(), out.absolute()
@@ -128,7 +125,7 @@ def _render(summary: Summary, rows: Sequence[dict[str, Any]]) -> str:
     measures = [{"label": each.label, "better": each.better, "digits": each.digits} for each in LISTED]
     data = {"pairs": rows, "measures": measures, "pictures": GALLERY_PICTURES}
     return environment.get_template(TEMPLATE).render(
-        title=_printable(summary.out.absolute().name),
+        title=os.fsencode(summary.out.absolute().name).decode(errors="replace"),  # a name may be no text
         sentence=summary.sentence,
         models=summary.models,
         data=data,
@@ -138,11 +135,6 @@ def _render(summary: Summary, rows: Sequence[dict[str, Any]]) -> str:
 def _csp_hash(text: str) -> str:
     """What a content security policy calls an inline script or style by."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _printable(name: str) -> str:
-    """A folder's name without the halves of characters that stand for undecodable bytes."""
-    return os.fsencode(name).decode(errors="replace")
 
 
 def _remove_stale(folder: Path, rows: Iterable[dict[str, Any]]) -> None:

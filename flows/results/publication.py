@@ -81,11 +81,16 @@ def is_published(folder: Path, key: str) -> bool:
 
 
 def notes_on(plan: Plan, made: Made) -> tuple[str, ...]:
-    """What a person should know about a finished pair."""
+    """What a person should know about a finished pair, first what had to be given up for want of memory."""
+    given_up = [
+        f"{name} {getattr(made.config, name)} in place of {getattr(plan.config, name)}"
+        for name in ("size", "device", "precision")
+        if getattr(made.config, name) != getattr(plan.config, name)
+    ]
+    spared = [f"The memory was not enough: made with {', '.join(given_up)}."] if given_up else []
     trained = bool(made.precomputed.weights["trained"])
     unmatched = made.segmented.unmatched
-    notes = notes_of(made.segmented.notes, made.config, unmatched=unmatched, trained=trained)
-    return (*_plan_notes(plan, made), *notes)
+    return (*spared, *notes_of(made.segmented.notes, made.config, unmatched=unmatched, trained=trained))
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -132,16 +137,6 @@ def _write(place: _Place, files: Mapping[str, bytes]) -> bool:
                 return False
             raise
     return True
-
-
-def _plan_notes(plan: Plan, made: Made) -> tuple[str, ...]:
-    """What had to be given up where the memory was not enough."""
-    differing = [
-        f"{name} {getattr(made.config, name)} in place of {getattr(plan.config, name)}"
-        for name in ("size", "device", "precision")
-        if getattr(made.config, name) != getattr(plan.config, name)
-    ]
-    return (f"The memory was not enough: made with {', '.join(differing)}.",) if differing else ()
 
 
 def _files(plan: Plan, made: Made, key: str, folder: Path) -> dict[str, bytes]:

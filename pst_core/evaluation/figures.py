@@ -5,30 +5,9 @@ from dataclasses import replace
 
 from PIL import Image, ImageDraw
 
+from pst_core.evaluation import layout
 from pst_core.evaluation.crops import Crop
-from pst_core.evaluation.layout import (
-    COLORS,
-    CONTENT,
-    DETAIL_GAP,
-    FRAME,
-    MARGIN,
-    ROW_GAP,
-    STYLE,
-    WIDTH,
-    ComparisonRow,
-    Font,
-    Grid,
-    Shape,
-    Size,
-    fitted,
-    lay_out,
-    line_height,
-    shape_of,
-    shown_title,
-    title_font,
-    total_height,
-    wrap_text,
-)
+from pst_core.evaluation.layout import FRAME, WIDTH, ComparisonRow, Grid, Shape, Size, fitted
 from pst_core.pictures import INK, PAPER, as_image, as_png
 
 __all__ = ["draw_ablation", "draw_comparison"]
@@ -62,9 +41,9 @@ def draw_comparison(rows: Sequence[ComparisonRow], *, inset: bool = False, width
         If there is nothing to draw, it does not fit (see `paginate`), a crop lies outside its picture, or a
         result has another size than its content.
     """
-    grid = lay_out(rows, inset, width)
-    shapes = [shape_of(row, grid.cell) for row in rows]
-    height = total_height(grid, shapes)
+    grid = layout.lay_out(rows, inset, width)
+    shapes = [layout.shape_of(row, grid.cell) for row in rows]
+    height = layout.total_height(grid, shapes)
     canvas = Image.new("RGB", (width, height), PAPER)
     _draw_titles(canvas, grid)
     top = grid.top
@@ -72,7 +51,7 @@ def draw_comparison(rows: Sequence[ComparisonRow], *, inset: bool = False, width
         _draw_name(canvas, row.name, top, shape.height, grid.names)
         for index, title in enumerate(grid.titles):
             _draw_cell(canvas, row, title, shape, (grid.column(index), top), grid)
-        top += shape.height + ROW_GAP
+        top += shape.height + layout.ROW_GAP
     return as_png(canvas)
 
 
@@ -85,25 +64,25 @@ def draw_ablation(rows: Sequence[ComparisonRow], *, width: int = WIDTH) -> bytes
 
 
 def _draw_titles(canvas: Image.Image, grid: Grid) -> None:
-    draw, font = ImageDraw.Draw(canvas), title_font(grid.cell)
-    step = line_height(font)
+    draw, font = ImageDraw.Draw(canvas), layout.title_font(grid.cell)
+    step = layout.line_height(font)
     for index, title in enumerate(grid.titles):
-        lines = wrap_text(shown_title(title, grid.inset), font, grid.cell, lines=2)
+        lines = layout.wrap_text(layout.shown_title(title, grid.inset), font, grid.cell, lines=2)
         y = grid.top - 10 - step * len(lines)
         for place, line in enumerate(lines):
             center = grid.column(index) + grid.cell / 2
             draw.text((center, y + step * (place + 0.5)), line, INK, font, anchor="mm")
 
 
-def _draw_name(canvas: Image.Image, name: str, top: int, height: int, font: Font) -> None:
+def _draw_name(canvas: Image.Image, name: str, top: int, height: int, font: layout.Font) -> None:
     """Write the pair's name upwards beside its row."""
     if not name:
         return
-    label = Image.new("L", (height, line_height(font)))
-    line = wrap_text(name, font, height, lines=1)[0]
+    label = Image.new("L", (height, layout.line_height(font)))
+    line = layout.wrap_text(name, font, height, lines=1)[0]
     ImageDraw.Draw(label).text((height / 2, label.height / 2), line, 255, font, anchor="mm")
     turned = label.transpose(Image.Transpose.ROTATE_90)
-    canvas.paste(DIM, (MARGIN, top, MARGIN + turned.width, top + turned.height), turned)
+    canvas.paste(DIM, (layout.MARGIN, top, layout.MARGIN + turned.width, top + turned.height), turned)
 
 
 def _draw_cell(
@@ -115,23 +94,23 @@ def _draw_cell(
         _draw_absence(canvas, (left, top), shape.picture)
         return
     image = as_image(picture)
-    if title == STYLE:
+    if title == layout.STYLE:
         size = fitted(image.size, (grid.cell, max(shape.height, shape.picture[1])))
         canvas.paste(_scaled(image, size), (corner[0] + (grid.cell - size[0]) // 2, top))
         return
     canvas.paste(_scaled(image, shape.picture), (left, top))
-    style = row.pictures.get(STYLE)
-    if grid.inset and title == CONTENT and style is not None:
+    style = row.pictures.get(layout.STYLE)
+    if grid.inset and title == layout.CONTENT and style is not None:
         _draw_inset(canvas, as_image(style), (left, top), shape.picture)
     _draw_outlines(canvas, row.crops, (left, top), shape.picture[0] / image.width)
-    _draw_details(canvas, image, row.crops, shape, (left, top + shape.picture[1] + DETAIL_GAP))
+    _draw_details(canvas, image, row.crops, shape, (left, top + shape.picture[1] + layout.DETAIL_GAP))
 
 
 def _draw_absence(canvas: Image.Image, corner: Size, size: Size) -> None:
     draw = ImageDraw.Draw(canvas)
     draw.rectangle([*corner, corner[0] + size[0] - 1, corner[1] + size[1] - 1], SHADE)
     center = corner[0] + size[0] / 2, corner[1] + size[1] / 2
-    draw.text(center, "n/a", DIM, title_font(size[0]), anchor="mm")
+    draw.text(center, "n/a", DIM, layout.title_font(size[0]), anchor="mm")
 
 
 def _draw_inset(canvas: Image.Image, style: Image.Image, corner: Size, size: Size) -> None:
@@ -144,7 +123,7 @@ def _draw_inset(canvas: Image.Image, style: Image.Image, corner: Size, size: Siz
 
 def _draw_outlines(canvas: Image.Image, crops: Sequence[Crop], corner: Size, scale: float) -> None:
     draw = ImageDraw.Draw(canvas)
-    for crop, color in zip(crops, COLORS, strict=False):
+    for crop, color in zip(crops, layout.COLORS, strict=False):
         left, top = corner[0] + scale * crop.left, corner[1] + scale * crop.top
         right, bottom = left + scale * crop.width, top + scale * crop.height
         draw.rectangle([round(left), round(top), round(right) - 1, round(bottom) - 1], None, color, FRAME)
@@ -154,10 +133,10 @@ def _draw_details(
     canvas: Image.Image, image: Image.Image, crops: Sequence[Crop], shape: Shape, corner: Size
 ) -> None:
     left, top = corner
-    for crop, color, size in zip(crops, COLORS, shape.details, strict=False):
+    for crop, color, size in zip(crops, layout.COLORS, shape.details, strict=False):
         canvas.paste(color, (left, top, left + size[0] + 2 * FRAME, top + size[1] + 2 * FRAME))
         canvas.paste(_magnified(image, crop, size), (left + FRAME, top + FRAME))
-        left += size[0] + 2 * FRAME + DETAIL_GAP
+        left += size[0] + 2 * FRAME + layout.DETAIL_GAP
 
 
 def _magnified(image: Image.Image, crop: Crop, size: Size) -> Image.Image:

@@ -6,11 +6,10 @@ A. Mittal, A. K. Moorthy, A. C. Bovik: No-reference image quality assessment in 
 Transactions on Image Processing 21 (12), 2012.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pst_core.quality.models import BrisqueModel
 from pst_core.quality.scene_statistics import (
     MeasureError,
     fit_asymmetric,
@@ -21,15 +20,12 @@ from pst_core.quality.scene_statistics import (
     pair_products,
 )
 
-if TYPE_CHECKING:
-    from pst_core.quality.models import BrisqueModel
-
 __all__ = ["brisque", "brisque_features"]
 
 LEAST_SIDE = 32  # pixels: half of it is still several windows wide
 
 
-def brisque(image: NDArray[np.floating], model: "BrisqueModel") -> float:
+def brisque(image: NDArray[np.floating], model: BrisqueModel) -> float:
     """Score a picture; lower is better, about 0 to 100, not clipped.
 
     Parameters

@@ -52,15 +52,20 @@ class QualityModelError(PstError):
 
 
 @dataclass(frozen=True, eq=False)
-class BrisqueModel:
+class _Model:
+    """What it is called in a report, and the hash of the bytes of its files, one after another."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class BrisqueModel(_Model):
     """A support vector regression with a radial basis.
 
     Attributes
     ----------
-    name : str
-        What to call it in a report.
-    sha256 : str
-        Hash of the bytes of its files, one after another.
+    name, sha256 : str
     vectors : ndarray, shape (N, 36)
         Support vectors, of scaled features.
     coefficients : ndarray, shape (N,)
@@ -70,8 +75,6 @@ class BrisqueModel:
         Features between which scaled ones run from -1 to 1.
     """
 
-    name: str
-    sha256: str
     vectors: "Floats"
     coefficients: "Floats"
     rho: float
@@ -81,21 +84,16 @@ class BrisqueModel:
 
 
 @dataclass(frozen=True, eq=False)
-class NiqeModel:
+class NiqeModel(_Model):
     """A multivariate Gaussian of the features of undistorted photographs' sharp patches.
 
     Attributes
     ----------
-    name : str
-        What to call it in a report.
-    sha256 : str
-        Hash of its file's bytes.
+    name, sha256 : str
     mean : ndarray, shape (36,)
     covariance : ndarray, shape (36, 36)
     """
 
-    name: str
-    sha256: str
     mean: "Floats"
     covariance: "Floats"
 

@@ -7,11 +7,11 @@ Processing Letters 20 (3), 2013.
 """
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pst_core.quality.models import NiqeModel
 from pst_core.quality.scene_statistics import (
     MeasureError,
     fit_asymmetric,
@@ -21,9 +21,6 @@ from pst_core.quality.scene_statistics import (
     pair_products,
 )
 
-if TYPE_CHECKING:
-    from pst_core.quality.models import NiqeModel
-
 __all__ = ["gaussian_distance", "niqe", "patch_features"]
 
 Floats = NDArray[np.float64]
@@ -32,7 +29,7 @@ PATCH = 96  # pixels
 LEAST_SIDE = 2 * PATCH  # four patches: the covariance of fewer says nothing
 
 
-def niqe(image: NDArray[np.floating], model: "NiqeModel") -> float:
+def niqe(image: NDArray[np.floating], model: NiqeModel) -> float:
     """Score a picture; lower is better, 0 at least.
 
     Parameters

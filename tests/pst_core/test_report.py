@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from write_schemas import FOLDER, schemas
 
 from pst_core.errors import ConfigError
 from pst_core.images.roles import ROLES, START
@@ -17,7 +18,6 @@ from pst_core.report import (
     check_recipe,
     package_version,
     read_own,
-    schemas,
 )
 from pst_core.settings.config import Config
 
@@ -178,5 +178,4 @@ def test_only_our_own_is_read(tmp_path, written):
 
 @pytest.mark.parametrize("name", schemas())
 def test_the_schemas_are_what_the_models_say(name):
-    path = ROOT / "docs" / "schemas" / name
-    assert path.read_text() == schemas()[name], "run: python -m pst_core.report docs/schemas"
+    assert (FOLDER / name).read_text() == schemas()[name], "run: python tests/write_schemas.py"

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pst_core.evaluation import comparison
-from pst_core.evaluation.comparison import ComparedPair, draw_pages
+from pst_core.evaluation.comparison import draw_pages
 from pst_core.evaluation.crops import Crop
 from pst_core.evaluation.figures import SHADE, draw_ablation, draw_comparison
 from pst_core.evaluation.layout import CONTENT, STYLE, ComparisonRow
@@ -24,15 +24,14 @@ def pair(tmp_path):
 
     def make(name="p0", size=(60, 40), **results):
         found = {title: path if path is None else save(*path) for title, path in results.items()}
-        return ComparedPair(name, save(f"{name} content", *size), save(f"{name} style", 50, 50), found)
+        return name, {CONTENT: save(f"{name} content", *size), STYLE: save(f"{name} style", 50, 50), **found}
 
     return make
 
 
 def row(pair, crops=()):
-    files = {CONTENT: pair.content, STYLE: pair.style, **pair.results}
-    pictures = {title: read_photograph(path).pixels for title, path in files.items()}
-    return ComparisonRow(pair.name, pictures, crops)
+    name, files = pair
+    return ComparisonRow(name, {title: read_photograph(path).pixels for title, path in files.items()}, crops)
 
 
 def grey_share(page):
@@ -57,7 +56,7 @@ def test_details_are_found_between_the_methods(pair, monkeypatch):
     monkeypatch.setattr(comparison, "choose_crops", choose)
     one, none = pair(Ours=("ours",)), pair("p1", Ours=None)
     list(draw_pages([one, none]))
-    ours, content = (read_photograph(path).pixels for path in (one.results["Ours"], none.content))
+    ours, content = (read_photograph(path).pixels for path in (one[1]["Ours"], none[1][CONTENT]))
     assert [len(each) for each in seen] == [1, 1]
     assert np.array_equal(seen[0][0], ours) and np.array_equal(seen[1][0], content)
     list(draw_pages([one], ablation=True))
@@ -69,7 +68,7 @@ def test_a_result_that_cannot_be_shown_is_a_grey_cell(pair, spoil):
     size = (40, 60) if spoil == "another view" else (60, 40)
     one = pair(Ours=("ours",), Theirs=None if spoil == "missing" else ("theirs", *size))
     if spoil == "broken":
-        one.results["Theirs"].write_bytes(b"no picture")
+        one[1]["Theirs"].write_bytes(b"no picture")
     (page,) = draw_pages([one])
     assert grey_share(page) > 0.05 > grey_share(next(draw_pages([pair("p1", Ours=("ours",))])))
 
