@@ -1,6 +1,5 @@
 """The flow of a batch: pair after pair, each by itself, and at the end who is done, who failed, and why."""
 
-import io
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -164,7 +163,5 @@ def _show(summary: Summary) -> None:
     """The contact sheet in the folder, and the batch's pages in the UI."""
     sheet = draw_sheet(summary)
     if sheet is not None:
-        buffer = io.BytesIO()
-        sheet.save(buffer, "PNG")
-        write_bytes_atomically(summary.out / SHEET, buffer.getvalue(), overwrite=True)
-    show_batch(summary)
+        write_bytes_atomically(summary.out / SHEET, sheet, overwrite=True)
+    show_batch(summary, sheet)

@@ -15,7 +15,10 @@ from pst_core.regions.labels import Labels, Regions
 if TYPE_CHECKING:
     from pst_core.pipeline.trace import StageTrace
 
-__all__ = ["draw_contact_sheet", "draw_losses", "draw_regions", "thumbnail"]
+__all__ = [
+    "INK", "PAPER", "as_image", "as_jpeg", "as_png", "draw_contact_sheet", "draw_losses", "draw_regions",
+    "shrink_picture", "shrink_regions", "thumbnail",
+]  # fmt: skip
 
 INK, FAINT, PAPER = (40, 40, 40), (205, 205, 205), (255, 255, 255)
 KINDS = {"global": (31, 119, 180), "regional": (214, 96, 20)}
@@ -42,7 +45,7 @@ def draw_losses(trace: Sequence["StageTrace"]) -> bytes:
         points = [_point(place + index, count, value, low) for index, value in enumerate(values)]
         _stage(draw, points, part.stage.name, KINDS[part.stage.kind])
         place += len(values)
-    return _png(canvas)
+    return as_png(canvas)
 
 
 def _shares(part: "StageTrace") -> list[float]:
@@ -99,7 +102,7 @@ def draw_regions(regions: Regions) -> bytes:
     sheet = Image.new("RGB", (content.width + GAP + style.width, max(content.height, style.height)), FAINT)
     sheet.paste(content, (0, 0))
     sheet.paste(style, (content.width + GAP, 0))
-    return _png(sheet)
+    return as_png(sheet)
 
 
 def _colored(labels: Labels, regions: Regions) -> Image.Image:
@@ -108,18 +111,38 @@ def _colored(labels: Labels, regions: Regions) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(colors))
 
 
-def thumbnail(pixels: NDArray[np.float32], side: int, *, quality: int = 85) -> bytes:
-    """Shrink a picture of shape (3, H, W) on [0, 1] to a long side; JPEG."""
-    values = np.moveaxis(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8), 0, -1)
-    image = Image.fromarray(np.ascontiguousarray(values))
+def thumbnail(pixels: NDArray[np.float32], side: int) -> bytes:
+    """Shrink a picture of shape (3, H, W) on [0, 1] to a long side in pixels; JPEG."""
+    image = as_image(pixels)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return _jpeg(image, quality)
+    return _jpeg(image, 85)
+
+
+def shrink_picture(picture: bytes, side: int) -> bytes:
+    """Shrink an encoded picture to a long side in pixels; JPEG."""
+    return _jpeg(_small(picture, side), 85)
+
+
+def shrink_regions(picture: bytes, box: tuple[int, int] = (900, 400)) -> bytes:
+    """Shrink what `draw_regions` drew into a box, width and height in pixels, with few colours; PNG."""
+    with Image.open(io.BytesIO(picture)) as regions:
+        regions.thumbnail(box, Image.Resampling.NEAREST)
+        return as_png(regions.convert("P", palette=Image.Palette.ADAPTIVE))
+
+
+def as_jpeg(picture: bytes, most: int) -> bytes:
+    """An encoded picture as JPEG of less than so many bytes: shrunk as far as that takes."""
+    with Image.open(io.BytesIO(picture)) as opened:
+        image, quality = opened.convert("RGB"), 82
+    while len(data := _jpeg(image, quality)) >= most:
+        image, quality = image.resize((round(image.width * 0.8), round(image.height * 0.8))), 75
+    return data
 
 
 def draw_contact_sheet(
     rows: Sequence[tuple[str, Sequence[bytes]]], *, columns: int = 2, side: int = 240
-) -> Image.Image:
-    """Arrange named rows of pictures (content, style, result) in columns.
+) -> bytes:
+    """Arrange named rows of pictures (content, style, result) in columns; PNG.
 
     Parameters
     ----------
@@ -131,30 +154,27 @@ def draw_contact_sheet(
         Long side of each picture in pixels.
     """
     font, label = ImageFont.load_default(13), 20
-    widest = max((len(pictures) for _, pictures in rows), default=1)
-    width = widest * (side + 4) + GAP
-    lines = [rows[start : start + columns] for start in range(0, len(rows), columns)] or [()]
-    heights = [label + _tallest(line, side) + GAP for line in lines]
-    sheet = Image.new("RGB", (width * min(columns, max(len(rows), 1)), sum(heights)), PAPER)
+    small = [(name, [_small(data, side) for data in pictures]) for name, pictures in rows]
+    width = max((len(pictures) for _, pictures in small), default=1) * (side + 4) + GAP
+    lines = [small[start : start + columns] for start in range(0, len(small), columns)] or [[]]
+    # As high as its highest picture: wide pictures leave no white band under them.
+    tallest = [max((each.height for _, line in row for each in line), default=side) for row in lines]
+    tops = list(accumulate((label + height + GAP for height in tallest), initial=0))
+    sheet = Image.new("RGB", (width * min(columns, max(len(rows), 1)), tops[-1]), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for line, y in zip(lines, accumulate(heights, initial=0), strict=False):
+    for line, y in zip(lines, tops, strict=False):
         for column, (name, pictures) in enumerate(line):
             x = column * width
             draw.text((x + 2, y + label / 2), _shortened(draw, name, font, width - GAP), INK, font, "lm")
-            for place, data in enumerate(pictures):
-                with Image.open(io.BytesIO(data)) as picture:
-                    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-                    sheet.paste(picture.convert("RGB"), (x + place * (side + 4), y + label))
-    return sheet
+            for place, picture in enumerate(pictures):
+                sheet.paste(picture, (x + place * (side + 4), y + label))
+    return as_png(sheet)
 
 
-def _tallest(line: Sequence[tuple[str, Sequence[bytes]]], side: int) -> int:
-    """Height of the highest picture of a line: wide pictures leave no white band under them."""
-    heights = [side] if not line else []
-    for data in (data for _, pictures in line for data in pictures):
-        with Image.open(io.BytesIO(data)) as picture:
-            heights.append(max(1, round(picture.height * min(1.0, side / max(picture.size)))))
-    return max(heights, default=side)
+def _small(data: bytes, side: int) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        return picture.convert("RGB")
 
 
 def _shortened(
@@ -165,7 +185,14 @@ def _shortened(
     return name
 
 
-def _png(image: Image.Image) -> bytes:
+def as_image(pixels: NDArray[np.float32]) -> Image.Image:
+    """An array of shape (3, H, W) on [0, 1] as a picture of 8 bits a channel."""
+    values = np.moveaxis(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8), 0, -1)
+    return Image.fromarray(np.ascontiguousarray(values))
+
+
+def as_png(image: Image.Image) -> bytes:
+    """Encode a picture as PNG, quickly."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()

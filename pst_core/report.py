@@ -2,56 +2,190 @@
 
 The recipe holds what decides the pixels and nothing else, neither times nor absolute paths, so that equal
 runs give equal files. The report is the recipe with what a person asks about one run: losses, times, notes.
+Their JSON schemas lie in ``docs/schemas``.
 """
 
+import contextlib
+import json
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
-from pst_core.network.weights import describe_weights
-from pst_core.pipeline.trace import summarise_losses
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
+
+from pst_core.errors import ConfigError
+from pst_core.images.roles import ROLES, START
+from pst_core.network.identity import UNTRAINED
 from pst_core.provenance import versions
-from pst_core.regions.labels import describe_regions
 from pst_core.settings.config import Config
 
-if TYPE_CHECKING:
-    from pst_core.pipeline.stylize import Result
-
 __all__ = [
-    "FORMAT", "PROGRAM", "ROLES", "Facts", "Order", "build_recipe", "build_report", "losses_path",
-    "package_version", "report_path", "run_figures",
+    "PROGRAM", "File", "Recipe", "Report", "Run", "check_recipe", "package_version", "read_own",
 ]  # fmt: skip
 
-PROGRAM = "photoreal-style"
-FORMAT = 1
-ROLES = ("content", "style", "content_map", "style_map", "start")
+PROGRAM: Literal["photoreal-style"] = "photoreal-style"
+FORMAT: Literal[1] = 1
+_VERSION = re.compile(r"\d[\w.+!-]{0,40}", re.ASCII)
+
+
+class _Part(BaseModel):
+    """What is not known is left out of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_serializer(mode="wrap")
+    def _known(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if value is not None}
+
+
+class File(_Part):
+    """A file that went in, with where it was in terms that mean something on another machine too."""
+
+    name: str
+    sha256: str
+    """Of its bytes."""
+    path: str | None = None
+    """As it was given, if that was relative."""
+    beside: str | None = None
+    """As seen from the result's folder."""
+    given: str | None = None
+    """As it was given; in reports alone."""
+
+
+class Inputs(_Part):
+    """The files of a pair, by role."""
+
+    content: File
+    style: File
+    content_map: File | None = None
+    style_map: File | None = None
+    start: File | None = None
+
+    @property
+    def given(self) -> dict[str, File]:
+        """Role -> file."""
+        found = ((role, getattr(self, role)) for role in (*ROLES, START))
+        return {role: file for role, file in found if file is not None}
+
+
+class Weights(File):
+    """The network's weights. Of the untrained network the hash is its tensors'."""
+
+    convention: str
+    """Input that the network expects."""
+    trained: bool
+
+
+class FoundRegions(_Part):
+    """The regions of both photographs, an entry a region."""
+
+    source: str
+    count: int
+    colors: tuple[str, ...]
+    content_shares: tuple[float, ...]
+    """Of the photograph's pixels."""
+    style_shares: tuple[float, ...]
+    matched: tuple[bool, ...]
+    """Whether both photographs have the region."""
+
+
+class Losses(_Part):
+    """Of one evaluation."""
+
+    total: float
+    content: float
+    style: float
+
+
+class StageLosses(_Part):
+    """One stage in short; the table of losses has all of its evaluations."""
+
+    stage: str
+    size: int
+    """Long side of the working image in pixels."""
+    evaluations: int
+    first: Losses | None = None
+    last: Losses | None = None
+
+
+class Recipe(_Part):
+    """Everything that decides a result's pixels; equal runs have equal recipes."""
+
+    program: Literal["photoreal-style"] = PROGRAM
+    format: Literal[1] = FORMAT
+    version: str
+    """Of the program."""
+    inputs: Inputs
+    preset: str
+    settings: Config
+    """All of them; of a weights file given by its absolute path only the name."""
+    weights: Weights
+    regions: FoundRegions
+    color_match_strength: float
+    """Of the closing colour match, as it was used."""
+    device: str
+    dtype: str
+    """Arithmetic of the network."""
+    versions: dict[str, str]
+    """Of the libraries."""
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Role -> sha256 of the input's bytes."""
+        return {role: file.sha256 for role, file in self.inputs.given.items()}
+
+    def to_json(self) -> bytes:
+        """The text of its file, in ASCII: names of files need not be valid text."""
+        return (json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False) + "\n").encode()
+
+
+class Report(Recipe):
+    """A recipe with what a person asks about one run."""
+
+    output: str
+    """Name of the picture."""
+    losses: tuple[StageLosses, ...]
+    notes: tuple[str, ...]
+    """What a person should know, a sentence each."""
+    seconds: dict[str, float] | None = None
+    """Of a single picture: time by step."""
+    peak_memory_bytes: int | None = None
+    """Of a single picture: the largest memory of the process."""
+    pair: str | None = None
+    """In a batch: the pair's name."""
+    key: str | None = None
+    """In a batch: what tells this result from those of other inputs, settings or code."""
+    scores: dict[str, float | dict[str, str] | None] | None = None
+    """In a batch: measure -> value, null where there is none; and ``models``: measure -> what it is by."""
+    files: dict[str, str] | None = None
+    """In a batch: name -> sha256 of every other file of the folder."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a recipe tells of a result, wherever it was made.
+class Run:
+    """What is known of a result, wherever it was made; unless said otherwise, by the names of `Report`.
 
     Attributes
     ----------
-    config : Config
-    hashes : mapping
-        Role -> sha256 of the input's bytes.
-    weights : mapping
-        ``name``, ``sha256``, ``convention``, ``trained``.
-    regions : mapping
-        See `describe_regions`.
-    color_match : float
-    device, dtype : str
+    output : Path
+        Where the picture goes; relative places in the recipe are seen from its folder.
+    paths, hashes : mapping
+        Role -> path as it was given, and sha256 of the file's bytes.
+    weights, regions : mapping
+        See `describe_weights` and `describe_regions`.
     losses : sequence of mapping
         Of each stage, see `summarise_losses`.
-    notes : sequence of str
     """
 
-    config: Config
+    output: Path
+    paths: Mapping[str, Path]
     hashes: Mapping[str, str]
+    preset: str
+    config: Config
     weights: Mapping[str, Any]
     regions: Mapping[str, Any]
     color_match: float
@@ -60,45 +194,43 @@ class Facts:
     losses: Sequence[Mapping[str, Any]]
     notes: Sequence[str]
 
-    @classmethod
-    def of(cls, result: "Result") -> "Facts":
-        """The facts of a result in memory."""
-        return cls(
-            result.config, result.inputs.hashes, describe_weights(result.weights),
-            describe_regions(result.regions), result.color_match, result.device, result.dtype,
-            summarise_losses(result.trace), result.notes,
-        )  # fmt: skip
+    def recipe(self) -> Recipe:
+        """No times, absolute paths or environment variables: everything that decides the pixels."""
+        return Recipe.model_validate(self._parts())
 
+    def report(self, **figures: Any) -> Report:  # noqa: ANN401 - Report's
+        """The recipe, and with it where the files were, losses and notes, and further fields of a report."""
+        parts = self._parts()
+        for role, entry in parts["inputs"].items():
+            entry["given"] = str(self.paths[role])
+        if self.config.weights not in (None, UNTRAINED):
+            parts["weights"]["given"] = self.config.weights
+        said = {"output": self.output.name, "losses": self.losses, "notes": self.notes}
+        return Report.model_validate(parts | said | figures)
 
-@dataclass(frozen=True)
-class Order:
-    """What was asked for, as far as a `Result` does not know it.
-
-    Attributes
-    ----------
-    output : Path
-        Where the picture goes; relative places in the recipe are seen from its folder.
-    preset : str
-    paths : mapping
-        Role (``content``, ``style``, ``content_map``, ``style_map``, ``start``) -> path as it was given.
-    hashes : mapping
-        Role -> sha256, for roles that the result's inputs do not have (``start``).
-    """
-
-    output: Path
-    preset: str
-    paths: Mapping[str, Path]
-    hashes: Mapping[str, str] = field(default_factory=dict)
-
-
-def report_path(output: Path) -> Path:
-    """Where the report of a picture goes: ``result.png`` -> ``result.json``."""
-    return output.with_name(f"{output.stem}.json")
-
-
-def losses_path(output: Path) -> Path:
-    """Where the losses of a picture go: ``result.png`` -> ``result.losses.parquet``."""
-    return output.with_name(f"{output.stem}.losses.parquet")
+    def _parts(self) -> dict[str, Any]:
+        weights, chosen = dict(self.weights), self.config.weights
+        settings = self.config
+        if chosen is not None and chosen != UNTRAINED:
+            file = Path(chosen).expanduser()
+            weights |= _places(file, self.output)
+            if file.is_absolute():
+                settings = settings.model_copy(update={"weights": file.name})
+        return {
+            "version": package_version(),
+            "inputs": {
+                role: {"name": path.name, "sha256": self.hashes[role], **_places(path, self.output)}
+                for role, path in self.paths.items()
+            },
+            "preset": self.preset,
+            "settings": settings,
+            "weights": weights,
+            "regions": self.regions,
+            "color_match_strength": float(self.color_match),
+            "device": self.device,
+            "dtype": self.dtype,
+            "versions": versions(),
+        }
 
 
 def package_version() -> str:
@@ -107,81 +239,6 @@ def package_version() -> str:
         return version(PROGRAM)
     except PackageNotFoundError:
         return "0+unknown"
-
-
-def build_recipe(facts: Facts, order: Order) -> dict[str, Any]:
-    """Everything that decides a result's pixels; equal runs have equal recipes.
-
-    Parameters
-    ----------
-    order
-        What was asked for.
-
-    Returns
-    -------
-    dict
-        JSON-serialisable, without times, absolute paths or environment variables.
-    """
-    return {
-        "program": PROGRAM,
-        "format": FORMAT,
-        "version": package_version(),
-        "inputs": _inputs(facts, order),
-        "preset": order.preset,
-        "settings": _portable_settings(facts.config),
-        "weights": _weights(facts, order),
-        "regions": dict(facts.regions),
-        "color_match_strength": float(facts.color_match),
-        "device": facts.device,
-        "dtype": facts.dtype,
-        "versions": versions(),
-    }
-
-
-def build_report(facts: Facts, order: Order) -> dict[str, Any]:
-    """Return the recipe, and with it where the files were, losses and notes: all that depends on no clock.
-
-    Parameters
-    ----------
-    order
-        What was asked for.
-
-    Returns
-    -------
-    dict
-        JSON-serialisable. Losses are those of each stage's first and last evaluation; `losses_table` has all.
-    """
-    report = build_recipe(facts, order)
-    for role, entry in report["inputs"].items():
-        entry["given"] = str(order.paths[role])
-    if facts.config.weights not in (None, "untrained"):
-        report["weights"]["given"] = facts.config.weights
-    return report | {
-        "output": order.output.name,
-        "losses": list(facts.losses),
-        "notes": list(facts.notes),
-    }
-
-
-def run_figures(seconds: Mapping[str, float], peak_memory: int) -> dict[str, Any]:
-    """What a report says about one run: seconds by step, and the largest memory of the process in bytes."""
-    return {
-        "seconds": {step: round(value, 3) for step, value in seconds.items()},
-        "peak_memory_bytes": peak_memory,
-    }
-
-
-def _inputs(facts: Facts, order: Order) -> dict[str, dict[str, str]]:
-    hashes = {**facts.hashes, **order.hashes}
-    return {
-        role: {
-            "name": order.paths[role].name,
-            "sha256": hashes[role],
-            **_places(order.paths[role], order.output),
-        }
-        for role in ROLES
-        if role in order.paths
-    }
 
 
 def _places(path: Path, output: Path) -> dict[str, str]:
@@ -196,16 +253,47 @@ def _places(path: Path, output: Path) -> dict[str, str]:
     return places
 
 
-def _portable_settings(config: Config) -> dict[str, Any]:
-    """All settings; of a weights file given by its absolute path only the name."""
-    settings = config.model_dump(mode="json")
-    if settings["weights"] is not None and Path(settings["weights"]).expanduser().is_absolute():
-        settings["weights"] = Path(settings["weights"]).name
-    return settings
+def read_own(path: Path) -> dict[str, Any]:
+    """The JSON object of this program's that a file holds; empty where it holds anything else."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and found.get("program") == PROGRAM else {}
 
 
-def _weights(facts: Facts, order: Order) -> dict[str, Any]:
-    entry, chosen = dict(facts.weights), facts.config.weights
-    if chosen in (None, "untrained"):
-        return entry
-    return entry | _places(Path(chosen).expanduser(), order.output)
+def check_recipe(source: Path, found: object) -> Recipe:
+    """Read a recipe or a report out of JSON, which may come from anywhere.
+
+    Parameters
+    ----------
+    source
+        The file that it was read from, for errors.
+
+    Raises
+    ------
+    ConfigError
+        It is none of this program's, or of a version that knows more than this one, or damaged.
+    """
+    if not isinstance(found, dict) or found.get("program") != PROGRAM:
+        raise ConfigError(f"{source} holds no recipe of this program: name a result or its report.")
+    other = f"{source} holds a recipe of another version of this program: install that one."
+    if found.get("format") != FORMAT:
+        raise ConfigError(other)
+    try:
+        return (Report if set(found) - set(Recipe.model_fields) else Recipe).model_validate(found)
+    except ValidationError as error:
+        theirs, ours = found.get("version"), package_version()
+        if isinstance(theirs, str) and _VERSION.fullmatch(theirs) and theirs != ours:
+            unknown = [each["loc"] for each in error.errors() if each["type"] == "extra_forbidden"]
+            raise ConfigError(
+                f"{source} has the field {'.'.join(map(str, unknown[0]))!r}, which version {theirs} of this "
+                f"program wrote and this one, version {ours}, does not know: install version {theirs}."
+                if unknown
+                else other
+            ) from error
+        with contextlib.suppress(TypeError):
+            Config.make(**found.get("settings", {}))  # it says what is wrong with a setting
+        raise ConfigError(
+            f"{source} holds a recipe that is damaged: use the picture's report, or the picture's own."
+        ) from error

@@ -6,17 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pst_core.store import Reference
 
-__all__ = [
-    "Explained",
-    "Measures",
-    "Optimised",
-    "Precomputed",
-    "Previews",
-    "Rendered",
-    "Scored",
-    "Scores",
-    "Segmented",
-]
+__all__ = ["Explained", "Optimised", "Precomputed", "Rendered", "Scored", "Segmented"]
 
 
 class _Result(BaseModel):
@@ -64,45 +54,22 @@ class Rendered(_Result):
     color_match: float
 
 
-class Scores(_Result):
-    """How far the result is from its content in structure, and from its style in colour.
+class Scored(_Result):
+    """What was measured of a finished picture, and what one sees beside it.
 
     Attributes
     ----------
-    ssim : float or None
-        To the content; None if the picture is too small for it.
-    color_distance, color_distance_whole : float or None
-        To the style, region by region and as a whole, in CIELAB units.
-    color_distance_before : float or None
-        The content's own, region by region.
-    brisque, niqe : float or None
-        How natural it looks by itself, lower is better; None if the picture is too small or has no structure.
+    scores : dict
+        Key of each of `pst_core.quality.measures.REPORTED` -> value, None where there is none.
     models : dict
-        ``brisque`` and ``niqe`` -> name of the model that gave the score.
+        Key -> the model that it was measured with, where it takes one.
+    previews : dict
+        ``content``, ``style`` and ``result`` -> a small JPEG, for pages and contact sheets.
     """
 
-    ssim: float | None
-    color_distance: float | None
-    color_distance_whole: float | None
-    color_distance_before: float | None
-    brisque: float | None
-    niqe: float | None
+    scores: dict[str, float | None]
     models: dict[str, str]
-
-
-class Previews(_Result):
-    """Small JPEGs of content, style and result, for pages and contact sheets."""
-
-    content: Reference
-    style: Reference
-    result: Reference
-
-
-class Scored(_Result):
-    """Scores, and what one sees beside them."""
-
-    scores: Scores
-    previews: Previews
+    previews: dict[str, Reference]
 
 
 class Explained(_Result):
@@ -112,21 +79,3 @@ class Explained(_Result):
     curve: Reference
     region_map: Reference
     stages: tuple[dict[str, Any], ...]
-
-
-class Measures(_Result):
-    """Every measure of one picture.
-
-    Attributes
-    ----------
-    values : dict
-        Measure -> value, None where there is none.
-    reasons : dict
-        Measure -> why there is none.
-    models : dict
-        ``brisque`` and ``niqe`` -> name of the model; ``gram_distance`` -> the network's weights.
-    """
-
-    values: dict[str, float | None]
-    reasons: dict[str, str]
-    models: dict[str, str]

@@ -3,11 +3,10 @@
 from pst_core.images.input_files import InputFile
 from pst_core.quality.model_files import ModelFiles
 from pst_core.store import Reference, open_store
-from tasks.results import Previews, Scored, Scores
+from tasks.results import Scored
 from tasks.unit import unit
 
 __all__ = ["score"]
-
 
 PREVIEW_SIDE = 960  # pixels
 
@@ -19,26 +18,22 @@ def score(
     """Measure a finished picture against both photographs, and by itself."""
     from pst_core.images.reading import read_photograph
     from pst_core.pictures import thumbnail
-    from pst_core.pipeline.artifacts import REGIONS
+    from pst_core.pipeline.artifacts import PREVIEW, REGIONS
+    from pst_core.quality.measures import REPORTED, take
     from pst_core.quality.models import load_quality_models
-    from pst_core.quality.scores import score_naturalness, score_result
+    from pst_core.quality.subject import Subject
 
     store = open_store()
-    found = REGIONS.load(regions)
     store.read(picture)  # verified, before it is decoded from its file
     pictures = {
         "content": content.photograph().pixels,
         "style": style.photograph().pixels,
         "result": read_photograph(store.path_of(picture)).pixels,
     }
-    loaded = load_quality_models(models.source)
-    scores = Scores(
-        **score_result(pictures["result"], pictures["content"], pictures["style"], found),
-        **score_naturalness(pictures["result"], loaded),
-        models={"brisque": loaded.brisque.name, "niqe": loaded.niqe.name},
-    )
-    previews = {
-        role: store.put(thumbnail(pixels, PREVIEW_SIDE), "preview", ".jpg")
-        for role, pixels in pictures.items()
-    }
-    return Scored(scores=scores, previews=Previews(**previews))
+    subject = Subject(
+        pictures["result"], pictures["content"], pictures["style"], REGIONS.load(regions),
+        load_quality_models(models.source),
+    )  # fmt: skip
+    taken = take(REPORTED, subject)
+    previews = {role: PREVIEW.keep(thumbnail(pixels, PREVIEW_SIDE)) for role, pixels in pictures.items()}
+    return Scored(scores=taken.values, models=taken.models, previews=previews)

@@ -2,52 +2,41 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from flows.cli.job import Expected
 from flows.cli.options import Chosen
+from flows.layout import losses_path, report_path
 from pst_core.errors import ConfigError, ImageError, WeightsError
-from pst_core.report import FORMAT, PROGRAM, ROLES, losses_path, report_path
+from pst_core.images.roles import PHOTOGRAPHS, in_words
+from pst_core.report import File, Recipe, check_recipe, read_own
 from pst_core.settings.config import Config
 
-__all__ = ["Recipe", "free_name", "load_recipe"]
+__all__ = ["Earlier", "check_against", "free_name", "load_recipe", "with_arithmetic"]
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What a result says about how it was made.
+class Earlier:
+    """A result that is to be made again.
 
     Attributes
     ----------
     source : Path
-        The picture, or the report beside it, that it was read from.
-    data, report : dict
-        The recipe, and the report beside the picture (empty if there is none of the same recipe).
+        The picture, or the report beside it, that tells of it.
+    recipe : Recipe
+    report : Recipe or None
+        Beside a picture, if it tells of the same run: it knows where the files were.
     """
 
     source: Path
-    data: Mapping[str, Any]
-    report: Mapping[str, Any]
+    recipe: Recipe
+    report: Recipe | None = None
 
-    def choice(self) -> Chosen:
+    def chosen(self) -> Chosen:
         """Its settings, with the weights' file looked up."""
-        settings = dict(self.data["settings"])
-        settings["weights"] = self._weights()
-        return Chosen(str(self.data["preset"]), settings, Config.make(**settings))
-
-    def expected(self) -> Expected:
-        """Return what its result was made with."""
-        inputs, weights = self.data["inputs"], self.data["weights"]
-        return Expected(
-            {role: str(entry["sha256"]) for role, entry in inputs.items()},
-            str(weights["sha256"]),
-            str(self.data["dtype"]),
-            str(self.data["device"]),
-            dict(self.data["versions"]),
-        )
+        settings = self.recipe.settings.model_dump() | {"weights": self._weights()}
+        return Chosen(self.recipe.preset, settings, Config.make(**settings))
 
     def paths(self, given: Mapping[str, Path]) -> dict[str, Path]:
         """Role -> file: where it was said to be, or else wherever it is found with the right bytes.
@@ -57,43 +46,43 @@ class Recipe:
         ImageError
             A file is nowhere, or has other bytes than it had.
         """
-        return {role: given.get(role) or self._find(role) for role in ROLES if role in self.data["inputs"]}
+        return {role: given.get(role) or self._find(role) for role in self.recipe.inputs.given}
 
     def _find(self, role: str) -> Path:
-        entry = self.data["inputs"][role]
-        present = [path for path in self._places("inputs", role) if path.is_file()]
+        told = [each.inputs.given[role] for each in self._tellers() if role in each.inputs.given]
+        present = [path for path in self._places(told) if path.is_file()]
         for path in present:
-            if _sha256(path) == entry["sha256"]:
+            if _sha256(path) == told[0].sha256:
                 return path
-        what = f"The {role.replace('_', ' ')} {entry['name']!r} of {self.source}"
+        what = f"The {in_words(role)} {told[0].name!r} of {self.source}"
         if present:
             raise ImageError(
                 f"{what} has changed: {present[0]} has the sha256 {_sha256(present[0])}, the recipe's is "
-                f"{entry['sha256']}; {_way_out(role)}."
+                f"{told[0].sha256}; {_way_out(role)}."
             )
         raise ImageError(f"{what} is not found where it was, nor beside the result; {_way_out(role)}.")
 
-    def _places(self, *keys: str) -> Iterator[Path]:
+    def _tellers(self) -> list[Recipe]:
+        return [each for each in (self.recipe, self.report) if each is not None]
+
+    def _places(self, told: Sequence[File]) -> Iterator[Path]:
         """Where a file may be: as given, seen from the result's folder, or in it."""
-        folder = self.source.parent
-        for holder in (self.data, self.report):
-            entry: Any = holder
-            for key in keys:
-                entry = entry.get(key, {})
-            yield from (Path(entry[name]).expanduser() for name in ("given", "path") if name in entry)
-            yield from (folder / entry[name] for name in ("beside", "path", "name") if name in entry)
+        for file in told:
+            yield from (Path(place).expanduser() for place in (file.given, file.path) if place is not None)
+            beside = (file.beside, file.path, file.name)
+            yield from (self.source.parent / place for place in beside if place is not None)
 
     def _weights(self) -> str | None:
-        entry = self.data["weights"]
-        if not entry["trained"]:
+        told = [each.weights for each in self._tellers()]
+        if not told[0].trained:
             return "untrained"
-        for path in self._places("weights"):
-            if path.is_file() and _sha256(path) == entry["sha256"]:
+        for path in self._places(told):
+            if path.is_file() and _sha256(path) == told[0].sha256:
                 return str(path)
         return None  # the environment's or torchvision's, which are checked all the same
 
 
-def load_recipe(source: Path) -> Recipe:
+def load_recipe(source: Path) -> Earlier:
     """Read the recipe of a picture, or a report.
 
     Raises
@@ -102,7 +91,7 @@ def load_recipe(source: Path) -> Recipe:
         There is none in it, or it is not one that this version understands.
     """
     if source.suffix.lower() == ".json":
-        return Recipe(source, _checked(source, _read_json(source)), {})
+        return Earlier(source, check_recipe(source, _read_json(source)))
     from pst_core.images.embedding import read_recipe
 
     found = read_recipe(source)
@@ -110,7 +99,8 @@ def load_recipe(source: Path) -> Recipe:
     if found is None:
         way_out = f"use --from {beside}" if beside.exists() else "use a result made without --no-recipe"
         raise ImageError(f"{source} carries no recipe: {way_out}.")
-    return Recipe(source, _checked(source, found), _report_of(beside, found))
+    recipe = check_recipe(source, found)
+    return Earlier(source, recipe, _report_of(beside, recipe))
 
 
 def free_name(source: Path) -> Path:
@@ -122,6 +112,57 @@ def free_name(source: Path) -> Path:
         if not any(target.exists() for target in (path, report_path(path), losses_path(path))):
             return path
         number += 1
+
+
+def check_against(
+    recipe: Recipe, config: Config, paths: Mapping[str, Path], hashes: Mapping[str, str]
+) -> list[str]:
+    """Hold what was found against what a recipe says; notes on what may change the pixels.
+
+    Raises
+    ------
+    ImageError, WeightsError
+        A file or the weights are others.
+    """
+    for role, wanted in recipe.hashes.items():
+        if role in hashes and hashes[role] != wanted:
+            raise ImageError(
+                f"{paths[role]} is not the {in_words(role)} of this recipe: its sha256 is "
+                f"{hashes[role]}, the recipe's {wanted}. Say where the right file is."
+            )
+    _check_weights(recipe.weights.sha256, config)
+    from pst_core.machine import check_device, describe_device
+    from pst_core.provenance import versions
+
+    here = versions() | {"device": describe_device(check_device(config.device))}
+    there = recipe.versions | {"device": recipe.device}
+    return [
+        f"Made before with {name} {there[name]}, now with {here.get(name)}: pixels may differ."
+        for name in there
+        if there[name] != here.get(name)
+    ]
+
+
+def with_arithmetic(recipe: Recipe, config: Config) -> Config:
+    """Where `auto` would choose another arithmetic than the recipe's machine did, ask for that one."""
+    from pst_core.machine import check_device, pick_dtype
+
+    if config.precision != "auto" or recipe.dtype not in ("float32", "bfloat16"):
+        return config
+    here = str(pick_dtype("auto", check_device(config.device))).removeprefix("torch.")
+    return config if here == recipe.dtype else config.model_copy(update={"precision": recipe.dtype})
+
+
+def _check_weights(wanted: str, config: Config) -> None:
+    from pst_core.network.encoder import weights_for
+
+    # `stylize` asks for the same weights again, and gets these: they are kept.
+    weights = weights_for(config, config.layers)
+    if weights.sha256 != wanted:
+        raise WeightsError(
+            f"The weights {weights.name} have the sha256 {weights.sha256}, the recipe's {wanted}: "
+            "name the right file with --weights."
+        )
 
 
 def _read_json(path: Path) -> object:
@@ -136,50 +177,14 @@ def _read_json(path: Path) -> object:
     return loaded
 
 
-def _report_of(path: Path, recipe: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Read the report beside a picture, if it tells of the same run: it knows where the files were."""
+def _report_of(path: Path, recipe: Recipe) -> Recipe | None:
+    """The report beside a picture, if it tells of the same run."""
     try:
-        report = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    same = isinstance(report, dict) and all(
-        report.get(key) == recipe.get(key) for key in ("settings", "versions")
-    )
-    try:
-        return _checked(path, report) if same else {}
+        report = check_recipe(path, read_own(path))
     except ConfigError:
-        return {}
-
-
-def _checked(source: Path, found: object) -> Mapping[str, Any]:
-    """Refuse a recipe that lacks a part that is relied on: it may come from anywhere."""
-    parts = {"inputs": dict, "settings": dict, "weights": dict, "versions": dict, "dtype": str, "device": str}
-    if not isinstance(found, dict) or found.get("program") != PROGRAM:
-        raise ConfigError(f"{source} holds no recipe of this program: name a result or its report.")
-    if found.get("format") != FORMAT:
-        raise ConfigError(f"{source} holds a recipe of another version of this program: install that one.")
-    whole = all(isinstance(found.get(name), kind) for name, kind in parts.items()) and "preset" in found
-    if not whole or not _entries_are_whole(found):
-        raise ConfigError(
-            f"{source} holds a recipe that is damaged: use the picture's report, or the picture's own."
-        )
-    return found
-
-
-def _entries_are_whole(recipe: Mapping[str, Any]) -> bool:
-    entries = [*recipe["inputs"].values(), recipe["weights"]]
-    texts = ("name", "sha256")
-    return (
-        {"content", "style"} <= set(recipe["inputs"]) <= set(ROLES)
-        and all(
-            isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in texts)
-            for entry in entries
-        )
-        and all(
-            isinstance(entry.get(key, ""), str) for entry in entries for key in ("given", "path", "beside")
-        )
-        and isinstance(recipe["weights"].get("trained"), bool)
-    )
+        return None
+    same = (report.settings, report.versions) == (recipe.settings, recipe.versions)
+    return report if same else None
 
 
 def _sha256(path: Path) -> str:
@@ -191,6 +196,6 @@ def _sha256(path: Path) -> str:
 
 
 def _way_out(role: str) -> str:
-    if role in ("content", "style"):
+    if role in PHOTOGRAPHS:
         return "say where it is by naming CONTENT and STYLE"
     return f"say where it is with --{role.replace('_', '-')}"

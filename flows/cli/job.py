@@ -1,7 +1,6 @@
 """One picture from the command line: everything checked before the work, everything written after it."""
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,49 +8,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from flows.cli.again import check_against, with_arithmetic
 from flows.cli.options import Chosen
 from flows.display.meter import emit
 from flows.display.picture import choose_display
+from flows.layout import losses_path, report_path
 from flows.runtime.interrupts import uninterrupted
-from pst_core.errors import ImageError, OutputError, WeightsError
-from pst_core.pipeline.trace import losses_table
-from pst_core.report import (
-    PROGRAM,
-    Facts,
-    Order,
-    build_recipe,
-    build_report,
-    losses_path,
-    report_path,
-    run_figures,
-)
+from pst_core.errors import OutputError
+from pst_core.images.roles import is_map
+from pst_core.pipeline.trace import losses_table, summarise_losses
+from pst_core.report import Recipe, Report, Run, read_own
 
 if TYPE_CHECKING:
     from pst_core.images.reading import Photograph, SemanticMap
     from pst_core.pipeline.stylize import Result
 
-__all__ = ["Expected", "Job", "Outcome", "run_job"]
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a recipe says its result was made with.
-
-    Attributes
-    ----------
-    hashes : mapping
-        Role -> sha256 of the file's bytes.
-    weights, dtype, device : str
-        The weights' sha256, the network's arithmetic, and the machine's device.
-    versions : mapping
-        Library -> version.
-    """
-
-    hashes: Mapping[str, str]
-    weights: str
-    dtype: str
-    device: str
-    versions: Mapping[str, str]
+__all__ = ["Job", "Outcome", "run_job"]
 
 
 @dataclass(frozen=True)
@@ -63,24 +35,24 @@ class Job:
     paths : mapping
         Role (``content``, ``style``, ``content_map``, ``style_map``, ``start``) -> file.
     output : Path
-    choice : Chosen
+    chosen : Chosen
         The settings.
     overwrite, quiet, as_json, with_recipe, with_report : bool
-    expected : Expected, optional
-        Set where a result is made again.
+    earlier : Recipe, optional
+        Of the result that is made again.
     protected : tuple of Path
         Files besides the inputs that must not become the output.
     """
 
     paths: Mapping[str, Path]
     output: Path
-    choice: Chosen
+    chosen: Chosen
     overwrite: bool = False
     quiet: bool = False
     as_json: bool = False
     with_recipe: bool = True
     with_report: bool = True
-    expected: Expected | None = None
+    earlier: Recipe | None = None
     protected: tuple[Path, ...] = ()
 
     @property
@@ -127,15 +99,17 @@ def run_job(job: Job) -> Outcome:
     depth = _bit_depth(job, files.photographs["content"])
     reading = time.perf_counter() - started
     check_writable(job.output.parent)  # after the inputs: for the sake of a missing one no folder is made
-    notes = _check_against(job, files)
-    job = _with_arithmetic(job)
+    notes = _lost_transparency(job, files.photographs["content"])
+    if job.earlier is not None:
+        config = job.chosen.config
+        notes = [*check_against(job.earlier, config, job.paths, files.hashes), *notes]
+        job = replace(job, chosen=replace(job.chosen, config=with_arithmetic(job.earlier, config)))
     result = _stylize(job, files)
-    order = Order(job.output, job.choice.preset, job.paths, files.hashes)
-    facts = Facts.of(result)
-    report = build_report(facts, order) | run_figures({**result.seconds, "read": reading}, result.peak_memory)
-    report["notes"] += [*notes, *_lost_transparency(job, files.photographs["content"])]
-    _write(job, result, order, report, depth)
-    return Outcome(job.output, report, tuple(report["notes"]))
+    run = _told(job, files, result, notes)
+    seconds = {step: round(value, 3) for step, value in {**result.seconds, "read": reading}.items()}
+    report = run.report(seconds=seconds, peak_memory_bytes=result.peak_memory)
+    _write(job, result, run.recipe(), report, depth)
+    return Outcome(job.output, report.model_dump(mode="json"), report.notes)
 
 
 def _check_output(job: Job) -> None:
@@ -143,7 +117,7 @@ def _check_output(job: Job) -> None:
     from pst_core.images.writing import output_format
 
     form = output_format(job.output)
-    if job.choice.config.bit_depth == 16 and form in ("JPEG", "WEBP"):
+    if job.chosen.config.bit_depth == 16 and form in ("JPEG", "WEBP"):
         raise OutputError(
             f"{job.output} cannot have 16 bits a channel: write PNG or TIFF, or use --bit-depth 8."
         )
@@ -170,13 +144,7 @@ def _same_file(one: Path, other: Path) -> bool:
 
 def _check_replaceable(path: Path) -> None:
     """Refuse to replace some other program's JSON: --overwrite is about the picture and its report."""
-    if not path.exists():
-        return
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or found.get("program") != PROGRAM:
+    if path.exists() and not read_own(path):
         raise OutputError(
             f"{path} is no report of this program and is not overwritten: use another name or --no-report."
         )
@@ -188,7 +156,7 @@ def _read(job: Job) -> _Files:
 
     files = _Files()
     for role, path in job.paths.items():
-        if role.endswith("_map"):
+        if is_map(role):
             files.maps[role] = read_map(path)
         else:
             files.photographs[role] = read_photograph(path)
@@ -205,7 +173,7 @@ def _read(job: Job) -> _Files:
 def _bit_depth(job: Job, content: "Photograph") -> Literal[8, 16]:
     from pst_core.images.writing import output_format
 
-    asked = job.choice.config.bit_depth
+    asked = job.chosen.config.bit_depth
     if asked != "auto":
         return asked
     return 16 if content.bit_depth == 16 and output_format(job.output) in ("PNG", "TIFF") else 8
@@ -219,93 +187,50 @@ def _lost_transparency(job: Job, content: "Photograph") -> list[str]:
     return [f"{job.output} holds no transparency, as JPEG has none: write PNG, WebP or TIFF to keep it."]
 
 
-def _check_against(job: Job, files: _Files) -> list[str]:
-    """Hold what was found against what a recipe says; notes on what may change the pixels."""
-    if job.expected is None:
-        return []
-    for role, wanted in job.expected.hashes.items():
-        if role in files.hashes and files.hashes[role] != wanted:
-            raise ImageError(
-                f"{job.paths[role]} is not the {role.replace('_', ' ')} of this recipe: its sha256 is "
-                f"{files.hashes[role]}, the recipe's {wanted}. Say where the right file is."
-            )
-    _check_weights(job, job.expected)
-    from pst_core.machine import check_device, describe_device
-    from pst_core.provenance import versions
-
-    here = versions() | {"device": describe_device(check_device(job.choice.config.device))}
-    there = dict(job.expected.versions) | {"device": job.expected.device}
-    return [
-        f"Made before with {name} {there[name]}, now with {here.get(name)}: pixels may differ."
-        for name in there
-        if there[name] != here.get(name)
-    ]
-
-
-def _check_weights(job: Job, expected: Expected) -> None:
-    from pst_core.network.encoder import weights_for
-
-    config = job.choice.config
-    # `stylize` asks for the same weights again, and gets these: they are kept.
-    weights = weights_for(config, config.layers)
-    if weights.sha256 != expected.weights:
-        raise WeightsError(
-            f"The weights {weights.name} have the sha256 {weights.sha256}, the recipe's {expected.weights}: "
-            "name the right file with --weights."
-        )
-
-
-def _with_arithmetic(job: Job) -> Job:
-    """Where `auto` would choose another arithmetic than the recipe's machine did, ask for that one."""
-    if job.expected is None or job.choice.config.precision != "auto":
-        return job
-    from pst_core.machine import check_device, pick_dtype
-
-    here = str(pick_dtype("auto", check_device(job.choice.config.device))).removeprefix("torch.")
-    if here == job.expected.dtype or job.expected.dtype not in ("float32", "bfloat16"):
-        return job
-    config = job.choice.config.model_copy(update={"precision": job.expected.dtype})
-    return replace(job, choice=replace(job.choice, config=config))
-
-
 def _stylize(job: Job, files: _Files) -> "Result":
     from pst_core.pipeline.plan import plan_stages
 
     content, style = files.photographs["content"], files.photographs["style"]
-    stages = plan_stages(job.choice.config, max(content.width, content.height))
+    stages = plan_stages(job.chosen.config, max(content.width, content.height))
     if job.as_json:
-        evaluations = sum(stage.iterations for stage in stages)
         emit(
-            "start",
-            output=str(job.output),
-            preset=job.choice.preset,
-            stages=len(stages),
-            evaluations=evaluations,
-        )
+            "start", output=str(job.output), preset=job.chosen.preset, stages=len(stages),
+            evaluations=sum(stage.iterations for stage in stages),
+        )  # fmt: skip
     with choose_display(stages, quiet=job.quiet, as_json=job.as_json) as display:
         from pst_core.pipeline.stylize import stylize  # takes seconds, so the display is up by now
 
         return stylize(
-            content, style, files.maps.get("content_map"), files.maps.get("style_map"), job.choice.config,
+            content, style, files.maps.get("content_map"), files.maps.get("style_map"), job.chosen.config,
             start=files.photographs.get("start"), callback=display.update,
         )  # fmt: skip
 
 
-def _write(job: Job, result: "Result", order: Order, report: dict[str, Any], depth: Literal[8, 16]) -> None:
+def _told(job: Job, files: _Files, result: "Result", notes: Sequence[str]) -> Run:
+    from pst_core.network.weights import describe_weights
+    from pst_core.regions.labels import describe_regions
+
+    return Run(
+        job.output, job.paths, files.hashes, job.chosen.preset, result.config,
+        describe_weights(result.weights), describe_regions(result.regions), result.color_match,
+        result.device, result.dtype, summarise_losses(result.trace), (*result.notes, *notes),
+    )  # fmt: skip
+
+
+def _write(job: Job, result: "Result", recipe: Recipe, report: Report, depth: Literal[8, 16]) -> None:
     """Write the picture, then what explains it; if one fails, none that is new stays."""
     from pst_core.files import write_bytes_atomically
     from pst_core.images.writing import write_image
 
     content = result.inputs.content
-    recipe = build_recipe(Facts.of(result), order) if job.with_recipe else None
-    text = (json.dumps(report, indent=2, allow_nan=False) + "\n").encode()
+    embedded = recipe.model_dump(mode="json") if job.with_recipe else None
     losses = losses_table(result.trace) if job.with_report else b""
     writers: list[Callable[[], None]] = [
         lambda: write_image(
-            job.output, result.image, bit_depth=depth, alpha=content.alpha, exif=content.exif, recipe=recipe,
-            overwrite=job.overwrite,
+            job.output, result.image, bit_depth=depth, alpha=content.alpha, exif=content.exif,
+            recipe=embedded, overwrite=job.overwrite,
         ),
-        lambda: write_bytes_atomically(report_path(job.output), text, overwrite=job.overwrite),
+        lambda: write_bytes_atomically(report_path(job.output), report.to_json(), overwrite=job.overwrite),
         lambda: write_bytes_atomically(losses_path(job.output), losses, overwrite=job.overwrite),
     ]  # fmt: skip
     with uninterrupted():

@@ -92,16 +92,15 @@ def _again(source: Path, paths: dict[str, Path], output: Path | None, options: S
     from flows.cli.again import free_name, load_recipe
     from flows.cli.job import Job
 
-    recipe = load_recipe(source)
-    expected = recipe.expected()
-    surplus = sorted(set(paths) - set(expected.hashes))
+    earlier = load_recipe(source)
+    surplus = sorted(set(paths) - set(earlier.recipe.hashes))
     if surplus:
         raise ImageError(
             f"{paths[surplus[0]]} has no part in {source}, which was made without a {surplus[0]}."
         )
-    chosen = resolve(options, base=recipe.choice())
+    chosen = resolve(options, base=earlier.chosen())
     target = free_name(source) if output is None else output
-    return Job(recipe.paths(paths), target, chosen, expected=expected, protected=(source,))
+    return Job(earlier.paths(paths), target, chosen, earlier=earlier.recipe, protected=(source,))
 
 
 def _tell(outcome: "Outcome", *, quiet: bool, as_json: bool) -> None:

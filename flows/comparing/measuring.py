@@ -13,9 +13,10 @@ from flows.pairs.pair import Pair
 from flows.results.outcomes import Summary
 from flows.runtime.failures import explain_failure
 from flows.runtime.server import is_server_loss
-from pst_core.evaluation.table import CONTENT_METHOD, METRICS, Measured
+from pst_core.evaluation.table import CONTENT_METHOD, Measured
 from pst_core.images.input_files import InputFiles
 from pst_core.network.identity import Network
+from pst_core.quality.measures import Measures
 from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.config import Config
 from pst_core.settings.methods import MethodName
@@ -23,7 +24,6 @@ from pst_core.store import StoreMiss
 from tasks.keys import key_of
 from tasks.measuring import measure
 from tasks.records import look_up
-from tasks.results import Measures
 from tasks.segmentation import region_settings, segment
 
 __all__ = ["WantedResult", "list_wanted", "measure_wanted", "tell_facts"]
@@ -126,11 +126,7 @@ def tell_facts(order: EvaluationOrder) -> dict[str, str]:
 
 def _without_measures(wanted: WantedResult, reason: str) -> Measured:
     """A row of the table that says why it has no numbers."""
-    keys = [metric.key for metric in METRICS]
-    return Measured(
-        pair=wanted.pair.name, method=wanted.method, values=dict.fromkeys(keys),
-        reasons=dict.fromkeys(keys, reason),
-    )  # fmt: skip
+    return Measured.without(wanted.pair.name, wanted.method, reason)
 
 
 def _measure(pair: Pair, picture: Path, order: EvaluationOrder, prober: Prober) -> Measures:

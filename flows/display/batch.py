@@ -8,6 +8,7 @@ from flows.display.meter import Live, Meter, clock, emit, loss_text
 from flows.display.watching import Watcher
 from flows.results.outcomes import PairOutcome, Summary
 from pst_core.pipeline.plan import Stage
+from pst_core.quality.measures import in_words
 
 if TYPE_CHECKING:
     from pst_core.optimisation.record import Evaluation
@@ -183,9 +184,5 @@ def _known(outcome: PairOutcome) -> str:
 
 
 def _scores(outcome: PairOutcome) -> str:
-    parts = []
-    if outcome.ssim is not None:
-        parts.append(f"SSIM {outcome.ssim:.3f}")
-    if outcome.color_distance is not None:
-        parts.append(f"colour distance {outcome.color_distance:.2f}")
-    return f" ({', '.join(parts)})" if parts else ""
+    told = in_words(outcome.scores)
+    return f" ({told})" if told else ""

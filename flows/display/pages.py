@@ -4,7 +4,7 @@ Only pictures inside the page show there (data URIs), and a page over 500 KB is 
 """
 
 import base64
-import io
+import hashlib
 import re
 import time
 from collections.abc import Sequence
@@ -12,25 +12,26 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from flows.display.meter import Meter
+from flows.layout import OUTCOMES, RESULT
 from flows.orders.planning import Plan
 from flows.results.outcomes import PairOutcome, Summary
-from flows.results.publication import RESULT, notes_on
+from flows.results.publication import notes_on
 from pst_core.markdown import escape_markdown
 from pst_core.pipeline.plan import Stage, plan_stages
-from pst_core.store import open_store
+from pst_core.quality.measures import LISTED, REPORTED, in_words
+from pst_core.store import StoreMiss, open_store
 from tasks.pair import Made
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from PIL import Image
-
     from pst_core.optimisation.record import Evaluation
 
 __all__ = ["ProgressPage", "draw_sheet", "show_batch", "show_evaluation", "show_pair"]
 
-MOST_BYTES = 460_000  # of a page, in base64 and all
+MOST_BYTES = 345_000  # of a picture: in base64 it fills a page
 MOST_ROWS = 500
+SHOWN = ("content", "style", "result")
 SHEET_PAIRS = 48
 SHEET_SIDES = {12: 300, SHEET_PAIRS: 180}  # pixels of a picture, on sheets of up to so many pairs
 ROW_SIDE, LARGE_SIDE = 250, 480  # pixels
@@ -76,31 +77,28 @@ def show_pair(plan: Plan, made: Made, folder: "Path") -> None:
 
     create_markdown_artifact(
         key=_key("pair", plan.order.name, str(folder.absolute())), markdown=_pair_page(plan, made, folder),
-        description=f"{escape_markdown(plan.order.name)}: SSIM {_number(made.scored.scores.ssim)}, "
-        f"colour distance {_number(made.scored.scores.color_distance)}",
+        description=f"{escape_markdown(plan.order.name)}: {in_words(made.scored.scores)}",
     )  # fmt: skip
 
 
-def show_batch(summary: Summary) -> None:
-    """Create the table of a batch, and its contact sheet if it has results."""
+def show_batch(summary: Summary, sheet: bytes | None) -> None:
+    """Create the table of a batch, and the page of its contact sheet if there is one."""
     from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
     key = _key("batch", summary.out.name, str(summary.out.absolute()))
-    create_table_artifact(key=key, table=_rows(summary), description=_told(summary))
-    sheet = draw_sheet(summary)
+    told = f"{summary.sentence}; {summary.models}" if summary.models else summary.sentence
+    create_table_artifact(key=key, table=_rows(summary), description=escape_markdown(told))
     if sheet is not None:
-        picture = _image("contact sheet", _fitting(sheet))
+        picture = _fitting("contact sheet", sheet)
         page = f"# {escape_markdown(summary.out.name)}\n\nContent, style, result.\n\n{picture}\n"
         create_markdown_artifact(key=f"{key}-sheet", markdown=page, description="Contact sheet")
 
 
 def show_evaluation(out: "Path", markdown: str, picture: bytes) -> None:
     """Create the page of an evaluation: its table, and the picture that was drawn."""
-    from PIL import Image
     from prefect.artifacts import create_markdown_artifact
 
-    with Image.open(io.BytesIO(picture)) as image:
-        drawn = _image("what was drawn", _fitting(image.convert("RGB")))
+    drawn = _fitting("what was drawn", picture)
     create_markdown_artifact(
         key=_key("evaluation", out.name, str(out.absolute())),
         markdown=f"# {escape_markdown(out.name)}\n\n{markdown}\n\n{drawn}\n\nFiles lie in `{_code(out)}`.\n",
@@ -108,33 +106,32 @@ def show_evaluation(out: "Path", markdown: str, picture: bytes) -> None:
     )  # fmt: skip
 
 
-def draw_sheet(summary: Summary) -> "Image.Image | None":
-    """Draw content, style and result of pairs from all over the batch; None where there is none."""
+def draw_sheet(summary: Summary) -> bytes | None:
+    """Draw content, style and result of pairs from all over the batch, PNG; None where there is none."""
     from pst_core.pictures import draw_contact_sheet
 
     shown = [outcome for outcome in summary.outcomes if outcome.previews]
-    step = -(-len(shown) // SHEET_PAIRS) if shown else 1
+    step = -(-len(shown) // SHEET_PAIRS) or 1
     rows = []
     for outcome in shown[::step]:
         try:
-            paths = [open_store().root / outcome.previews[role] for role in ("content", "style", "result")]
-            rows.append((outcome.name, [path.read_bytes() for path in paths]))
-        except (OSError, KeyError):
-            continue  # a preview that is gone is no reason to have no sheet
+            pictures = [open_store().read(outcome.previews[role]) for role in SHOWN]
+        except (StoreMiss, KeyError):
+            continue  # a preview that is gone, or is no longer what it was, is no reason to have no sheet
+        rows.append((outcome.name, pictures))
     side = next(side for most, side in SHEET_SIDES.items() if len(rows) <= most)
     return draw_contact_sheet(rows, side=side) if rows else None
 
 
 def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
     pictures = _pictures(made)
-    scores, weights = made.scored.scores, made.precomputed.weights
+    scored, weights = made.scored, made.precomputed.weights
+    by = {key: f" ({escape_markdown(model)})" for key, model in scored.models.items()}
     rows = [
-        ("SSIM to the content", _number(scores.ssim)),
-        ("Colour distance to the style, by region", _number(scores.color_distance)),
-        ("The same before", _number(scores.color_distance_before)),
-        ("Colour distance to the style, as a whole", _number(scores.color_distance_whole)),
-        (f"BRISQUE ({escape_markdown(scores.models['brisque'])})", _number(scores.brisque)),
-        (f"NIQE ({escape_markdown(scores.models['niqe'])})", _number(scores.niqe)),
+        (f"{each.explanation or each.label}{by.get(each.key, '')}", each.text(scored.scores[each.key]))
+        for each in REPORTED
+    ]
+    rows += [
         ("Regions", f"{made.segmented.description['count']} ({made.segmented.description['source']})"),
         ("Stages", str(len(plan_stages(made.config, plan.files.content.side)))),
         ("Weights", escape_markdown(f"{weights['name']}, sha256 {weights['sha256'][:12]}")),
@@ -155,46 +152,17 @@ def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
 
 
 def _pictures(made: Made) -> dict[str, str]:
-    from PIL import Image
+    from pst_core.pictures import shrink_picture, shrink_regions
 
-    store, previews = open_store(), made.scored.previews
-    data = {role: store.read(getattr(previews, role)) for role in ("content", "style", "result")}
-    shown = {role: _image(role, _shrunk(picture)) for role, picture in data.items()}
-    shown["large"] = _image("result", _shrunk(data["result"], LARGE_SIDE))
-    with Image.open(io.BytesIO(store.read(made.explained.region_map))) as regions:
-        regions.thumbnail((900, 400), Image.Resampling.NEAREST)
-        buffer = io.BytesIO()
-        regions.convert("P", palette=Image.Palette.ADAPTIVE).save(buffer, "PNG")
-    shown["regions"] = _image("regions of content and style", buffer.getvalue(), "png")
-    shown["curve"] = _image("losses", store.read(made.explained.curve), "png")
-    return shown
-
-
-def _shrunk(picture: bytes, side: int = ROW_SIDE) -> bytes:
-    """A picture small enough for the page; by default for three of them to stand in a row of the UI."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(picture)) as image:
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
-
-
-def _fitting(sheet: "Image.Image") -> bytes:
-    """A JPEG of the sheet that leaves room on the page."""
-    image, quality = sheet, 82
-    while True:
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=quality)
-        if len(buffer.getvalue()) * 4 / 3 < MOST_BYTES:
-            return buffer.getvalue()
-        image, quality = image.resize((round(image.width * 0.8), round(image.height * 0.8))), 75
-
-
-def _told(summary: Summary) -> str:
-    """A batch in a sentence, with the models behind its scores."""
-    return escape_markdown(f"{summary.sentence}; {summary.models}" if summary.models else summary.sentence)
+    store = open_store()
+    data = {role: store.read(made.scored.previews[role]) for role in SHOWN}
+    regions = shrink_regions(store.read(made.explained.region_map))
+    return {
+        **{role: _image(role, shrink_picture(picture, ROW_SIDE)) for role, picture in data.items()},
+        "large": _image("result", shrink_picture(data["result"], LARGE_SIDE)),
+        "regions": _image("regions of content and style", regions, "png"),
+        "curve": _image("losses", store.read(made.explained.curve), "png"),
+    }
 
 
 def _rows(summary: Summary) -> list[dict[str, str]]:
@@ -202,7 +170,7 @@ def _rows(summary: Summary) -> list[dict[str, str]]:
     ordered = sorted(summary.outcomes, key=lambda outcome: outcome.state != "failed")
     rows = [_table_row(outcome) for outcome in ordered[:MOST_ROWS]]
     if len(ordered) > MOST_ROWS:
-        rows.append({"pair": f"and {len(ordered) - MOST_ROWS} more", "state": "", "why": "see batch.parquet"})
+        rows.append({"pair": f"and {len(ordered) - MOST_ROWS} more", "state": "", "why": f"see {OUTCOMES}"})
     return rows
 
 
@@ -213,18 +181,13 @@ def _table_row(outcome: PairOutcome) -> dict[str, str]:
         "why": escape_markdown(outcome.error or " ".join(outcome.notes)),
         "steps cached": f"{outcome.steps_cached} of {outcome.steps}",
         "seconds": f"{outcome.seconds:.1f}",
-        "SSIM": _number(outcome.ssim),
-        "colour distance": _number(outcome.color_distance),
-        "BRISQUE": _number(outcome.brisque),
-        "NIQE": _number(outcome.niqe),
+        **{measure.label: measure.text(outcome.scores[measure.key]) for measure in LISTED},
         "folder": escape_markdown(outcome.folder),
     }
 
 
 def _key(kind: str, name: str, identity: str) -> str:
     """A key in the letters Prefect allows; the identity's hash keeps apart what looks alike in them."""
-    import hashlib
-
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[-40:].strip("-") or "pair"
     return f"pst-{kind}-{slug}-{hashlib.sha256(identity.encode()).hexdigest()[:6]}"
 
@@ -233,9 +196,12 @@ def _image(name: str, data: bytes, kind: str = "jpeg") -> str:
     return f"![{name}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
 
 
+def _fitting(name: str, picture: bytes) -> str:
+    """A picture that is shrunk until a page can hold it."""
+    from pst_core.pictures import as_jpeg
+
+    return _image(name, as_jpeg(picture, MOST_BYTES))
+
+
 def _code(text: object) -> str:
     return str(text).replace("`", "'").replace("\n", " ")
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

@@ -30,17 +30,18 @@ def find_done(plan: Plan) -> PairOutcome | None:
     OutputError
         Its folder cannot be written, or what is there is not to be replaced.
     """
-    folder = choose_folder(plan)
-    if folder is None:
+    if choose_folder(plan) is None:
         return skipped(plan)
     found = find_made(plan)
     if found is None:
         return None
     made, receipt = found
     try:
-        publish(plan, made, plan.key, folder)
+        folder = publish(plan, made, plan.key)
     except StoreMiss:
         return None
+    if folder is None:
+        return skipped(plan)
     report = str((folder / REPORT).absolute())
     if report not in receipt.outputs:
         outputs = (*receipt.outputs, report)
@@ -65,9 +66,7 @@ def keep(plan: Plan, made: Made, keys: tuple[str, ...]) -> Path | None:
     key = plan.key
     if made.config != plan.config:  # a cheaper plan's result is never kept under the full plan's key
         key = pair_key(plan.files, made.config, plan.network.under(made.config))
-    folder = choose_folder(plan)
-    if folder is not None:
-        publish(plan, made, key, folder)
+    folder = publish(plan, made, key)
     outputs = () if folder is None else (str((folder / REPORT).absolute()),)
     receipt = Receipt(records=keys, outputs=outputs, content=made.model_dump_json())
     open_store().write_receipt(key, receipt)
@@ -87,12 +86,9 @@ def describe_outcome(plan: Plan, made: Made, folder: Path, **figures: Any) -> Pa
     figures
         ``state``, ``seconds``, ``steps`` and ``steps_cached``.
     """
-    previews, scores = made.scored.previews, made.scored.scores
     return PairOutcome(
         name=plan.order.name, folder=str(folder), notes=notes_on(plan, made),
-        ssim=scores.ssim, color_distance=scores.color_distance, brisque=scores.brisque, niqe=scores.niqe,
-        models=scores.models,
+        scores=made.scored.scores, models=made.scored.models, previews=made.scored.previews,
         files={role: str(path) for role, path in plan.order.paths.items()},
-        previews={role: getattr(previews, role).path for role in ("content", "style", "result")},
         **figures,
     )  # fmt: skip

@@ -8,65 +8,24 @@ script sets as text; its content security policy lets nothing run but that scrip
 import base64
 import contextlib
 import hashlib
-import math
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
+from flows.layout import GALLERY, GALLERY_PICTURES, REPORT, RESULT
 from flows.results.outcomes import PairOutcome, Summary
-from flows.results.publication import REPORT, RESULT
 from pst_core.files import write_bytes_atomically
-from pst_core.store import open_store
+from pst_core.quality.measures import LISTED
+from pst_core.store import Reference, StoreMiss, open_store
 
-__all__ = ["METRICS", "PAGE", "PICTURES", "Metric", "metrics_of", "write_gallery"]
-
-PAGE, PICTURES = "gallery.html", "gallery"
+__all__ = ["write_gallery"]
 
 TEMPLATE = "gallery.html.j2"
-ROLES = ("content", "style", "result")
-_OBJECT = re.compile(r"objects/[0-9a-f]{2}/([0-9a-f]{64})\.jpg")
 _OWN_PICTURE = re.compile(r"[0-9a-f]{32}\.jpg")
 _DECIMALS = 6  # of a score in the page: enough to sort by
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One score that the page shows and sorts by.
-
-    Attributes
-    ----------
-    field : str
-        Its name in `PairOutcome`.
-    label : str
-    better : {"higher", "lower"}
-    digits : int
-        How many of them after the decimal point are shown.
-    """
-
-    field: str
-    label: str
-    better: Literal["higher", "lower"]
-    digits: int
-
-
-METRICS = (
-    Metric("ssim", "SSIM", "higher", 3),
-    Metric("color_distance", "Colour distance", "lower", 2),
-    Metric("brisque", "BRISQUE", "lower", 1),
-    Metric("niqe", "NIQE", "lower", 2),
-)
-
-
-def metrics_of(outcome: PairOutcome) -> dict[str, float | None]:
-    """A pair's scores by field, in the order of `METRICS`; None where there is none, or no finite one."""
-    found = outcome.model_dump(include={metric.field for metric in METRICS})
-    values = {metric.field: found[metric.field] for metric in METRICS}
-    return {field: value if value is not None and math.isfinite(value) else None
-            for field, value in values.items()}  # fmt: skip
 
 
 def write_gallery(summary: Summary) -> Path | None:
@@ -88,10 +47,10 @@ def write_gallery(summary: Summary) -> Path | None:
     rows = [row for outcome in summary.outcomes if (row := _row(outcome, summary.out)) is not None]
     if not rows:
         return None
-    page = summary.out / PAGE
+    page = summary.out / GALLERY
     write_bytes_atomically(page, _render(summary, rows).encode(), overwrite=True)
     if len(summary.outcomes) == summary.total:
-        _remove_stale(summary.out / PICTURES, rows)
+        _remove_stale(summary.out / GALLERY_PICTURES, rows)
     return page
 
 
@@ -99,15 +58,17 @@ def _row(outcome: PairOutcome, out: Path) -> dict[str, Any] | None:
     """What the page knows of a pair; None if there is nothing to show or to say."""
     pictures = {} if outcome.state == "failed" else _copy_pictures(outcome, out)
     shown = "result" in pictures
-    if not shown and outcome.state != "failed" and not _has_folder(outcome):
+    has_folder = outcome.folder and Path(outcome.folder).is_dir()
+    if not shown and outcome.state != "failed" and not has_folder:
         return None
     return {
         "name": outcome.name,
         "state": outcome.state,
         "why": "" if shown else _why(outcome),
         "pictures": pictures if shown else {},
-        "metrics": [
-            None if value is None else round(value, _DECIMALS) for value in metrics_of(outcome).values()
+        "scores": [
+            None if (value := outcome.scores[measure.key]) is None else round(value, _DECIMALS)
+            for measure in LISTED
         ],
         "notes": outcome.notes,
         "links": _links(outcome, out),
@@ -125,31 +86,22 @@ def _why(outcome: PairOutcome) -> str:
 
 def _copy_pictures(outcome: PairOutcome, out: Path) -> dict[str, str]:
     """The names of a pair's small pictures by role, each of them beside the page."""
-    names = {role: _copy(outcome.previews[role], out) for role in ROLES if role in outcome.previews}
+    names = {role: _copy(preview, out) for role, preview in outcome.previews.items()}
     return {role: name for role, name in names.items() if name is not None}
 
 
-def _copy(preview: str, out: Path) -> str | None:
+def _copy(preview: Reference, out: Path) -> str | None:
     """The name of a picture's copy; None if the store has it no more as it was written."""
-    match = _OBJECT.fullmatch(preview)
-    if match is None:
-        return None
-    name = f"{match[1][:32]}.jpg"
-    copy = out / PICTURES / name
+    name = f"{preview.sha256[:32]}.jpg"
+    copy = out / GALLERY_PICTURES / name
     if copy.is_file():
         return name
     try:
-        data = (open_store().root / preview).read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(data).hexdigest() != match[1]:
+        data = open_store().read(preview)
+    except StoreMiss:
         return None
     write_bytes_atomically(copy, data, overwrite=True)  # another batch into the folder may write the same
     return name
-
-
-def _has_folder(outcome: PairOutcome) -> bool:
-    return bool(outcome.folder) and Path(outcome.folder).is_dir()
 
 
 def _links(outcome: PairOutcome, out: Path) -> dict[str, str]:
@@ -169,9 +121,10 @@ def _render(summary: Summary, rows: Sequence[dict[str, Any]]) -> str:
     )
     environment.filters["csp_hash"] = _csp_hash
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    data = {"pairs": rows, "metrics": [asdict(metric) for metric in METRICS], "pictures": PICTURES}
+    measures = [{"label": each.label, "better": each.better, "digits": each.digits} for each in LISTED]
+    data = {"pairs": rows, "measures": measures, "pictures": GALLERY_PICTURES}
     return environment.get_template(TEMPLATE).render(
-        title=_printable(summary.out.absolute().name),
+        title=os.fsencode(summary.out.absolute().name).decode(errors="replace"),  # a name may be no text
         sentence=summary.sentence,
         models=summary.models,
         data=data,
@@ -181,11 +134,6 @@ def _render(summary: Summary, rows: Sequence[dict[str, Any]]) -> str:
 def _csp_hash(text: str) -> str:
     """What a content security policy calls an inline script or style by."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _printable(name: str) -> str:
-    """A folder's name without the halves of characters that stand for undecodable bytes."""
-    return os.fsencode(name).decode(errors="replace")
 
 
 def _remove_stale(folder: Path, rows: Iterable[dict[str, Any]]) -> None:

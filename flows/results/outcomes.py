@@ -1,18 +1,21 @@
 """How pairs ended, one by one and all together: in the terminal, in Prefect's UI and as Parquet."""
 
 import json
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from flows.layout import FAILED, OUTCOMES
 from pst_core.files import write_bytes_atomically
+from pst_core.parquet import pack_rows
+from pst_core.quality.measures import MEASURES, REPORTED
+from pst_core.store import Reference
 
-__all__ = ["FAILED_LIST", "TABLE", "PairOutcome", "Summary", "read_outcomes", "write_outcomes"]
-
-TABLE, FAILED_LIST = "batch.parquet", "failed.jsonl"
+__all__ = ["PairOutcome", "Summary", "read_outcomes", "write_outcomes"]
 
 State = Literal["done", "cached", "skipped", "failed"]
 
@@ -33,15 +36,16 @@ class PairOutcome(BaseModel):
     steps, steps_cached : int
         How many steps it took, and how many of them were found done.
     notes : tuple of str
-    ssim, color_distance, brisque, niqe : float or None
+    scores : dict
+        Key of each of `pst_core.quality.measures.REPORTED` -> value, None where there is none.
     models : dict
-        ``brisque`` and ``niqe`` -> name of the model that gave the score.
+        Key of a measure -> name of the model that gave the score.
     files : dict
         Role -> input file as it was given.
     settings : dict
         The pair's own settings.
     previews : dict
-        Role -> store's path of a small picture.
+        ``content``, ``style`` and ``result`` -> a small picture in the store.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,14 +58,17 @@ class PairOutcome(BaseModel):
     steps: int = 0
     steps_cached: int = 0
     notes: tuple[str, ...] = ()
-    ssim: float | None = None
-    color_distance: float | None = None
-    brisque: float | None = None
-    niqe: float | None = None
+    scores: dict[str, float | None] = Field(default={}, validate_default=True)
     models: dict[str, str] = {}
     files: dict[str, str] = {}
     settings: dict[str, Any] = {}
-    previews: dict[str, str] = {}
+    previews: dict[str, Reference] = {}
+
+    @field_validator("scores")
+    @classmethod
+    def _whole(cls, scores: Mapping[str, float | None]) -> dict[str, float | None]:
+        known = {key: value for key, value in scores.items() if value is not None and math.isfinite(value)}
+        return {measure.key: known.get(measure.key) for measure in REPORTED}
 
 
 class Summary(BaseModel):
@@ -96,7 +103,7 @@ class Summary(BaseModel):
     def models(self) -> str:
         """Which models gave the scores: ``BRISQUE by ..., NIQE by ...``; empty where nothing was scored."""
         named = dict.fromkeys(item for outcome in self.outcomes for item in outcome.models.items())
-        return ", ".join(f"{metric.upper()} by {model}" for metric, model in named)
+        return ", ".join(f"{MEASURES[key].label} by {model}" for key, model in named)
 
 
 def write_outcomes(summary: Summary) -> None:
@@ -107,8 +114,8 @@ def write_outcomes(summary: Summary) -> None:
     OutputError
         The folder cannot be written.
     """
-    write_bytes_atomically(summary.out / TABLE, _table(summary.outcomes), overwrite=True)
-    path = summary.out / FAILED_LIST
+    write_bytes_atomically(summary.out / OUTCOMES, _table(summary.outcomes), overwrite=True)
+    path = summary.out / FAILED
     if summary.failed:
         lines = [json.dumps(_row(outcome)) + "\n" for outcome in summary.failed if outcome.files]
         write_bytes_atomically(path, "".join(lines).encode(), overwrite=True)
@@ -122,15 +129,8 @@ def read_outcomes(out: Path) -> tuple[PairOutcome, ...]:
     from pyarrow import parquet
 
     try:
-        rows = parquet.read_table(out / TABLE).to_pylist()
-        return tuple(
-            PairOutcome(
-                **row
-                | {name: dict(row[name]) for name in ("files", "models", "previews")}
-                | {"settings": json.loads(row["settings"])}
-            )
-            for row in rows
-        )
+        rows = parquet.read_table(out / OUTCOMES).to_pylist()
+        return tuple(PairOutcome(**_outcome_fields(row)) for row in rows)
     except (OSError, pa.ArrowException, ValueError, TypeError, KeyError):
         return ()
 
@@ -143,26 +143,27 @@ def _row(outcome: PairOutcome) -> dict[str, Any]:
 
 def _table(outcomes: Sequence[PairOutcome]) -> bytes:
     import pyarrow as pa
-    from pyarrow import parquet
 
     texts = pa.map_(pa.string(), pa.string())
     schema = pa.schema([
         ("name", pa.string()), ("state", pa.string()), ("folder", pa.string()), ("error", pa.string()),
         ("seconds", pa.float64()), ("steps", pa.int32()), ("steps_cached", pa.int32()),
-        ("notes", pa.list_(pa.string())), ("ssim", pa.float64()), ("color_distance", pa.float64()),
-        ("brisque", pa.float64()), ("niqe", pa.float64()), ("models", texts),
-        ("files", texts), ("settings", pa.string()), ("previews", texts),
+        ("notes", pa.list_(pa.string())), *((measure.key, pa.float64()) for measure in REPORTED),
+        ("models", texts), ("files", texts), ("settings", pa.string()), ("previews", pa.string()),
     ])  # fmt: skip
-    rows = [
-        {
-            **outcome.model_dump(),
-            "files": list(outcome.files.items()),
-            "models": list(outcome.models.items()),
-            "settings": json.dumps(outcome.settings),
-            "previews": list(outcome.previews.items()),
-        }
-        for outcome in outcomes
-    ]
-    buffer = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
-    return bytes(buffer.getvalue())
+    return pack_rows([_table_row(outcome) for outcome in outcomes], schema)
+
+
+def _table_row(outcome: PairOutcome) -> dict[str, Any]:
+    fields = outcome.model_dump(exclude={"scores"})
+    as_text = {name: json.dumps(fields[name]) for name in ("settings", "previews")}
+    as_maps = {name: list(fields[name].items()) for name in ("models", "files")}
+    return {**outcome.scores, **fields, **as_text, **as_maps}
+
+
+def _outcome_fields(row: dict[str, Any]) -> dict[str, Any]:
+    """What `_table_row` made a row of."""
+    scores = {measure.key: row.pop(measure.key) for measure in REPORTED}
+    from_text = {name: json.loads(row[name]) for name in ("settings", "previews")}
+    from_maps = {name: dict(row[name]) for name in ("models", "files")}
+    return row | {"scores": scores} | from_text | from_maps

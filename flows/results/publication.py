@@ -5,38 +5,34 @@ and whose files have the report's hashes is done, whatever else happened.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from flows.layout import CURVE, LOSSES, REGIONS, REPORT, RESULT
 from flows.orders.planning import Plan
 from pst_core.errors import ImageError, OutputError
 from pst_core.files import write_bytes_atomically
 from pst_core.images.embedding import read_recipe
 from pst_core.images.writing import embed_recipe
 from pst_core.pipeline.notes import notes_of
-from pst_core.report import PROGRAM, Facts, Order, build_recipe, build_report
+from pst_core.report import PROGRAM, Run, read_own
 from pst_core.store import open_store
 from tasks.pair import Made
 
-__all__ = ["REPORT", "RESULT", "choose_folder", "is_published", "notes_on", "publish", "read_report"]
-
-RESULT, REPORT = "result.png", "report.json"
+__all__ = ["choose_folder", "is_published", "notes_on", "publish", "read_report"]
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A folder and what its report says; an empty report for none of ours."""
+    """A folder when it was looked at: whether it held a result, and that one's report, if it is ours."""
 
     folder: Path
+    taken: bool
     report: Mapping[str, Any]
-
-    @property
-    def taken(self) -> bool:
-        return os.path.lexists(self.folder / RESULT) or os.path.lexists(self.folder / REPORT)
 
 
 def choose_folder(plan: Plan) -> Path | None:
@@ -47,55 +43,32 @@ def choose_folder(plan: Plan) -> Path | None:
     OutputError
         Something is in the way that is not this program's, or is not to be replaced.
     """
-    place = _place(plan.order.folder)
-    if not place.taken or place.report.get("key") == plan.key:
-        return place.folder
-    match plan.order.on_conflict:
-        case "skip":
-            return None
-        case "overwrite":
-            return place.folder
-        case "unique":
-            return _free_folder(plan)
-        case "changed" if place.report:
-            return place.folder
-        case "changed":
-            raise OutputError(
-                f"{place.folder} holds a result that is not this program's: choose another --out folder, "
-                "or --on-conflict overwrite."
-            )
-        case "fail":
-            raise OutputError(
-                f"{place.folder} holds a result of other inputs or settings: choose another --out folder, "
-                "or another --on-conflict."
-            )
+    place = _choose(plan)
+    return None if place is None else place.folder
 
 
-def publish(plan: Plan, made: Made, key: str, folder: Path) -> bool:
-    """Bring a finished pair's folder to what it should be; False if it was that already.
+def publish(plan: Plan, made: Made, key: str) -> Path | None:
+    """Bring a finished pair's folder up to date, and return it; None if what is there is to be left.
+
+    What came there while the pair was computed is held to the order's policy like anything that was there
+    before, down to the moment in which the result gets its name.
 
     Parameters
     ----------
     key
         Under which the result was made: the plan's, or that of a cheaper plan.
-    folder
-        As `choose_folder` chose it.
 
     Raises
     ------
     StoreMiss
         An artifact is gone from the store.
     OutputError
-        The folder cannot be written.
+        As for `choose_folder`, or the folder cannot be written.
     """
-    files = _files(plan, made, key, folder)
-    changed = False
-    for name, data in files.items():
-        path = folder / name
-        if not _has(path, data):
-            write_bytes_atomically(path, data, overwrite=True)
-            changed = True
-    return changed
+    while (place := _choose(plan)) is not None:
+        if _write(place, _files(plan, made, key, place.folder)):
+            return place.folder
+    return None
 
 
 def is_published(folder: Path, key: str) -> bool:
@@ -108,70 +81,95 @@ def is_published(folder: Path, key: str) -> bool:
 
 
 def notes_on(plan: Plan, made: Made) -> tuple[str, ...]:
-    """What a person should know about a finished pair."""
-    trained = bool(made.precomputed.weights["trained"])
-    unmatched = made.segmented.unmatched
-    notes = notes_of(made.segmented.notes, made.config, unmatched=unmatched, trained=trained)
-    return (*_plan_notes(plan, made), *notes)
-
-
-def read_report(folder: Path) -> dict[str, Any]:
-    """The report of a folder; empty if it has none of this program's."""
-    try:
-        report = json.loads((folder / REPORT).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return report if isinstance(report, dict) and report.get("program") == PROGRAM else {}
-
-
-def _plan_notes(plan: Plan, made: Made) -> tuple[str, ...]:
-    """What had to be given up where the memory was not enough."""
-    differing = [
+    """What a person should know about a finished pair, first what had to be given up for want of memory."""
+    given_up = [
         f"{name} {getattr(made.config, name)} in place of {getattr(plan.config, name)}"
         for name in ("size", "device", "precision")
         if getattr(made.config, name) != getattr(plan.config, name)
     ]
-    return (f"The memory was not enough: made with {', '.join(differing)}.",) if differing else ()
+    spared = [f"The memory was not enough: made with {', '.join(given_up)}."] if given_up else []
+    trained = bool(made.precomputed.weights["trained"])
+    unmatched = made.segmented.unmatched
+    return (*spared, *notes_of(made.segmented.notes, made.config, unmatched=unmatched, trained=trained))
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """The report of a folder; empty if it has none of this program's."""
+    return read_own(folder / REPORT)
+
+
+def _choose(plan: Plan) -> _Place | None:
+    place = _place(plan.order.folder)
+    if not place.taken or place.report.get("key") == plan.key:
+        return place
+    match plan.order.on_conflict:
+        case "skip":
+            return None
+        case "overwrite":
+            return place
+        case "unique":
+            return _free_place(plan)
+        case "changed" if place.report:
+            return place
+        case "changed":
+            raise OutputError(
+                f"{place.folder} holds a result that is not this program's: choose another --out folder, "
+                "or --on-conflict overwrite."
+            )
+        case "fail":
+            raise OutputError(
+                f"{place.folder} holds a result of other inputs or settings: choose another --out folder, "
+                "or another --on-conflict."
+            )
+
+
+def _write(place: _Place, files: Mapping[str, bytes]) -> bool:
+    """Write what is not there yet; False if another's result was quicker to take a place that was free."""
+    for name, data in files.items():
+        path = place.folder / name
+        claims = name == RESULT and not place.taken
+        if _has(path, data):
+            continue
+        try:
+            write_bytes_atomically(path, data, overwrite=not claims)
+        except OutputError:
+            if claims and os.path.lexists(path):
+                return False
+            raise
+    return True
 
 
 def _files(plan: Plan, made: Made, key: str, folder: Path) -> dict[str, bytes]:
-    """Every file of a result's folder, the report last."""
-    store, order = open_store(), plan.order
-    facts, asked = _facts(plan, made), Order(folder / RESULT, order.preset, order.paths)
-    picture = embed_recipe(store.read(made.rendered.picture), build_recipe(facts, asked))
+    """Every file of a result's folder, in the order in which they are written: the report last."""
+    store, run = open_store(), _run(plan, made, folder / RESULT)
+    recipe = run.recipe().model_dump(mode="json")
     files = {
-        RESULT: picture,
-        "losses.parquet": store.read(made.explained.losses),
-        "losses.png": store.read(made.explained.curve),
-        "regions.png": store.read(made.explained.region_map),
+        RESULT: embed_recipe(store.read(made.rendered.picture), recipe),
+        LOSSES: store.read(made.explained.losses),
+        CURVE: store.read(made.explained.curve),
+        REGIONS: store.read(made.explained.region_map),
     }
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    report = build_report(facts, asked) | {
-        "pair": order.name,
-        "key": key,
-        "scores": made.scored.scores.model_dump(),
-        "files": hashes,
-    }
-    return files | {REPORT: (json.dumps(report, indent=2, allow_nan=False) + "\n").encode()}
+    report = run.report(
+        pair=plan.order.name, key=key,
+        scores=made.scored.scores | {"models": made.scored.models},
+        files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    )  # fmt: skip
+    return files | {REPORT: report.to_json()}
 
 
-def _facts(plan: Plan, made: Made) -> Facts:
-    return Facts(
-        config=made.config,
-        hashes={role: file.sha256 for role, file in plan.files.given.items()},
-        weights=made.precomputed.weights,
-        regions=made.segmented.description,
-        color_match=made.rendered.color_match,
-        device=made.precomputed.device,
-        dtype=made.precomputed.dtype,
-        losses=made.explained.stages,
-        notes=notes_on(plan, made),
-    )
+def _run(plan: Plan, made: Made, output: Path) -> Run:
+    return Run(
+        output, plan.order.paths, {role: file.sha256 for role, file in plan.files.given.items()},
+        plan.order.preset, made.config, made.precomputed.weights, made.segmented.description,
+        made.rendered.color_match, made.precomputed.device, made.precomputed.dtype, made.explained.stages,
+        notes_on(plan, made),
+    )  # fmt: skip
 
 
 def _place(folder: Path) -> _Place:
     """A folder by its report, or by the recipe in its picture where the report is lost or damaged."""
-    return _Place(folder, read_report(folder) or _recipe_in(folder / RESULT))
+    taken = any(os.path.lexists(folder / name) for name in (RESULT, REPORT))
+    return _Place(folder, taken, read_report(folder) or _recipe_in(folder / RESULT))
 
 
 def _recipe_in(picture: Path) -> dict[str, Any]:
@@ -182,14 +180,13 @@ def _recipe_in(picture: Path) -> dict[str, Any]:
     return recipe if recipe and recipe.get("program") == PROGRAM else {}
 
 
-def _free_folder(plan: Plan) -> Path:
+def _free_place(plan: Plan) -> _Place:
     """The first of name-2, name-3 and so on that is free, or holds this very result."""
-    number = 2
-    while True:
+    for number in count(2):
         place = _place(plan.order.folder.with_name(f"{plan.order.folder.name}-{number}"))
         if not place.taken or place.report.get("key") == plan.key:
-            return place.folder
-        number += 1
+            break
+    return place
 
 
 def _has(path: Path, data: bytes) -> bool:

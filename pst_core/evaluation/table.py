@@ -1,63 +1,30 @@
 """The paper's Table 1 over our own results: means and medians per method, with what is missing named."""
 
-import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
 from pst_core.errors import ConfigError
+from pst_core.parquet import pack_rows
+from pst_core.quality.measures import TABULATED, Measure, Measures
 from pst_core.settings.methods import METHODS
 
 __all__ = [
-    "CONTENT_METHOD", "METRICS", "NONE", "PUBLISHED", "Cell", "Measured", "Metric", "Statistics", "Table",
-    "method_label", "rows_to_parquet", "tabulate", "to_parquet",
+    "CONTENT_METHOD", "PUBLISHED", "Cell", "Measured", "Statistics", "Table", "method_label",
+    "rows_to_parquet", "tabulate", "to_parquet",
 ]  # fmt: skip
 
 Key = TypeVar("Key", bound=tuple[object, ...])
 
 CONTENT_METHOD = "content"  # the content as it is, which no method should be compared with for being best
-NO_RESULT, NOT_MEASURED, NOT_FINITE = "no result", "not measured", "the measure gave no finite number"
-NONE = "n/a"
+KEYS = tuple(measure.key for measure in TABULATED)
+NO_RESULT, NOT_MEASURED = "no result", "not measured"
 NAMED_PAIRS = 6  # how many pairs a sentence names before it counts the rest
 
-
-class Metric(NamedTuple):
-    """A measure.
-
-    Attributes
-    ----------
-    key, label : str
-    digits : int
-        After the decimal point.
-    better : {"higher", "lower"}
-    """
-
-    key: str
-    label: str
-    digits: int
-    better: Literal["higher", "lower"]
-
-    @property
-    def arrow(self) -> str:
-        """The direction of better values."""
-        return "↑" if self.better == "higher" else "↓"
-
-    def text(self, value: float | None) -> str:
-        """The value to its digits."""
-        return NONE if value is None else f"{value:.{self.digits}f}"
-
-
-METRICS = (
-    Metric("brisque", "BRISQUE", 3, "lower"),
-    Metric("niqe", "NIQE", 3, "lower"),
-    Metric("ssim", "SSIM", 3, "higher"),
-    Metric("color_distance", "Colour distance", 2, "lower"),
-    Metric("gram_distance", "Gram distance", 3, "lower"),
-)
 
 # Yang (2019), Table 1: means over all 60 pairs, BRISQUE and NIQE by MATLAB's own models.
 PUBLISHED: Mapping[str, Mapping[str, float]] = {
@@ -70,46 +37,37 @@ PUBLISHED: Mapping[str, Mapping[str, float]] = {
 }
 
 
-class Measured(BaseModel):
+class Measured(Measures):
     """What was measured of one method's result for one pair.
+
+    A measure that is left out has no value (None); every measure without one has a reason.
 
     Attributes
     ----------
     pair, method : str
-    values : dict
-        Metric -> value. A metric that is left out, or is no finite number, has none (None).
-    reasons : dict
-        Metric -> why it has no value; every metric without one has a reason.
-    models : dict
-        Metric -> the model or the network that it was measured with, where it takes one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pair: str
     method: str
-    values: dict[str, float | None]
-    reasons: dict[str, str] = {}
-    models: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _complete(self) -> "Measured":
-        keys = [metric.key for metric in METRICS]
-        if unknown := sorted((self.values.keys() | self.reasons.keys()) - set(keys)):
-            raise ValueError(f"there is no metric {unknown[0]!r}: choose from {', '.join(keys)}")
-        for key in keys:
-            value = self.values.setdefault(key, None)
-            if value is not None and not math.isfinite(value):
-                self.values[key] = None
-                self.reasons.setdefault(key, NOT_FINITE)
-            if self.values[key] is None:
+        if unknown := sorted((self.values.keys() | self.reasons.keys()) - set(KEYS)):
+            raise ValueError(f"there is no metric {unknown[0]!r}: choose from {', '.join(KEYS)}")
+        for key in KEYS:
+            if self.values.setdefault(key, None) is None:
                 self.reasons.setdefault(key, NOT_MEASURED)
         return self
+
+    @classmethod
+    def without(cls, pair: str, method: str, reason: str) -> "Measured":
+        """A row that says why it has no numbers."""
+        return cls(pair=pair, method=method, values={}, reasons=dict.fromkeys(KEYS, reason))
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of one metric over several pairs; no mean and median (None) without a value."""
+    """Of one measure over several pairs; no mean and median (None) without a value."""
 
     mean: float | None
     median: float | None
@@ -117,7 +75,7 @@ class Statistics:
 
 
 class Cell(NamedTuple):
-    """One method by one metric.
+    """One method by one measure.
 
     Attributes
     ----------
@@ -136,15 +94,15 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """Methods by metrics.
+    """Methods by measures.
 
     Attributes
     ----------
     methods, pairs : tuple of str
     cells : mapping
-        (method, metric's key) -> `Cell`.
+        (method, measure's key) -> `Cell`.
     notes : tuple of str
-        Which metrics are compared over fewer pairs than there are.
+        Which measures are compared over fewer pairs than there are.
     absences : tuple of str
         Which values are missing, and why.
     """
@@ -155,18 +113,18 @@ class Table:
     notes: tuple[str, ...]
     absences: tuple[str, ...]
 
-    def best(self, metric: Metric) -> frozenset[str]:
+    def best(self, measure: Measure) -> frozenset[str]:
         """The methods with the best mean as it is shown; none where there is nothing to compare."""
         means = {
             method: mean
             for method in self.methods
-            if method != CONTENT_METHOD and (mean := self.cells[method, metric.key].common.mean) is not None
+            if method != CONTENT_METHOD and (mean := self.cells[method, measure.key].common.mean) is not None
         }
         if len(means) < 2:
             return frozenset()
-        choose = max if metric.better == "higher" else min
-        best = metric.text(choose(means.values()))
-        return frozenset(method for method, mean in means.items() if metric.text(mean) == best)
+        choose = max if measure.better == "higher" else min
+        best = measure.text(choose(means.values()))
+        return frozenset(method for method, mean in means.items() if measure.text(mean) == best)
 
 
 def method_label(method: str) -> str:
@@ -199,16 +157,16 @@ def tabulate(rows: Sequence[Measured], methods: Sequence[str]) -> Table:
     pairs = tuple(dict.fromkeys(pair for _, pair in found))
     cells: dict[tuple[str, str], Cell] = {}
     reduced: list[tuple[tuple[int], str]] = []
-    for metric in METRICS:
-        values = {method: _values(found, method, pairs, metric.key) for method in methods}
+    for measure in TABULATED:
+        values = {method: _values(found, method, pairs, measure.key) for method in methods}
         common = _common(values, pairs)
         for method, own in values.items():
             shared = [own[pair] for pair in common if pair in own]
-            cells[method, metric.key] = Cell(
+            cells[method, measure.key] = Cell(
                 _statistics(own.values()), _statistics(shared), len(pairs) - len(own)
             )
         if len(common) < len(pairs) and any(values.values()):
-            reduced.append(((len(common),), metric.label))
+            reduced.append(((len(common),), measure.label))
     return Table(tuple(methods), pairs, cells, _notes(reduced, len(pairs)), _absences(found, methods, pairs))
 
 
@@ -234,7 +192,7 @@ def _statistics(values: Iterable[float]) -> Statistics:
 
 
 def _notes(reduced: Iterable[tuple[tuple[int], str]], pairs: int) -> tuple[str, ...]:
-    """Sentences on metrics that are compared over some of the pairs: how many, and which metric."""
+    """Sentences on measures that are compared over some of the pairs: how many, and which measure."""
     return tuple(
         f"{', '.join(labels)}: compared over the {count} of {pairs} pairs with a value from every method "
         "that has any."
@@ -247,20 +205,20 @@ def _notes(reduced: Iterable[tuple[tuple[int], str]], pairs: int) -> tuple[str, 
 def _absences(
     found: Mapping[tuple[str, str], Measured], methods: Sequence[str], pairs: Sequence[str]
 ) -> tuple[str, ...]:
-    """Sentences; metrics and methods that lack a value for one reason in the same pairs share a sentence."""
+    """Sentences; measures and methods that lack a value for one reason in the same pairs share a sentence."""
     lacking = _grouped(
-        ((NO_RESULT if row is None else row.reasons[metric.key], method, metric.label), pair)
+        ((NO_RESULT if row is None else row.reasons[measure.key], method, measure.label), pair)
         for method in methods
-        for metric in METRICS
+        for measure in TABULATED
         for pair in pairs
-        if (row := found.get((method, pair))) is None or row.values[metric.key] is None
+        if (row := found.get((method, pair))) is None or row.values[measure.key] is None
     )
     labels = _grouped(((why, method, which), label) for (why, method, label), which in lacking.items())
     named = _grouped(
         ((why, which, what), method_label(method)) for (why, method, which), what in labels.items()
     )
     return tuple(
-        f"{_listed(what, METRICS, 'all measures')} of {_listed(who, methods, 'all methods')}, "
+        f"{_listed(what, TABULATED, 'all measures')} of {_listed(who, methods, 'all methods')}, "
         f"{_counted(which, pairs)}: {why}"
         for (why, which, what), who in named.items()
     )
@@ -286,7 +244,7 @@ def _counted(lacking: Sequence[str], pairs: Sequence[str]) -> str:
 
 
 def to_parquet(table: Table) -> bytes:
-    """Write the table in long form: a row for each method and metric.
+    """Write the table in long form: a row for each method and measure.
 
     ``mean``, ``median`` and ``count`` are over the pairs a method has; those that can be compared, over the
     pairs that all methods have, begin with ``common_``. ``published`` is the paper's mean.
@@ -298,34 +256,25 @@ def to_parquet(table: Table) -> bytes:
         ("count", pa.int32()), ("missing", pa.int32()), ("common_mean", pa.float64()),
         ("common_median", pa.float64()), ("common_count", pa.int32()), ("published", pa.float64()),
     ])  # fmt: skip
-    return _parquet(schema, [
+    return pack_rows([
         {"method": method, "metric": key, **asdict(cell.own), "missing": cell.missing,
          **{f"common_{name}": value for name, value in asdict(cell.common).items()},
          "published": PUBLISHED.get(method, {}).get(key)}
         for (method, key), cell in table.cells.items()
-    ])  # fmt: skip
+    ], schema)  # fmt: skip
 
 
 def rows_to_parquet(rows: Sequence[Measured]) -> bytes:
-    """Write what was measured: a row a pair and method, a column a metric, reasons and models."""
+    """Write what was measured: a row a pair and method, a column a measure, reasons and models."""
     import pyarrow as pa
 
     texts = pa.map_(pa.string(), pa.string())
     schema = pa.schema([
-        ("pair", pa.string()), ("method", pa.string()), *((metric.key, pa.float64()) for metric in METRICS),
+        ("pair", pa.string()), ("method", pa.string()), *((key, pa.float64()) for key in KEYS),
         ("reasons", texts), ("models", texts),
     ])  # fmt: skip
-    return _parquet(schema, [
+    return pack_rows([
         {"pair": row.pair, "method": row.method, **row.values, "reasons": list(row.reasons.items()),
          "models": list(row.models.items())}
         for row in rows
-    ])  # fmt: skip
-
-
-def _parquet(schema: Any, rows: list[dict[str, Any]]) -> bytes:  # noqa: ANN401 - pyarrow has no types
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    buffer = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
-    return bytes(buffer.getvalue())
+    ], schema)  # fmt: skip

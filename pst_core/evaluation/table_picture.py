@@ -1,13 +1,12 @@
 """The table as a picture."""
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pst_core.evaluation.figures import wrap_text
+from pst_core.evaluation.layout import wrap_text
 from pst_core.evaluation.table import Table, method_label
 from pst_core.evaluation.table_text import Column, columns_of, legend_of
-from pst_core.pictures import INK, PAPER
+from pst_core.pictures import INK, PAPER, as_png
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw as Draw
@@ -17,7 +16,7 @@ __all__ = ["draw_table"]
 
 TEXT, SMALL = 30, 24  # sizes of letters in pixels
 MARGIN, LINE, NOTE_LINE = 48, 50, 34
-BETWEEN, WITHIN = 56, 30  # room between two metrics, and between ours and the published mean
+BETWEEN, WITHIN = 56, 30  # room between two measures, and between ours and the published mean
 THICK, THIN = 3, 1  # rules
 GREY = (110, 110, 110)
 LABEL = 420  # widest name of a method
@@ -59,9 +58,7 @@ def draw_table(table: Table, facts: Mapping[str, str]) -> bytes:
     for index, method in enumerate(table.methods):
         _draw_method(draw, table, method, spans, body + round(LINE * (index + 0.5)) + 4, fonts)
     _draw_notes(draw, notes, end + 24, fonts)
-    buffer = io.BytesIO()
-    canvas.save(buffer, "PNG")
-    return buffer.getvalue()
+    return as_png(canvas)
 
 
 def _fonts() -> _Fonts:
@@ -98,7 +95,7 @@ def _label(method: str, fonts: _Fonts) -> str:
 
 
 def _heading(column: Column) -> str:
-    return f"{column.metric.label} {column.metric.arrow}"
+    return f"{column.measure.label} {column.measure.arrow}"
 
 
 def _subheading(column: Column) -> str:
@@ -106,7 +103,7 @@ def _subheading(column: Column) -> str:
 
 
 def _draw_headings(draw: "Draw", spans: Sequence[_Span], fonts: _Fonts) -> None:
-    """Each metric's name centred over its columns, a rule, and what each column holds."""
+    """Each measure's name centred over its columns, a rule, and what each column holds."""
     top = MARGIN + 8
     draw.text((MARGIN, top + 1.5 * LINE), "Method", INK, fonts.plain, anchor="lm")
     for place, span in enumerate(spans):
@@ -133,7 +130,7 @@ def _draw_method(
             continue
         mean, slash, median = text.partition(" / ")
         rest = f"{slash}{median}"
-        bold = method in table.best(column.metric)
+        bold = method in table.best(column.measure)
         draw.text((right, y), rest, INK, fonts.plain, anchor="rm")
         start = right - fonts.plain.getlength(rest)
         draw.text((start, y), mean, INK, fonts.bold if bold else fonts.plain, anchor="rm")

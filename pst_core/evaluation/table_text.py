@@ -3,39 +3,40 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pst_core.evaluation.table import METRICS, NONE, PUBLISHED, Metric, Statistics, Table, method_label
+from pst_core.evaluation.table import PUBLISHED, Statistics, Table, method_label
 from pst_core.markdown import escape_markdown
+from pst_core.quality.measures import NONE, TABULATED, Measure
 
 __all__ = ["Column", "columns_of", "legend_of", "to_markdown"]
 
 
 class Column(NamedTuple):
-    """One column: a metric's own figures, or what the paper published of it."""
+    """One column: a measure's own figures, or what the paper published of it."""
 
-    metric: Metric
+    measure: Measure
     published: bool
 
     def text(self, table: Table, method: str) -> str:
         """Mean and median over the common pairs, or the published mean."""
         if self.published:
-            value = PUBLISHED.get(method, {}).get(self.metric.key)
-            return "" if value is None else self.metric.text(value)
-        return pair_text(self.metric, table.cells[method, self.metric.key].common)
+            value = PUBLISHED.get(method, {}).get(self.measure.key)
+            return "" if value is None else self.measure.text(value)
+        return pair_text(self.measure, table.cells[method, self.measure.key].common)
 
 
-def pair_text(metric: Metric, found: Statistics) -> str:
+def pair_text(measure: Measure, found: Statistics) -> str:
     if found.mean is None:
         return NONE
-    return f"{metric.text(found.mean)} / {metric.text(found.median)}"
+    return f"{measure.text(found.mean)} / {measure.text(found.median)}"
 
 
 def columns_of(table: Table) -> list[Column]:
-    """Each metric, and beside it what the paper published if it did so for any of the methods."""
+    """Each measure, and beside it what the paper published if it did so for any of the methods."""
     known = {key for method in table.methods for key in PUBLISHED.get(method, {})}
     return [
-        Column(metric, published)
-        for metric in METRICS
-        for published in ([False, True] if metric.key in known else [False])
+        Column(measure, published)
+        for measure in TABULATED
+        for published in ([False, True] if measure.key in known else [False])
     ]
 
 
@@ -69,15 +70,15 @@ def to_markdown(table: Table, facts: Mapping[str, str]) -> str:
         Name -> text: which models, which network's weights, which size.
     """
     columns = columns_of(table)
-    headings = ["published" if column.published else f"{column.metric.label} {column.metric.arrow}"
+    headings = ["published" if column.published else f"{column.measure.label} {column.measure.arrow}"
                 for column in columns]  # fmt: skip
     lines = _markdown_table(headings, {
         method: [_marked(column, table, method) for column in columns] for method in table.methods
     })  # fmt: skip
     if any(cell.own != cell.common for cell in table.cells.values()):
         lines += ["", "Each method over all the pairs it has, with their number; not comparable:", ""]
-        lines += _markdown_table([metric.label for metric in METRICS], {
-            method: [_own_text(metric, table.cells[method, metric.key].own) for metric in METRICS]
+        lines += _markdown_table([measure.label for measure in TABULATED], {
+            method: [_own_text(measure, table.cells[method, measure.key].own) for measure in TABULATED]
             for method in table.methods
         })  # fmt: skip
     return "\n".join([*lines, "", *(f"- {escape_markdown(line)}" for line in legend_of(table, facts))]) + "\n"
@@ -93,11 +94,11 @@ def _marked(column: Column, table: Table, method: str) -> str:
     text = column.text(table, method)
     if column.published:
         return f"*{text}*" if text else ""
-    if method in table.best(column.metric):
+    if method in table.best(column.measure):
         mean, _, median = text.partition(" / ")
         return f"**{mean}** / {median}"
     return text
 
 
-def _own_text(metric: Metric, found: Statistics) -> str:
-    return f"{pair_text(metric, found)} ({found.count})" if found.count else NONE
+def _own_text(measure: Measure, found: Statistics) -> str:
+    return f"{pair_text(measure, found)} ({found.count})" if found.count else NONE

@@ -6,13 +6,12 @@ A. Mittal, A. K. Moorthy, A. C. Bovik: No-reference image quality assessment in 
 Transactions on Image Processing 21 (12), 2012.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pst_core.quality.models import BrisqueModel
 from pst_core.quality.scene_statistics import (
-    MetricError,
+    MeasureError,
     fit_asymmetric,
     fit_symmetric,
     gray_levels,
@@ -21,15 +20,12 @@ from pst_core.quality.scene_statistics import (
     pair_products,
 )
 
-if TYPE_CHECKING:
-    from pst_core.quality.models import BrisqueModel
-
 __all__ = ["brisque", "brisque_features"]
 
 LEAST_SIDE = 32  # pixels: half of it is still several windows wide
 
 
-def brisque(image: NDArray[np.floating], model: "BrisqueModel") -> float:
+def brisque(image: NDArray[np.floating], model: BrisqueModel) -> float:
     """Score a picture; lower is better, about 0 to 100, not clipped.
 
     Parameters
@@ -41,7 +37,7 @@ def brisque(image: NDArray[np.floating], model: "BrisqueModel") -> float:
 
     Raises
     ------
-    MetricError
+    MeasureError
         The picture is too small, has no structure, or holds values that are no numbers.
     """
     scaled = 2 * (brisque_features(image) - model.lower) / (model.upper - model.lower) - 1
@@ -63,7 +59,7 @@ def brisque_features(image: NDArray[np.floating]) -> NDArray[np.float64]:
         At each size: shape and variance of the normalised luminance; then for each of its four pair
         products shape, mean, and left and right variance.
     """
-    gray = gray_levels(image, metric="BRISQUE", least=LEAST_SIDE)
+    gray = gray_levels(image, measure="BRISQUE", least=LEAST_SIDE)
     features: list[NDArray[np.float64]] = []
     for level in (gray, half_size(gray)):
         normalized = normalize(level, "zero")[0][None]
@@ -73,5 +69,5 @@ def brisque_features(image: NDArray[np.floating]) -> NDArray[np.float64]:
             features += [fit.shape, fit.mean, fit.left_deviation**2, fit.right_deviation**2]
     found = np.concatenate(features)
     if not np.isfinite(found).all():
-        raise MetricError("BRISQUE has no score for this image: too little of it has structure.")
+        raise MeasureError("BRISQUE has no score for this image: too little of it has structure.")
     return found

@@ -10,7 +10,7 @@ __all__ = ["color_distance", "structural_similarity"]
 Floats = NDArray[np.floating]
 DIRECTIONS = 64
 QUANTILES = 256
-GRAY = np.array([0.298936, 0.587043, 0.114021])  # MATLAB's rgb2gray, as the paper's metrics use
+GRAY = np.array([0.298936, 0.587043, 0.114021])  # MATLAB's rgb2gray, as the paper's measures use
 
 
 def structural_similarity(image: Floats, content: Floats) -> float:
@@ -20,6 +20,25 @@ def structural_similarity(image: Floats, content: Floats) -> float:
     ----------
     image, content : ndarray, shape (3, H, W)
         On [0, 1]; compared as 8-bit gray: Gaussian window, sigma 1.5, population covariance, data range 255.
+
+    Returns
+    -------
+    float
+        At most 1, for equal pictures.
+
+    Raises
+    ------
+    PstError
+        The shapes differ, or a side has less than 11 pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> content = np.tile(np.linspace(0, 1, 64), (3, 48, 1))
+    >>> structural_similarity(content, content)
+    1.0
+    >>> round(structural_similarity(content / 2, content), 2)
+    0.73
     """
     from skimage.metrics import structural_similarity as ssim
 
@@ -53,6 +72,11 @@ def color_distance(
     -------
     float
         In CIELAB units; 0 means the same colours.
+
+    Raises
+    ------
+    PstError
+        No region is matched.
     """
     from skimage.color import rgb2lab
 

@@ -22,20 +22,10 @@ from pst_core.images.reading import read_photograph
 from pst_core.quality.brisque import brisque_features
 from pst_core.quality.models import write_model
 from pst_core.quality.niqe import patch_features
-from pst_core.quality.scene_statistics import MetricError
+from pst_core.quality.scene_statistics import MeasureError
 
-__all__ = [
-    "Samples",
-    "blurred",
-    "collect",
-    "compressed",
-    "distort",
-    "eight_bits",
-    "fit_brisque",
-    "fit_niqe",
-    "main",
-    "shrink",
-]
+__all__ = ["Samples", "blurred", "collect", "compressed", "distort", "eight_bits", "fit_brisque", "fit_niqe",
+           "main", "shrink"]  # fmt: skip
 
 Image3 = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -141,7 +131,7 @@ def collect(paths: Sequence[Path], seed: int = 0) -> tuple[Samples, list[str]]:
             image = shrink(read_photograph(path).pixels)
             features, sharpness = patch_features(image)
             copies = [(score, brisque_features(copy)) for score, copy in distort(image, generator)]
-        except (ImageError, MetricError) as error:
+        except (ImageError, MeasureError) as error:
             print(f"left out: {path.name} ({error})")
             continue
         patches.append(features[sharpness > SHARP * sharpness.max()])
@@ -150,7 +140,7 @@ def collect(paths: Sequence[Path], seed: int = 0) -> tuple[Samples, list[str]]:
         groups += [len(names)] * len(copies)
         names.append(path.name)
     if len(names) < FOLDS:
-        raise MetricError(f"A model needs at least {FOLDS} photographs of 200 pixels or more once shrunk.")
+        raise MeasureError(f"A model needs at least {FOLDS} photographs of 200 pixels or more once shrunk.")
     return Samples(np.concatenate(patches), np.array(rows), np.array(scores), np.array(groups)), names
 
 

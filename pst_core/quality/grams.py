@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 
 def gram_distance(
-    image: Floats, style: Floats, regions: Regions, encoder: Encoder, layers: tuple[str, ...]
+    image: Floats, style: Floats, regions: Regions, encoder: Encoder | None, layers: tuple[str, ...]
 ) -> float:
     """Relative distance of regional Grams, |G[O] - G[S]|^2 / |G[S]|^2, mean over layers and matched regions.
 
@@ -36,8 +36,10 @@ def gram_distance(
     Raises
     ------
     PstError
-        If no region is in both images.
+        If there is no encoder, or no region is in both images.
     """
+    if encoder is None:
+        raise PstError("The Gram distance needs a network.")
     if not regions.matched.any():
         raise PstError("The Gram distance needs a region that both images have.")
     here = _grams(image, regions.content, regions.count, encoder, layers)

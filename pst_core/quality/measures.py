@@ -1,99 +1,171 @@
-"""Every measure of the paper's Table 1, and the style distances that must stand beside SSIM."""
+"""Every measure of a result, in one place: what it is called, which way is better, and how it is taken.
 
-from collections.abc import Callable, Mapping
+Whoever adds a measure adds it here. Table 1, the tables of evaluations and batches, reports, pages, the
+gallery and the terminal have the measures of the lists below. Nothing here is heavy until it is taken.
+
+What is measured of every picture must take no time; of similarity and colours that is a quick version on some
+of the pixels, which is a measure of its own: of large pictures its values are not quite those of Table 1.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from pst_core.errors import PstError
-from pst_core.network.encoder import Encoder
-from pst_core.quality.brisque import brisque
-from pst_core.quality.distances import color_distance, structural_similarity
-from pst_core.quality.grams import gram_distance
-from pst_core.quality.models import QualityModels
-from pst_core.quality.niqe import niqe
-from pst_core.regions.labels import Regions
 
-__all__ = ["Subject", "fit_to", "measure_result"]
+if TYPE_CHECKING:
+    from pst_core.quality.subject import Subject
 
-Floats = NDArray[np.float32]
+__all__ = [
+    "LISTED", "MEASURES", "NONE", "REPORTED", "TABULATED", "Measure", "Measures", "in_words", "take",
+]  # fmt: skip
 
-ASPECT_TOLERANCE = 0.02  # relative: a result that another program rounded differently is still the same view
+NONE = "n/a"
+NOT_FINITE = "the measure gave no finite number"
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A result with what it is measured against.
+class Measure:
+    """One way to put a number on a result.
 
     Attributes
     ----------
-    image, content : ndarray, shape (3, H, W)
-        The result and its content, on [0, 1], of one size.
-    style : ndarray, shape (3, H', W')
-    regions : Regions
+    key : str
+        Its name in files: columns of Parquet, JSON.
+    label : str
+        What people call it.
+    digits : int
+        Shown after the decimal point.
+    better : {"higher", "lower"}
+    model : {"brisque", "niqe", "network", ""}
+        What it takes besides the pictures.
+    explanation : str
+        The label where there is room for more words.
     """
 
-    image: Floats
-    content: Floats
-    style: Floats
-    regions: Regions
+    key: str
+    label: str
+    digits: int
+    better: Literal["higher", "lower"]
+    model: Literal["brisque", "niqe", "network", ""] = ""
+    explanation: str = ""
+
+    @property
+    def arrow(self) -> str:
+        """The direction of better values."""
+        return "↑" if self.better == "higher" else "↓"
+
+    def text(self, value: float | None) -> str:
+        """The value to its digits."""
+        return NONE if value is None else f"{value:.{self.digits}f}"
 
 
-def fit_to(image: Floats, shape: tuple[int, ...]) -> Floats:
-    """Bring a result made elsewhere to its content's size, on 8 bits as picture files hold it.
-
-    Raises
-    ------
-    PstError
-        If it shows another view: its sides are in another proportion.
-    """
-    if image.shape == shape:
-        return image
-    height, width = shape[1:]
-    if abs(image.shape[2] * height / (image.shape[1] * width) - 1) > ASPECT_TOLERANCE:
-        raise PstError(
-            f"A result of {image.shape[2]}x{image.shape[1]} pixels does not fit a content of "
-            f"{width}x{height}: results must have their content's proportions."
-        )
-    levels = np.moveaxis(np.rint(image.clip(0, 1) * 255).astype(np.uint8), 0, -1)
-    resized = Image.fromarray(np.ascontiguousarray(levels)).resize((width, height), Image.Resampling.LANCZOS)
-    return np.ascontiguousarray(np.moveaxis(np.asarray(resized, np.float32), -1, 0)) / np.float32(255)
+MEASURES = {measure.key: measure for measure in (
+    Measure("brisque", "BRISQUE", 3, "lower", "brisque"),
+    Measure("niqe", "NIQE", 3, "lower", "niqe"),
+    Measure("ssim", "SSIM", 3, "higher"),
+    Measure("color_distance", "Colour distance", 2, "lower"),
+    Measure("gram_distance", "Gram distance", 3, "lower", "network"),
+    Measure("ssim_quick", "Quick SSIM", 3, "higher", explanation="Quick SSIM to the content"),
+    Measure("color_distance_quick", "Quick colour distance", 2, "lower",
+            explanation="Quick colour distance to the style, by region"),
+    Measure("color_distance_before_quick", "Quick colour distance before", 2, "lower",
+            explanation="The same before"),
+    Measure("color_distance_whole_quick", "Quick colour distance as a whole", 2, "lower",
+            explanation="Quick colour distance to the style, as a whole"),
+)}  # fmt: skip
+"""Key -> measure."""
 
 
-def measure_result(
-    subject: Subject, models: QualityModels, encoder: Encoder, layers: tuple[str, ...]
-) -> tuple[dict[str, float | None], dict[str, str]]:
-    """Measure a result; a measure that cannot be taken has a reason in place of a number.
+def _ways(subject: "Subject") -> Mapping[str, Callable[[], float]]:
+    """How each measure is taken, by its key; PstError where it cannot be."""
+    from pst_core.quality.brisque import brisque
+    from pst_core.quality.distances import color_distance, structural_similarity
+    from pst_core.quality.grams import gram_distance
+    from pst_core.quality.niqe import niqe
+    from pst_core.quality.quick import quick_color_distance, quick_similarity, undivided
 
-    Parameters
-    ----------
-    layers
-        Style layers of the Gram distance, among those that the encoder hands out.
-
-    Returns
-    -------
-    values : dict
-        ``brisque``, ``niqe``, ``ssim``, ``color_distance``, ``gram_distance``; None where there is none.
-    reasons : dict
-        Measure -> why it has no value.
-    """
     image, content, style, regions = subject.image, subject.content, subject.style, subject.regions
-    measures: Mapping[str, Callable[[], float]] = {
-        "brisque": lambda: brisque(image, models.brisque),
-        "niqe": lambda: niqe(image, models.niqe),
+    return {
+        "brisque": lambda: brisque(image, subject.models.brisque),
+        "niqe": lambda: niqe(image, subject.models.niqe),
         "ssim": lambda: structural_similarity(image, content),
         "color_distance": lambda: color_distance(
             image, style, regions.content, regions.style, matched=regions.matched
         ),
-        "gram_distance": lambda: gram_distance(image, style, regions, encoder, layers),
+        "gram_distance": lambda: gram_distance(image, style, regions, subject.encoder, subject.layers),
+        "ssim_quick": lambda: quick_similarity(image, content),
+        "color_distance_quick": lambda: quick_color_distance(image, style, regions),
+        "color_distance_before_quick": lambda: quick_color_distance(content, style, regions),
+        "color_distance_whole_quick": lambda: quick_color_distance(image, style, undivided(regions)),
     }
-    values: dict[str, float | None] = {}
+
+
+def _chosen(*keys: str) -> tuple[Measure, ...]:
+    return tuple(MEASURES[key] for key in keys)
+
+
+TABULATED = _chosen("brisque", "niqe", "ssim", "color_distance", "gram_distance")
+"""Those of an evaluation's table, the paper's Table 1."""
+REPORTED = _chosen(
+    "ssim_quick", "color_distance_quick", "color_distance_before_quick", "color_distance_whole_quick",
+    "brisque", "niqe",
+)  # fmt: skip
+"""Those of every picture that is made, in its report."""
+LISTED = _chosen("ssim_quick", "color_distance_quick", "brisque", "niqe")
+"""Of these, those by which a batch's results can be compared: in tables, gallery and terminal."""
+
+
+class Measures(BaseModel):
+    """What was measured of one picture.
+
+    Attributes
+    ----------
+    values : dict
+        Measure's key -> value; no finite number is none (None).
+    reasons : dict
+        Key -> why there is no value.
+    models : dict
+        Key -> the model or the network that it was measured with, where it takes one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    values: dict[str, float | None]
     reasons: dict[str, str] = {}
-    for name, measure in measures.items():
+    models: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _finite(self) -> "Measures":
+        for key, value in self.values.items():
+            if value is not None and not math.isfinite(value):
+                self.values[key] = None
+                self.reasons.setdefault(key, NOT_FINITE)
+        return self
+
+
+def take(measures: Sequence[Measure], subject: "Subject") -> Measures:
+    """Measure a result; a measure that cannot be taken has a reason in place of a number."""
+    ways, values, reasons = _ways(subject), dict[str, float | None](), dict[str, str]()
+    for measure in measures:
         try:
-            values[name] = measure()
+            values[measure.key] = ways[measure.key]()
         except PstError as error:
-            values[name], reasons[name] = None, str(error)
-    return values, reasons
+            values[measure.key], reasons[measure.key] = None, str(error)
+    names = {
+        "brisque": subject.models.brisque.name, "niqe": subject.models.niqe.name, "network": subject.weights,
+    }  # fmt: skip
+    models = {measure.key: names[measure.model] for measure in measures if measure.model}
+    return Measures(values=values, reasons=reasons, models=models)
+
+
+def in_words(scores: Mapping[str, float | None]) -> str:
+    """What a sentence says of a picture's scores: ``quick SSIM 0.712, BRISQUE 20.114``; of none, nothing."""
+    return ", ".join(
+        f"{each.label if each.label.isupper() else each.label[0].lower() + each.label[1:]} {each.text(value)}"
+        for each in LISTED
+        if (value := scores.get(each.key)) is not None
+    )

@@ -39,9 +39,9 @@ _LIVE = {  # what the files of LIVE's releases hash to (model and range together
     "fa2aa4d12dd9595c3fb6bf8b4e1a15c79d5d1469238d0901c88dead195be578d": "LIVE release 2012",
 }
 
-Metric = Literal["brisque", "niqe"]
+Kind = Literal["brisque", "niqe"]
 
-_PATTERNS: dict[Metric, tuple[tuple[str, ...], ...]] = {
+_PATTERNS: dict[Kind, tuple[tuple[str, ...], ...]] = {
     "brisque": (("brisque.json",), ("*allmodel*", "*allrange*")),
     "niqe": (("niqe.json",), ("*.mat",)),
 }
@@ -52,15 +52,20 @@ class QualityModelError(PstError):
 
 
 @dataclass(frozen=True, eq=False)
-class BrisqueModel:
+class _Model:
+    """What it is called in a report, and the hash of the bytes of its files, one after another."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class BrisqueModel(_Model):
     """A support vector regression with a radial basis.
 
     Attributes
     ----------
-    name : str
-        What to call it in a report.
-    sha256 : str
-        Hash of the bytes of its files, one after another.
+    name, sha256 : str
     vectors : ndarray, shape (N, 36)
         Support vectors, of scaled features.
     coefficients : ndarray, shape (N,)
@@ -70,8 +75,6 @@ class BrisqueModel:
         Features between which scaled ones run from -1 to 1.
     """
 
-    name: str
-    sha256: str
     vectors: "Floats"
     coefficients: "Floats"
     rho: float
@@ -81,21 +84,16 @@ class BrisqueModel:
 
 
 @dataclass(frozen=True, eq=False)
-class NiqeModel:
+class NiqeModel(_Model):
     """A multivariate Gaussian of the features of undistorted photographs' sharp patches.
 
     Attributes
     ----------
-    name : str
-        What to call it in a report.
-    sha256 : str
-        Hash of its file's bytes.
+    name, sha256 : str
     mean : ndarray, shape (36,)
     covariance : ndarray, shape (36, 36)
     """
 
-    name: str
-    sha256: str
     mean: "Floats"
     covariance: "Floats"
 
@@ -140,11 +138,11 @@ def models_identity(source: Path | None = None) -> str:
         The folder has neither kind, or a file cannot be read.
     """
     files = _find_files(source)
-    parts = [f"{metric} {_sha256([_read(path) for path in files[metric]])}" for metric in sorted(files)]
+    parts = [f"{kind} {_sha256([_read(path) for path in files[kind]])}" for kind in sorted(files)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def write_model(path: Path, metric: Metric, name: str, values: Mapping[str, Any]) -> None:
+def write_model(path: Path, kind: Kind, name: str, values: Mapping[str, Any]) -> None:
     """Write a model in the project's own format: JSON, with numbers as they are given.
 
     Parameters
@@ -156,11 +154,11 @@ def write_model(path: Path, metric: Metric, name: str, values: Mapping[str, Any]
     values
         The model's arrays as lists and its numbers, and whatever else is worth keeping of its making.
     """
-    text = json.dumps({"format": FORMAT, "metric": metric, "name": name, **values}, separators=(",", ":"))
+    text = json.dumps({"format": FORMAT, "metric": kind, "name": name, **values}, separators=(",", ":"))
     write_bytes_atomically(path, text.replace("],[", "],\n[").encode() + b"\n", overwrite=True)
 
 
-def _find_files(source: Path | None) -> dict[Metric, list[Path]]:
+def _find_files(source: Path | None) -> dict[Kind, list[Path]]:
     named = source or os.environ.get(ENVIRONMENT)
     if not named:
         return _shipped_files()
@@ -180,7 +178,7 @@ def _find_files(source: Path | None) -> dict[Metric, list[Path]]:
     return found if len(found) == 2 else _shipped_files() | found
 
 
-def _shipped_files() -> dict[Metric, list[Path]]:
+def _shipped_files() -> dict[Kind, list[Path]]:
     for place in _PLACES:
         if place.is_dir() and len(found := _files_in(place)) == 2:
             return found
@@ -189,17 +187,17 @@ def _shipped_files() -> dict[Metric, list[Path]]:
     )
 
 
-def _files_in(folder: Path) -> dict[Metric, list[Path]]:
+def _files_in(folder: Path) -> dict[Kind, list[Path]]:
     """Files of each kind in a folder: the project's own, else LIVE's."""
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
-    found: dict[Metric, list[Path]] = {}
-    for metric, choices in _PATTERNS.items():
+    found: dict[Kind, list[Path]] = {}
+    for kind, choices in _PATTERNS.items():
         for patterns in choices:
             matches = {
                 pattern: [name for name in names if fnmatch(name.lower(), pattern)] for pattern in patterns
             }
             if any(matches.values()):
-                found[metric] = [folder / _only(each, pattern, folder) for pattern, each in matches.items()]
+                found[kind] = [folder / _only(each, pattern, folder) for pattern, each in matches.items()]
                 break
     return found
 
@@ -294,13 +292,13 @@ def _numbers(values: object, *shape: int | None) -> "Floats":
     return array
 
 
-def _own_values(path: Path, data: bytes, metric: Metric) -> dict[str, Any]:
+def _own_values(path: Path, data: bytes, kind: Kind) -> dict[str, Any]:
     try:
         values = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise _broken(path, error) from error
-    if not isinstance(values, dict) or (values.get("format"), values.get("metric")) != (FORMAT, metric):
-        raise _broken(path, f"it does not say {FORMAT!r} and {metric!r}")
+    if not isinstance(values, dict) or (values.get("format"), values.get("metric")) != (FORMAT, kind):
+        raise _broken(path, f"it does not say {FORMAT!r} and {kind!r}")
     if not isinstance(values.get("name"), str):
         raise _broken(path, "it has no name")
     return values

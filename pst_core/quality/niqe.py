@@ -7,22 +7,19 @@ Processing Letters 20 (3), 2013.
 """
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pst_core.quality.models import NiqeModel
 from pst_core.quality.scene_statistics import (
-    MetricError,
+    MeasureError,
     fit_asymmetric,
     gray_levels,
     half_size,
     normalize,
     pair_products,
 )
-
-if TYPE_CHECKING:
-    from pst_core.quality.models import NiqeModel
 
 __all__ = ["gaussian_distance", "niqe", "patch_features"]
 
@@ -32,7 +29,7 @@ PATCH = 96  # pixels
 LEAST_SIDE = 2 * PATCH  # four patches: the covariance of fewer says nothing
 
 
-def niqe(image: NDArray[np.floating], model: "NiqeModel") -> float:
+def niqe(image: NDArray[np.floating], model: NiqeModel) -> float:
     """Score a picture; lower is better, 0 at least.
 
     Parameters
@@ -46,7 +43,7 @@ def niqe(image: NDArray[np.floating], model: "NiqeModel") -> float:
 
     Raises
     ------
-    MetricError
+    MeasureError
         The picture is too small, has no structure, or holds values that are no numbers.
     """
     features, _ = patch_features(image)
@@ -85,10 +82,10 @@ def patch_features(image: NDArray[np.floating]) -> tuple[Floats, Floats]:
 
     Raises
     ------
-    MetricError
+    MeasureError
         As for `niqe`.
     """
-    gray = gray_levels(image, metric="NIQE", least=LEAST_SIDE)
+    gray = gray_levels(image, measure="NIQE", least=LEAST_SIDE)
     height, width = gray.shape
     gray = gray[: height // PATCH * PATCH, : width // PATCH * PATCH]
     normalized, deviation = normalize(gray, "replicate")
@@ -98,7 +95,7 @@ def patch_features(image: NDArray[np.floating]) -> tuple[Floats, Floats]:
     )
     usable = np.isfinite(features).all(axis=1)
     if usable.sum() < 2:
-        raise MetricError(f"NIQE needs structure in at least two patches of {PATCH}x{PATCH} pixels.")
+        raise MeasureError(f"NIQE needs structure in at least two patches of {PATCH}x{PATCH} pixels.")
     return features[usable], _patches(deviation, PATCH).mean(axis=(1, 2))[usable]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pst_core.errors import PstError
 from pst_core.quality.distances import GRAY
 
-__all__ = ["Asymmetric", "MetricError", "fit_asymmetric", "fit_symmetric", "gray_levels", "half_size",
+__all__ = ["Asymmetric", "MeasureError", "fit_asymmetric", "fit_symmetric", "gray_levels", "half_size",
            "normalize", "pair_products"]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,7 @@ SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))  # rows, columns; going round, (1, -1
 SHAPES = np.arange(0.2, 10.0005, 0.001)  # LIVE's range for a shape
 
 
-class MetricError(PstError):
+class MeasureError(PstError):
     """A picture has no score by a measure: too small, without structure, or not made of numbers."""
 
 
@@ -54,14 +54,14 @@ class Asymmetric(NamedTuple):
     right_scale: Floats
 
 
-def gray_levels(image: NDArray[np.floating], *, metric: str, least: int) -> Floats:
+def gray_levels(image: NDArray[np.floating], *, measure: str, least: int) -> Floats:
     """Whole gray levels from 0 to 255, by MATLAB's weights, of a picture that can be measured.
 
     Parameters
     ----------
     image : ndarray, shape (3, H, W)
         sRGB on [0, 1]; read as the 8-bit picture that a file would hold.
-    metric
+    measure
         Name for the error.
     least
         Pixels that either side must have.
@@ -71,16 +71,18 @@ def gray_levels(image: NDArray[np.floating], *, metric: str, least: int) -> Floa
     ndarray, shape (H, W)
     """
     if image.ndim != 3 or len(image) != 3:
-        raise MetricError(f"{metric} needs an image of shape (3, H, W), not {image.shape}.")
+        raise MeasureError(f"{measure} needs an image of shape (3, H, W), not {image.shape}.")
     if min(image.shape[1:]) < least:
         height, width = image.shape[1:]
-        raise MetricError(f"{metric} needs at least {least}x{least} pixels: this image has {width}x{height}.")
+        raise MeasureError(
+            f"{measure} needs at least {least}x{least} pixels: this image has {width}x{height}."
+        )
     if not np.isfinite(image).all():
-        raise MetricError(f"{metric} needs an image of numbers: this one has NaN or infinite values.")
+        raise MeasureError(f"{measure} needs an image of numbers: this one has NaN or infinite values.")
     levels = np.rint(image.clip(0, 1) * 255)
     gray: Floats = np.rint(np.tensordot(GRAY, levels, 1))
     if gray.min() == gray.max():
-        raise MetricError(f"{metric} needs structure: this image has one gray level everywhere.")
+        raise MeasureError(f"{measure} needs structure: this image has one gray level everywhere.")
     return gray
 
 

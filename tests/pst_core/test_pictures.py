@@ -5,7 +5,18 @@ import pytest
 from PIL import Image
 
 from pst_core.optimisation.record import Evaluation
-from pst_core.pictures import KINDS, draw_contact_sheet, draw_losses, draw_regions, thumbnail
+from pst_core.pictures import (
+    KINDS,
+    as_image,
+    as_jpeg,
+    as_png,
+    draw_contact_sheet,
+    draw_losses,
+    draw_regions,
+    shrink_picture,
+    shrink_regions,
+    thumbnail,
+)
 from pst_core.pipeline.plan import Stage
 from pst_core.pipeline.trace import StageTrace
 from pst_core.regions.labels import Regions
@@ -171,19 +182,39 @@ def test_values_out_of_range_are_clipped_and_not_wrapped():
     np.testing.assert_allclose(found[16, 16], (255, 0, 128), atol=4)
 
 
-def test_better_quality_is_closer_to_the_picture():
-    pixels = np.repeat(np.random.default_rng(0).random((1, 64, 64), np.float32), 3, axis=0)
-    exact = np.moveaxis(pixels, 0, -1) * 255
-    errors = [
-        np.abs(np.asarray(opened(thumbnail(pixels, 64, quality=quality), "JPEG")) - exact).mean()
-        for quality in (30, 95)
-    ]
-    assert errors[1] < 0.6 * errors[0]
+@pytest.mark.parametrize(("mode", "kind"), [("RGB", "JPEG"), ("RGBA", "PNG"), ("P", "PNG")])
+def test_an_encoded_picture_is_shrunk_as_jpeg(mode, kind):
+    image = opened(shrink_picture(encoded((204, 102, 51), (400, 300), kind, mode), 100), "JPEG")
+    assert image.size == (100, 75)
+    np.testing.assert_allclose(np.asarray(image).reshape(-1, 3).mean(axis=0), (204, 102, 51), atol=4)
+    assert opened(shrink_picture(encoded((0, 0, 0), (40, 30)), 100), "JPEG").size == (40, 30)
+
+
+def test_drawn_regions_are_shrunk_without_new_colours():
+    large = Regions(labels(700, 900, 1) // 3, labels(700, 900, 2) // 3 + 1, COLORS)
+    image = opened(shrink_regions(draw_regions(large)))
+    assert image.mode == "P" and image.width <= 900 and image.height <= 400
+    pixels = np.asarray(image.convert("RGB"))
+    shown = {tuple(color) for color in pixels.reshape(-1, 3).tolist()}
+    assert {tuple(color) for color in COLORS[:2].tolist()} < shown and len(shown) <= 4
+
+
+@pytest.mark.parametrize("most", [10**6, 60_000, 5_000])
+def test_a_picture_is_brought_below_so_many_bytes(most):
+    noise = np.random.default_rng(0).random((3, 300, 400), np.float32)
+    data = as_jpeg(as_png(as_image(noise)), most)
+    image = opened(data, "JPEG")
+    assert len(data) < most and image.width / image.height == pytest.approx(4 / 3, rel=0.05)
+    assert (image.width == 400) == (most == 10**6)
 
 
 # --- contact sheet -----------------------------------------------------------------------------------------
 
 NINE = [(250 - 30 * (k % 3), 20 + 80 * (k // 3), 40 + 70 * (k % 3)) for k in range(9)]
+
+
+def opened_sheet(rows, **layout):
+    return opened(draw_contact_sheet(rows, **layout))
 
 
 def encoded(color, size=(80, 60), kind="PNG", mode="RGB"):
@@ -205,7 +236,7 @@ def boxes(sheet, colors):
 @pytest.mark.parametrize("columns", [1, 2, 3, 5])
 def test_every_picture_is_whole_and_in_its_place(columns):
     rows = [(f"pair {k}", [encoded(color) for color in NINE[3 * k : 3 * k + 3]]) for k in range(3)]
-    sheet = draw_contact_sheet(rows, columns=columns, side=40)
+    sheet = opened_sheet(rows, columns=columns, side=40)
     found = boxes(sheet, NINE)
     assert all((right - left, bottom - top) == (39, 29) for left, top, right, bottom in found)
     for k in range(3):
@@ -226,7 +257,7 @@ def test_pictures_of_every_encoding_are_taken():
         encoded(NINE[0], (200, 100)), encoded(NINE[1], (50, 100), "JPEG"), encoded(NINE[2], (99, 7), "WEBP"),
         encoded(NINE[3], mode="P"), encoded(NINE[4], mode="RGBA"), encoded((90, 90, 90), mode="L"),
     ]  # fmt: skip
-    sheet = draw_contact_sheet([("a", pictures)], side=50)
+    sheet = opened_sheet([("a", pictures)], side=50)
     assert sheet.mode == "RGB"
     left, top, right, bottom = boxes(sheet, NINE[:1])[0]
     assert (right - left, bottom - top) == (49, 24)
@@ -237,13 +268,13 @@ def test_pictures_of_every_encoding_are_taken():
 
 
 def test_rows_may_have_fewer_pictures_or_none():
-    sheet = draw_contact_sheet([("a", [encoded(NINE[0])]), ("b", []), ("c", [encoded(NINE[1])] * 2)], side=40)
+    sheet = opened_sheet([("a", [encoded(NINE[0])]), ("b", []), ("c", [encoded(NINE[1])] * 2)], side=40)
     assert len(places(np.asarray(sheet), NINE[0])[0]) == 40 * 30
     assert len(places(np.asarray(sheet), NINE[1])[0]) == 2 * 40 * 30
 
 
 def test_an_empty_sheet_is_a_picture_all_the_same():
-    sheet = draw_contact_sheet([])
+    sheet = opened_sheet([])
     assert min(sheet.size) > 0
     assert (np.asarray(sheet) == 255).all()
 
@@ -252,7 +283,7 @@ def test_an_empty_sheet_is_a_picture_all_the_same():
 def test_a_long_name_is_shortened_and_leaves_its_neighbour_alone(name):
     def sheet(first):
         rows = [(first, [encoded(NINE[0])] * 3), ("", [encoded(NINE[1])] * 3)]
-        return np.asarray(draw_contact_sheet(rows, side=80))
+        return np.asarray(opened_sheet(rows, side=80))
 
     long, none = sheet(name), sheet("")
     assert long.shape == none.shape
@@ -265,7 +296,7 @@ def test_a_long_name_is_shortened_and_leaves_its_neighbour_alone(name):
 
 def test_both_ends_of_a_long_name_are_kept():
     def label(name):
-        return np.asarray(draw_contact_sheet([(name, [encoded(NINE[0])] * 3)], side=80))[:20]
+        return np.asarray(opened_sheet([(name, [encoded(NINE[0])] * 3)], side=80))[:20]
 
     middle = "m" * 100
     assert not np.array_equal(label(f"a{middle}z"), label(f"b{middle}z"))
@@ -276,5 +307,5 @@ def test_both_ends_of_a_long_name_are_kept():
     "tab\t", "\x07", "", "\ud800",
 ])  # fmt: skip
 def test_a_name_that_is_hard_to_draw_does_not_stop_the_sheet(name):
-    sheet = draw_contact_sheet([(name, [encoded(NINE[0])])], side=40)
+    sheet = opened_sheet([(name, [encoded(NINE[0])])], side=40)
     assert len(places(np.asarray(sheet), NINE[0])[0]) == 40 * 30

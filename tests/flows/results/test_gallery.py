@@ -15,10 +15,12 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 
-from flows.results.gallery import METRICS, PICTURES, metrics_of, write_gallery
+from flows.layout import GALLERY_PICTURES
+from flows.results.gallery import write_gallery
 from flows.results.outcomes import PairOutcome, Summary
 from pst_core.errors import OutputError
 from pst_core.pictures import thumbnail
+from pst_core.quality.measures import LISTED
 from pst_core.store import open_store
 
 pytestmark = pytest.mark.usefixtures("pst_home")
@@ -37,9 +39,9 @@ ODD_NAMES = (
 
 
 def keep_picture(shade, height=40, width=60):
-    """The store's path of a small grey picture."""
+    """A small grey picture in the store."""
     data = thumbnail(np.full((3, height, width), shade, np.float32), 60)
-    return open_store().put(data, "preview", "jpg").path
+    return open_store().put(data, "preview", "jpg")
 
 
 def make_outcome(out, name, *, shade=0.0, folder=True, **fields):
@@ -97,9 +99,9 @@ def test_pictures_and_links_lead_to_files_inside_the_folder(tmp_path):
             address = urlsplit(row["links"][file])
             assert (address.scheme, address.netloc, address.query, address.fragment) == ("", "", "", "")
             assert out / unquote(address.path) == Path(outcome.folder) / file
-        for role, path in outcome.previews.items():
-            copy = out / PICTURES / row["pictures"][role]
-            assert copy.read_bytes() == (open_store().root / path).read_bytes()
+        for role, preview in outcome.previews.items():
+            copy = out / GALLERY_PICTURES / row["pictures"][role]
+            assert copy.read_bytes() == open_store().read(preview)
 
 
 def test_the_page_holds_no_markup_but_its_own(tmp_path):
@@ -132,17 +134,17 @@ def test_nothing_comes_from_elsewhere_and_only_hashed_code_runs(tmp_path):
 def test_a_batch_gives_the_same_bytes_again_and_writes_no_picture_twice(tmp_path):
     outcomes = [make_outcome(tmp_path, name) for name in ("a", "b")]  # with the same pictures
     first = write(tmp_path, *outcomes).read_bytes()
-    pictures = {path: path.stat().st_ino for path in (tmp_path / PICTURES).iterdir()}
+    pictures = {path: path.stat().st_ino for path in (tmp_path / GALLERY_PICTURES).iterdir()}
     assert len(pictures) == 3
     shutil.rmtree(open_store().root)  # what is beside the page needs no store
     assert write(tmp_path, *outcomes).read_bytes() == first
-    assert {path: path.stat().st_ino for path in (tmp_path / PICTURES).iterdir()} == pictures
+    assert {path: path.stat().st_ino for path in (tmp_path / GALLERY_PICTURES).iterdir()} == pictures
 
 
 def test_only_own_pictures_that_no_row_shows_are_removed(tmp_path):
     gone, kept = make_outcome(tmp_path, "a"), make_outcome(tmp_path, "b", shade=0.1)
     write(tmp_path, gone, kept)
-    folder = tmp_path / PICTURES
+    folder = tmp_path / GALLERY_PICTURES
     before = {path.name for path in folder.iterdir()}
     foreign = {"holiday.jpg", "0" * 32 + ".png", "0" * 31 + ".jpg", "A" * 32 + ".jpg"}
     for name in foreign:
@@ -158,17 +160,16 @@ def test_only_own_pictures_that_no_row_shows_are_removed(tmp_path):
 
 def test_rows_without_a_picture_say_why(tmp_path):
     lost = make_outcome(tmp_path, "lost")
-    (open_store().root / lost.previews["result"]).unlink()
+    open_store().path_of(lost.previews["result"]).unlink()
     altered = make_outcome(tmp_path, "altered", shade=0.1)
-    (open_store().root / altered.previews["result"]).write_bytes(b"no picture")
-    strange = make_outcome(tmp_path, "strange", shade=0.2, previews={"result": "../../secret.jpg"})
+    open_store().path_of(altered.previews["result"]).write_bytes(thumbnail(np.zeros((3, 40, 60)), 60))
     skipped = make_outcome(tmp_path, "skipped", shade=0.2, state="skipped", previews={})
-    failed = PairOutcome(name="failed", state="failed", error="It is no photograph.", ssim=float("nan"))
+    failed = PairOutcome(name="failed", state="failed", error="It is no photograph.")
     nowhere = PairOutcome(name="nowhere", state="done", folder=str(tmp_path / "removed"))
-    rows = rows_of(write(tmp_path, lost, altered, strange, skipped, failed, nowhere))
-    assert list(rows) == ["lost", "altered", "strange", "skipped", "failed"]
+    rows = rows_of(write(tmp_path, lost, altered, skipped, failed, nowhere))
+    assert list(rows) == ["lost", "altered", "skipped", "failed"]
     assert not any(row["pictures"] for row in rows.values())
-    for name in ("lost", "altered", "strange"):
+    for name in ("lost", "altered"):
         assert "no longer in the store" in rows[name]["why"]
     assert "was left as it is" in rows["skipped"]["why"] and rows["skipped"]["links"]
     assert (rows["failed"]["why"], rows["failed"]["links"]) == ("It is no photograph.", {})
@@ -177,7 +178,7 @@ def test_rows_without_a_picture_say_why(tmp_path):
 def test_a_pair_without_content_or_style_is_shown_without_them(tmp_path):
     outcome = make_outcome(tmp_path, "a")
     for role in ("content", "style"):
-        (open_store().root / outcome.previews[role]).unlink()
+        open_store().path_of(outcome.previews[role]).unlink()
     row = rows_of(write(tmp_path, outcome))["a"]
     assert list(row["pictures"]) == ["result"] and row["why"] == ""
 
@@ -213,21 +214,23 @@ def test_where_there_is_nothing_to_show_no_page_is_written(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     outcome = make_outcome(tmp_path, "a")
-    (tmp_path / PICTURES).write_text("a file in the folder's place")
+    (tmp_path / GALLERY_PICTURES).write_text("a file in the folder's place")
     with pytest.raises(OutputError, match=r"gallery.+a file stands in the place of a folder"):
         write(tmp_path, outcome)
-    (tmp_path / PICTURES).unlink()
+    (tmp_path / GALLERY_PICTURES).unlink()
     (tmp_path / "gallery.html").mkdir()
     with pytest.raises(OutputError, match=r"gallery\.html could not be written"):
         write(tmp_path, outcome)
 
 
-def test_metrics_are_the_outcomes_own_where_they_are_numbers():
-    assert set(metrics_of(PairOutcome(name="a", state="done")).values()) == {None}
-    scores = {metric.field: 1.5 + place for place, metric in enumerate(METRICS)}
-    assert metrics_of(PairOutcome(name="a", state="done", **scores)) == scores
-    infinite = PairOutcome(name="a", state="done", ssim=float("nan"), color_distance=float("inf"))
-    assert metrics_of(infinite)["ssim"] is None and metrics_of(infinite)["color_distance"] is None
+def test_rows_hold_the_listed_scores_where_they_are_numbers(tmp_path):
+    scores = {measure.key: 1.5 + place for place, measure in enumerate(LISTED)}
+    odd = {"ssim_quick": float("nan"), "color_distance_quick": float("inf"), "niqe": 1 / 3}
+    outcomes = [make_outcome(tmp_path, "a", scores=scores), make_outcome(tmp_path, "b", scores=odd)]
+    page = write(tmp_path, *outcomes)
+    assert rows_of(page)["a"]["scores"] == [1.5, 2.5, 3.5, 4.5]
+    assert rows_of(page)["b"]["scores"] == [None, None, None, 0.333333]
+    assert [each["label"] for each in data_of(page)["measures"]] == [each.label for each in LISTED]
 
 
 # In a browser
@@ -397,7 +400,9 @@ def batch(tmp_path):
     out = tmp_path / "out 100% #1"
     scores = {"p10": (0.5, 2.0), "p2": (None, 1.0), "p1/é": (0.9, None)}
     outcomes = [
-        make_outcome(out, name, shade=0.01 * place, ssim=ssim, color_distance=color)
+        make_outcome(
+            out, name, shade=0.01 * place, scores={"ssim_quick": ssim, "color_distance_quick": color}
+        )
         for place, (name, (ssim, color)) in enumerate(scores.items())
     ]
     outcomes.append(make_outcome(out, "p3", state="skipped", previews={}))
@@ -413,11 +418,11 @@ def test_sorting_and_filtering_in_a_browser(browser, batch):
     browser.wait("[...document.querySelectorAll('.card img')].every(each => each.naturalWidth === 60)")
     browser.click("#direction")
     assert browser.run(NAMES) == ["p10", "p2", "p1/é"]
-    choose(browser, "SSIM")
+    choose(browser, "Quick SSIM")
     assert browser.run(NAMES) == ["p1/é", "p10", "p2"]  # the best first, what has none last
     browser.click("#direction")
     assert browser.run(NAMES) == ["p10", "p1/é", "p2"]
-    choose(browser, "Colour distance")
+    choose(browser, "Quick colour distance")
     assert browser.run(NAMES) == ["p2", "p10", "p1/é"]
     browser.click("#direction")
     assert browser.run(NAMES) == ["p10", "p2", "p1/é"]
@@ -450,8 +455,8 @@ def test_looking_at_a_pair_in_a_browser(browser, batch):
     clip = browser.run("getComputedStyle(document.querySelector('#result')).clipPath")
     assert float(re.search(r"([\d.]+)%", clip)[1]) == browser.run(SPLIT)
     scores = browser.run("document.querySelector('#scores').innerText").split("\n")
-    assert scores[:3] == ["SSIM", "↑ higher is better", "n/a"]
-    assert scores[3:6] == ["Colour distance", "↓ lower is better", "1.00"]
+    assert scores[:3] == ["Quick SSIM", "↑ higher is better", "n/a"]
+    assert scores[3:6] == ["Quick colour distance", "↓ lower is better", "1.00"]
     links = browser.run("[...document.querySelectorAll('#links a')].map(each => each.href)")
     assert [Path(unquote(urlsplit(link).path)) for link in links] == [
         batch.parent / "p2" / "result.png", batch.parent / "p2" / "report.json",
@@ -525,10 +530,11 @@ def test_others_text_is_text_in_a_browser(browser, tmp_path):
 
 def test_two_thousand_pairs_load_only_what_is_seen(browser, tmp_path):
     pictures = [keep_picture(place % 20 / 20, height=20 + place // 20) for place in range(400)]
-    assert len(set(pictures)) == 400
+    assert len({picture.path for picture in pictures}) == 400
     outcomes = [
         PairOutcome(
-            name=f"p{place}", state="cached", ssim=place / 2000, previews={"result": pictures[place % 400]}
+            name=f"p{place}", state="cached", scores={"ssim_quick": place / 2000},
+            previews={"result": pictures[place % 400]},
         )
         for place in range(2000)
     ]  # fmt: skip
@@ -541,6 +547,6 @@ def test_two_thousand_pairs_load_only_what_is_seen(browser, tmp_path):
     )
     browser.wait(f"{loaded} > 0")
     assert browser.run(loaded) < 200
-    choose(browser, "SSIM")
+    choose(browser, "Quick SSIM")
     assert browser.run(NAMES)[:2] == ["p1999", "p1998"]
     assert browser.complaints() == []

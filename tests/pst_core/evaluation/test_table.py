@@ -1,61 +1,15 @@
-import io
 import statistics
 
-import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import Image
+from measured_rows import BRISQUE, KEYS, METHODS, SSIM, cells_of, complete, measured
 from pyarrow import parquet
 from pydantic import ValidationError
 
 from pst_core.errors import ConfigError
-from pst_core.evaluation.table import (
-    METRICS,
-    PUBLISHED,
-    Measured,
-    method_label,
-    rows_to_parquet,
-    tabulate,
-    to_parquet,
-)
-from pst_core.evaluation.table_picture import draw_table
+from pst_core.evaluation.table import PUBLISHED, Measured, rows_to_parquet, tabulate, to_parquet
 from pst_core.evaluation.table_text import to_markdown
-from pst_core.markdown import escape_markdown
-
-KEYS = [metric.key for metric in METRICS]
-BRISQUE, SSIM = METRICS[0], METRICS[2]
-METHODS = ("content", "luan", "yang")
-FACTS = {"Models": "LIVE's", "Network": "untrained"}
-
-
-def measured(pair, method, values=None, reasons=None, base=1.0):
-    numbers = {key: base + place for place, key in enumerate(KEYS)}
-    return Measured(pair=pair, method=method, values=numbers | (values or {}), reasons=reasons or {})
-
-
-def complete(count=5, seed=0):
-    rng = np.random.default_rng(seed)
-    return [
-        Measured(pair=f"p{n}", method=method, values={key: float(rng.uniform(1, 30)) for key in KEYS})
-        for method in METHODS
-        for n in range(count)
-    ]
-
-
-def cells_of(markdown, method):
-    """The cells of a method's row in the first table."""
-    lines = [line for line in markdown.splitlines() if line.startswith(f"| {method_label(method)} |")]
-    return [cell.strip() for cell in lines[0].strip("|").split("|")]
-
-
-def size(data):
-    image = Image.open(io.BytesIO(data))
-    assert image.format == "PNG"
-    image.load()
-    return image.size
-
-
-# --- numbers -----------------------------------------------------------------------------------------------
+from pst_core.quality.measures import TABULATED
 
 
 def test_means_and_medians_are_each_methods_own():
@@ -163,14 +117,6 @@ def test_the_best_is_by_what_is_shown_and_never_the_content():
     assert tabulate(rows[:2], METHODS[:2]).best(BRISQUE) == frozenset()
 
 
-def test_nothing_measured_is_a_table_too():
-    table = tabulate([], METHODS)
-    assert table.cells["luan", "ssim"].own.count == 0
-    assert "n/a" in to_markdown(table, FACTS)
-    size(draw_table(table, FACTS))
-    size(draw_table(tabulate([], []), {}))
-
-
 def test_published_means_show_the_papers_method_best_of_all():
     for key, choose in (("brisque", min), ("niqe", min), ("ssim", max)):
         means = {method: found[key] for method, found in PUBLISHED.items() if method != "content"}
@@ -178,71 +124,11 @@ def test_published_means_show_the_papers_method_best_of_all():
     assert PUBLISHED["luan"] == {"brisque": 21.121, "niqe": 3.169, "ssim": 0.588}
 
 
-# --- Markdown ----------------------------------------------------------------------------------------------
-
-
-def test_markdown_has_every_number_and_fact():
-    rows = complete()
-    table = tabulate(rows, [*METHODS, "ours"])
-    text = to_markdown(table, FACTS)
-    for method in METHODS:
-        cells = cells_of(text, method)
-        brisque = table.cells[method, "brisque"].own
-        assert cells[1].replace("*", "") == f"{brisque.mean:.3f} / {brisque.median:.3f}"
-        assert cells[2] == f"*{PUBLISHED[method]['brisque']:.3f}*"
-    assert cells_of(text, "ours")[1:3] == ["n/a", ""]
-    for fact in ("- Models: LIVE's", "- Network: untrained", "- Pairs: 5.", "MATLAB's models over 60 pairs"):
-        assert fact in text
-
-
-def test_best_means_are_bold_and_all_rows_have_as_many_cells():
-    table = tabulate(complete(), METHODS)
-    lines = to_markdown(table, {}).splitlines()
-    rows = [line for line in lines if line.startswith("|")]
-    assert len({line.count("|") for line in rows}) == 1 and len(rows) == 5
-    bold = sum(line.count("**") // 2 for line in rows)
-    assert bold == sum(len(table.best(metric)) for metric in METRICS) == 5
-    assert "**" not in rows[2]  # the content
-
-
-def test_without_a_published_method_nothing_is_said_of_published_means():
-    text = to_markdown(tabulate([measured("a", "ours")], ["ours"]), {})
-    assert "ublished" not in text
-    assert len(cells_of(text, "ours")) == 1 + len(METRICS)
-
-
-def test_a_second_table_stands_where_methods_lack_different_pairs():
-    rows = complete()
-    whole, lacking = (to_markdown(tabulate(given, METHODS), {}) for given in (rows, rows[1:]))
-    assert whole.count("| Luan et al. |") == 1 and lacking.count("| Luan et al. |") == 2
-    assert "(4)" in lacking and "(5)" in lacking and "n/a: all measures of Content image, pair p0" in lacking
-
-
-@pytest.mark.parametrize(
-    "text", ["a|b", "*bold* _it_", "<b>x</b>", "[a](b)", "line\nbreak", "`code`", "a & b"]
-)
-def test_names_cannot_break_the_table(text):
-    import html
-    import re
-
-    rows = [measured(text, text, {"ssim": None}, {"ssim": text}), measured("p", text)]
-    lines = to_markdown(tabulate(rows, [text]), {text: text}).splitlines()
-    unescaped = [re.sub(r"\\.", "", line) for line in lines if line.startswith("|")]
-    assert len({line.count("|") for line in unescaped}) <= 2  # two tables
-    assert len({line.count("|") for line in unescaped[:3]}) == 1
-    escaped = escape_markdown(text)
-    assert html.unescape(re.sub(r"\\(.)", r"\1", escaped)) == text.replace("\n", " ")
-    assert not re.search(r"(?<!\\)[|*_<>\[`\n]", escaped)
-
-
-# --- files -------------------------------------------------------------------------------------------------
-
-
 def test_the_long_form_holds_the_table():
     rows = complete()[1:]
     table = tabulate(rows, METHODS)
     read = parquet.read_table(pa.BufferReader(to_parquet(table))).to_pylist()
-    assert len(read) == len(METHODS) * len(METRICS)
+    assert len(read) == len(METHODS) * len(TABULATED)
     for line in read:
         cell = table.cells[line["method"], line["metric"]]
         assert (line["mean"], line["median"], line["count"]) == (
@@ -263,37 +149,3 @@ def test_rows_come_back_from_parquet():
     assert back == rows
     empty = parquet.read_table(pa.BufferReader(rows_to_parquet([])))
     assert empty.num_rows == 0 and empty.schema == table.schema
-
-
-# --- picture -----------------------------------------------------------------------------------------------
-
-
-def test_the_picture_grows_with_methods_and_facts_and_keeps_its_margins():
-    table = tabulate(complete(), METHODS)
-    small, more = (np.asarray(Image.open(io.BytesIO(draw_table(table, facts))).convert("L"))
-                   for facts in ({}, {"Fact": "word " * 100}))  # fmt: skip
-    assert more.shape[0] > small.shape[0] and more.shape[1] == small.shape[1]
-    for pixels in (small, more):
-        inked = np.nonzero(pixels < 250)
-        assert inked[0].min() >= 40 and inked[0].max() < pixels.shape[0] - 30
-        assert inked[1].min() >= 40 and inked[1].max() < pixels.shape[1] - 40
-    assert size(draw_table(tabulate(complete(), METHODS[:2]), {}))[1] == small.shape[0] - 50
-
-
-def test_the_best_is_drawn_bolder():
-    rows = [measured("a", "luan", {"brisque": 2.0}), measured("a", "yang", {"brisque": 2.0})]
-    equal = tabulate(rows, ["luan", "yang"])
-    worse = tabulate([rows[0], measured("a", "yang", {"brisque": 3.0})], ["luan", "yang"])
-    pictures = [np.asarray(Image.open(io.BytesIO(draw_table(table, {}))).convert("L"), int)
-                for table in (equal, worse)]  # fmt: skip
-    assert pictures[0].shape == pictures[1].shape
-    assert (255 - pictures[0]).sum() > (255 - pictures[1]).sum()
-    assert np.nonzero(pictures[0] != pictures[1])[0].size
-
-
-def test_long_names_and_many_gaps_leave_a_picture_of_ordinary_size():
-    name = "a method with a name " * 20
-    rows = [measured(f"p{n}", name, {"ssim": None}, {"ssim": f"reason {n}"}) for n in range(60)]
-    width, height = size(draw_table(tabulate(rows, [name, "日本 $x^2$"]), FACTS))
-    assert width < 3000 and height < 2000
-    assert to_markdown(tabulate(rows, [name]), {}).count("reason") == 60

@@ -12,7 +12,7 @@ from pst_core.quality.brisque import brisque, brisque_features
 from pst_core.quality.fitting import blurred, compressed, eight_bits
 from pst_core.quality.models import BrisqueModel, load_quality_models
 from pst_core.quality.scene_statistics import (
-    MetricError,
+    MeasureError,
     fit_asymmetric,
     fit_symmetric,
     gray_levels,
@@ -165,7 +165,7 @@ def test_flat_areas_have_no_rounding_noise():
 def test_gray_is_that_of_the_8_bit_picture():
     image = np.array([0.2004, 0.7, -0.5], np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
     image[:, 0, 0] = 1.2
-    assert gray_levels(image, metric="BRISQUE", least=1).tolist() == [
+    assert gray_levels(image, measure="BRISQUE", least=1).tolist() == [
         [255, round(0.298936 * 51 + 0.587043 * 178)],
         [round(0.298936 * 51 + 0.587043 * 178)] * 2,
     ]
@@ -225,5 +225,5 @@ def test_means_over_the_published_pairs_are_those_of_lives_model(luan60):
     ],
 )
 def test_what_cannot_be_scored_is_refused_in_a_sentence(image, said):
-    with pytest.raises(MetricError, match=said):
+    with pytest.raises(MeasureError, match=said):
         brisque(image, load_quality_models().brisque)

@@ -10,7 +10,7 @@ from pst_core.images.reading import read_photograph
 from pst_core.quality.fitting import blurred, compressed, eight_bits
 from pst_core.quality.models import NiqeModel, load_quality_models
 from pst_core.quality.niqe import gaussian_distance, niqe, patch_features
-from pst_core.quality.scene_statistics import MetricError, half_size
+from pst_core.quality.scene_statistics import MeasureError, half_size
 from pst_core.samples import find_samples
 
 
@@ -162,5 +162,5 @@ def one_patch():
     ],
 )
 def test_what_cannot_be_scored_is_refused_in_a_sentence(image, said):
-    with pytest.raises(MetricError, match=said):
+    with pytest.raises(MeasureError, match=said):
         niqe(image, load_quality_models().niqe)

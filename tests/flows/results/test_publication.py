@@ -1,0 +1,178 @@
+"""A result's folder: whole, and never in the place of what another run put there meanwhile."""
+
+import functools
+import hashlib
+import json
+import shutil
+
+import pytest
+from batch_runs import FINAL, QUICK, make_folder
+from PIL import Image
+
+from flows.orders.planning import PairOrder, plan_pair
+from flows.pair import stylize_pair
+from flows.results import publication
+from flows.results.publication import choose_folder, is_published, publish, read_report
+from pst_core.errors import OutputError
+from pst_core.images.embedding import read_recipe
+from pst_core.quality.measures import REPORTED
+from pst_core.report import Report, check_recipe
+from pst_core.settings.overrides import overrides_of
+from pst_core.store import open_store
+from tasks import scoring
+from tasks.pair import Made
+
+pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
+
+SUBS = {"content": "content", "style": "style", "content_map": "content_maps", "style_map": "style_maps"}
+
+
+@pytest.fixture
+def paths(tmp_path):
+    folder = make_folder(tmp_path / "in", 1)
+    return {role: folder / sub / "p0.png" for role, sub in SUBS.items()}
+
+
+def run(paths, out, **order):
+    return stylize_pair(**paths, out=out, name="p0", settings=overrides_of(QUICK), **order)
+
+
+@pytest.fixture
+def finished(paths, tmp_path):
+    """Return a function that plans the pair anew under a policy, and what was made of it."""
+    run(paths, tmp_path / "first")
+
+    def planned(policy="changed"):
+        return plan_pair(PairOrder("p0", paths, tmp_path / "out", "default", QUICK, policy))
+
+    made = Made.model_validate_json(open_store().read_receipt(planned().key).content)
+    return planned, made
+
+
+def put_foreign(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8)).save(folder / "result.png")
+
+
+def is_foreign(folder):
+    with Image.open(folder / "result.png") as picture:
+        return picture.size == (8, 8)
+
+
+def meanwhile(monkeypatch, happens):
+    """Let something happen once, after the place was chosen and before anything is written."""
+    waiting, files = [happens], publication._files
+
+    @functools.wraps(files)
+    def late(*arguments):
+        made = files(*arguments)
+        while waiting:
+            waiting.pop()()
+        return made
+
+    monkeypatch.setattr(publication, "_files", late)
+
+
+def test_a_folder_holds_what_its_report_says(finished, tmp_path):
+    planned, made = finished
+    plan = planned()
+    assert not is_published(plan.order.folder, plan.key)
+    folder = publish(plan, made, plan.key)
+    assert folder == choose_folder(plan) == tmp_path / "out" / "p0" and is_published(folder, plan.key)
+    assert {path.name for path in folder.iterdir()} == set(FINAL)
+    report = check_recipe(folder / "report.json", json.loads((folder / "report.json").read_bytes()))
+    assert isinstance(report, Report) and (report.pair, report.key) == ("p0", plan.key)
+    assert report.files == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in FINAL
+        if name != "report.json"
+    }
+    scores = read_report(folder)["scores"]
+    assert set(scores) == {"models", *(measure.key for measure in REPORTED)}
+    assert set(scores["models"]) == {"brisque", "niqe"}
+    recipe = read_recipe(folder / "result.png")
+    assert (
+        "given" not in recipe["inputs"]["content"] and recipe["settings"] == read_report(folder)["settings"]
+    )
+    times = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert publish(plan, made, plan.key) == folder
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == times
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 10**5, '{"program": "another"}'])
+def test_a_foreign_or_damaged_report_is_none_of_ours(tmp_path, text):
+    (tmp_path / "report.json").write_text(text)
+    assert read_report(tmp_path) == {} and not is_published(tmp_path, "k")
+
+
+def test_a_report_of_another_version_is_ours_all_the_same(finished):
+    planned, made = finished
+    plan = planned()
+    folder = publish(plan, made, plan.key)
+    report = read_report(folder) | {"version": "99.0", "warmth": 3, "key": "0" * 64}
+    (folder / "report.json").write_text(json.dumps(report))
+    assert choose_folder(plan) == folder
+    assert publish(plan, made, plan.key) == folder and is_published(folder, plan.key)
+
+
+def test_a_result_that_comes_while_the_pair_is_computed_is_left_under_skip(paths, tmp_path, monkeypatch):
+    work = scoring.score.fn
+
+    @functools.wraps(work)
+    def slow(**inputs):
+        put_foreign(tmp_path / "out" / "p0")
+        return work(**inputs)
+
+    monkeypatch.setattr(scoring.score, "fn", slow)
+    outcome = run(paths, tmp_path / "out", on_conflict="skip")
+    assert outcome.state == "skipped" and is_foreign(tmp_path / "out" / "p0")
+    assert [path.name for path in (tmp_path / "out" / "p0").iterdir()] == ["result.png"]
+    shutil.rmtree(tmp_path / "out")
+    again = run(paths, tmp_path / "out", on_conflict="skip")
+    assert (again.state, again.steps_cached) == ("cached", again.steps)  # the work is not lost
+
+
+@pytest.mark.parametrize(("policy", "ends"), [
+    ("skip", "left"), ("fail", "of other inputs or settings"), ("changed", "not this program's"),
+    ("unique", "beside"), ("overwrite", "replaced"),
+])  # fmt: skip
+def test_a_result_that_comes_at_the_last_moment_is_held_to_the_policy(
+    finished, tmp_path, monkeypatch, policy, ends
+):
+    planned, made = finished
+    plan, place = planned(policy), tmp_path / "out" / "p0"
+    meanwhile(monkeypatch, lambda: put_foreign(place))
+    if policy in ("fail", "changed"):
+        with pytest.raises(OutputError, match=ends):
+            publish(plan, made, plan.key)
+    else:
+        expected = {"left": None, "beside": tmp_path / "out" / "p0-2", "replaced": place}[ends]
+        assert publish(plan, made, plan.key) == expected
+        assert expected is None or is_published(expected, plan.key)
+    assert is_foreign(place) == (ends != "replaced")
+    assert ends == "replaced" or [path.name for path in place.iterdir()] == ["result.png"]
+
+
+@pytest.mark.parametrize("policy", ["skip", "fail", "changed", "unique", "overwrite"])
+def test_the_same_result_by_another_run_is_no_conflict(finished, tmp_path, monkeypatch, policy):
+    planned, made = finished
+    plan, place = planned(policy), tmp_path / "out" / "p0"
+    publish(planned("overwrite"), made, plan.key)
+    picture = (place / "result.png").read_bytes()
+    shutil.rmtree(place)
+
+    def another_begins():
+        place.mkdir(parents=True)
+        (place / "result.png").write_bytes(picture)
+
+    meanwhile(monkeypatch, another_begins)
+    assert publish(plan, made, plan.key) == place and is_published(place, plan.key)
+
+
+def test_a_file_that_stands_in_the_folders_place_is_named(finished, tmp_path):
+    planned, made = finished
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "p0").write_text("in the way")
+    for policy in ("skip", "overwrite"):
+        with pytest.raises(OutputError, match="a file stands in the place of a folder"):
+            publish(planned(policy), made, planned().key)
