@@ -1,16 +1,13 @@
 import contextlib
 import errno
-import fcntl
 import hashlib
 import itertools
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -18,77 +15,32 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from pydantic import ValidationError
+from stores import (
+    KEYS,
+    A,
+    B,
+    C,
+    Filled,
+    dangling_link,
+    files_in,
+    folder,
+    link_to_a_copy,
+    misses,
+    missing,
+    pipe,
+)
 from trials import store_faults
-from trials.store_faults import locked
 
 from pst_core.errors import OutputError, StoreError
-from pst_core.store import Receipt, Reference, Store, StoreMiss, open_store, pst_home, upkeep
+from pst_core.store import Receipt, Reference, Store, open_store, pst_home
 from pst_core.store import layout as store_files
-from pst_core.store import locks as store_locks
 from pst_core.store import store as store_module
-from pst_core.store.upkeep import Pruned, prune, usage, verify
-
-KEYS = [hashlib.sha256(bytes([index])).hexdigest() for index in range(8)]
-A, B, C, D = KEYS[:4]
-
-
-@pytest.fixture
-def store(tmp_path):
-    return open_store(tmp_path / "store")
-
-
-@pytest.fixture
-def filled(store):
-    """A store with one published result: what there is, and where it lies."""
-    return Filled(store)
-
-
-class Filled:
-    def __init__(self, store, output=None):
-        self.store = store
-        self.reference = store.put(b"\x89PNG some pixels", "image", "png")
-        self.other = store.put(b"other pixels", "regions", ".parquet")
-        store.write_record(A, b'{"loss": 1}', [self.reference, self.other])
-        store.write_record(B, b'{"loss": 2}', [self.other])
-        self.output = output or store.root.parent / "out"
-        self.receipt = Receipt(records=(A,), outputs=(str(self.output / "report.json"),), content='{"x": 1}')
-        store.write_receipt(C, self.receipt)
-        self.object = store.root / self.reference.path
-        self.record = store.root / "records" / A[:2] / f"{A}.json"
-        self.other_record = store.root / "records" / B[:2] / f"{B}.json"
-        self.receipt_file = store.root / "receipts" / C[:2] / f"{C}.json"
-
-    def stands(self):
-        self.output.mkdir(exist_ok=True)
-        (self.output / "report.json").write_text(json.dumps({"key": C}))
-        return self
-
-
-def misses(read, *arguments):
-    try:
-        read(*arguments)
-    except StoreMiss:
-        return True
-    return False
-
-
-def age(path, seconds=10**6):
-    """Make a file, or everything in a folder, look as if it had been written long ago."""
-    for file in [path, *path.rglob("*")]:
-        os.utime(file, (time.time() - seconds,) * 2, follow_symlinks=False)
+from pst_core.store.upkeep import prune, usage, verify
 
 
 def references_of(store, key):
     """The artifacts that a record names."""
     return store_files.read_envelope(store.root, "record", key).references
-
-
-def files_in(root):
-    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-
-
-# ---- round trips and the layout ----------------------------------------------------------------------------
 
 
 def test_what_was_put_in_comes_out(filled):
@@ -99,23 +51,6 @@ def test_what_was_put_in_comes_out(filled):
     assert references_of(store, A) == (filled.reference, filled.other)
     assert store.read_receipt(C) == filled.receipt
     assert Store(store.root).read_receipt(C) == filled.receipt
-
-
-def test_the_layout(filled):
-    digest = hashlib.sha256(b"\x89PNG some pixels").hexdigest()
-    other = hashlib.sha256(b"other pixels").hexdigest()
-    assert files_in(filled.store.root) == sorted(
-        [
-            "version",
-            f"objects/{digest[:2]}/{digest}.png",
-            f"objects/{other[:2]}/{other}.parquet",
-            f"records/{A[:2]}/{A}.json",
-            f"records/{B[:2]}/{B}.json",
-            f"receipts/{C[:2]}/{C}.json",
-        ]
-    )
-    assert (filled.store.root / "version").read_bytes() == b"1\n"
-    assert json.loads(filled.record.read_text())["key"] == A
 
 
 def test_nothing_is_created_before_the_first_write(store):
@@ -133,25 +68,10 @@ def test_objects_of_any_size(store, data):
     assert (reference.size, store.read(reference)) == (len(data), data)
 
 
-def test_text_and_folder_names_of_any_kind(store):
-    store.write_record(A, 'é\u2028"\\\x00😀'.encode(), [])
-    assert store.read_record(A) == 'é\u2028"\\\x00😀'.encode()
-    receipt = Receipt(records=(), outputs=(os.fsdecode(b"/a\xff"),), content="é\n")
-    store.write_receipt(A, receipt)
-    assert store.read_receipt(A) == receipt
-
-
 def test_a_record_is_replaced(filled):
     filled.store.write_record(A, b"newer", [])
     assert filled.store.read_record(A) == b"newer"
     assert references_of(filled.store, A) == ()
-
-
-def test_a_relative_output_keeps_its_meaning(store, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    store.write_receipt(A, Receipt(records=(), outputs=("out/report.json",), content=""))
-    monkeypatch.chdir("/")
-    assert store.read_receipt(A).outputs == (str(tmp_path / "out" / "report.json"),)
 
 
 def test_putting_it_again_writes_nothing(filled, monkeypatch):
@@ -166,9 +86,6 @@ def test_putting_it_again_still_forces_its_name_to_the_disk(filled, monkeypatch)
     monkeypatch.setattr(store_module, "sync_folder", synced.append)
     filled.store.put(b"\x89PNG some pixels", "image", "png")
     assert synced == [filled.object.parent]
-
-
-# ---- where the store is, and which version -----------------------------------------------------------------
 
 
 def test_home(monkeypatch, tmp_path):
@@ -225,106 +142,6 @@ def test_a_version_that_is_no_file_is_refused(filled):
     version.symlink_to("nowhere")
     with pytest.raises(StoreError, match="version does not say"):
         open_store(filled.store.root)
-
-
-# ---- keys, references and receipts -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "key", ["", "a" * 63, "a" * 65, "A" * 64, "a" * 64 + "\n", "../" + "a" * 61, "g" * 64, "١" * 64]
-)
-def test_what_is_no_key(store, key):
-    empty = Receipt(records=(), outputs=(), content="")
-    uses = [
-        (store.write_record, key, b"", []),
-        (store.read_record, key),
-        (store.write_receipt, key, empty),
-        (store.read_receipt, key),
-        (store.acquire, key),
-    ]
-    for use, *arguments in uses:
-        with pytest.raises(ValueError, match="is not a key"):
-            use(*arguments)
-    with pytest.raises(ValidationError, match="is not a key"):
-        Receipt(records=(key,), outputs=(), content="")
-    assert not store.root.exists()
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "objects/../../x",
-        f"objects/aa/../{A}.png",
-        f"/objects/{A[:2]}/{A}.png",
-        f"objects/{A[:2]}/{A}.png\n",
-        f"objects/{A[:2]}/{A}.png/../../../x",
-        f"objects/{A[:2]}/{A}.p/g",
-        f"objects/{A[:2]}/{A}.png\0",
-        f"objects/{A[:2]}/{A}",
-        f"objects/{A[:2]}/{A}.",
-        f"records/{A[:2]}/{A}.json",
-        f"objects/{B[:2]}/{A}.png",
-        f"objects/{B[:2]}/{B}.png",
-        f"objects/{A[:2]}/{A.upper()}.png",
-    ],
-)
-def test_a_path_that_is_not_that_of_the_object(path):
-    with pytest.raises(ValidationError, match="path"):
-        Reference(kind="image", path=path, sha256=A, size=1)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"kind": "Image"},
-        {"kind": "image\n"},
-        {"kind": ""},
-        {"kind": "a/b"},
-        {"size": -1},
-        {"size": "1"},
-        {"size": 1.5},
-        {"sha256": A + "\n"},
-        {"sha256": B},
-        {"more": 1},
-    ],
-)
-def test_other_fields_of_a_reference(change):
-    good = {"kind": "image", "path": f"objects/{A[:2]}/{A}.png", "sha256": A, "size": 1}
-    assert Reference(**good).size == 1
-    with pytest.raises(ValidationError):
-        Reference(**{**good, **change})
-
-
-@pytest.mark.parametrize("suffix", ["", ".", "../x", "p/g", "PNG", "tar.gz", "png\n", "..png", "x" * 9])
-def test_a_suffix_that_is_none(store, suffix):
-    with pytest.raises(ValueError, match="is not a suffix"):
-        store.put(b"x", "image", suffix)
-    assert not store.root.exists()
-
-
-def test_models_are_frozen(filled):
-    with pytest.raises(ValidationError):
-        filled.reference.size = 2
-    with pytest.raises(ValidationError):
-        filled.receipt.content = "x"
-
-
-def test_what_would_be_too_large_to_read_again_is_not_written(store, monkeypatch):
-    monkeypatch.setattr(store_files, "MAX_ENVELOPE_BYTES", 2000)
-    store.write_record(A, b"x" * 1500, [])
-    assert store.read_record(A) == b"x" * 1500
-    with pytest.raises(StoreError, match=f"record of {A} has .* keep the bulk of it as an object"):
-        store.write_record(A, b"y" * 2000, [])
-    assert store.read_record(A) == b"x" * 1500
-
-
-def test_a_file_too_large_to_be_a_record_is_not_read(filled, monkeypatch):
-    with open(filled.record, "r+b") as file:  # noqa: PTH123
-        file.truncate(10**12)  # sparse: reading it would take all memory
-    assert misses(filled.store.read_record, A)
-
-
-# ---- damage ------------------------------------------------------------------------------------------------
 
 
 def damaged_versions(raw):
@@ -393,52 +210,8 @@ def test_a_record_is_no_receipt_and_a_receipt_no_record(filled):
     assert misses(store.read_receipt, A)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"{}",
-        b"[]",
-        b"not json}",
-        b"[" * 100_000 + b"}",
-        json.dumps(
-            {"format": 2, "what": "record", "key": A, "sha256": B, "references": [], "content": ""}
-        ).encode(),
-        json.dumps(
-            {"format": 1, "what": "record", "key": A, "sha256": B, "references": [], "content": ""}
-        ).encode(),
-    ],
-)
-def test_a_seal_alone_is_not_enough(filled, body):
-    filled.record.write_bytes(store_files._with_seal(body))
-    assert misses(filled.store.read_record, A)
-
-
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"records": ["x"], "outputs": [], "content": ""}', "[" * 9999]
-)
-def test_a_receipt_without_its_fields(filled, content):
-    filled.receipt_file.write_bytes(store_files.seal("receipt", C, content, []))
-    assert misses(filled.store.read_receipt, C)
-    assert [damage.problem for damage in verify(filled.store)] == ["damaged"]
-
-
-def missing(path):
-    path.unlink()
-
-
 def emptied(path):
     path.write_bytes(b"")
-
-
-def link_to_a_copy(path):
-    """A link to the right bytes is still not the file that was written."""
-    path.rename(path.with_suffix(".copy"))
-    path.symlink_to(path.with_suffix(".copy"))
-
-
-def dangling_link(path):
-    path.unlink()
-    path.symlink_to("nowhere")
 
 
 def link_to_itself(path):
@@ -449,16 +222,6 @@ def link_to_itself(path):
 def link_to_a_folder(path):
     path.unlink()
     path.symlink_to(path.parent)
-
-
-def folder(path):
-    path.unlink()
-    path.mkdir()
-
-
-def pipe(path):
-    path.unlink()
-    os.mkfifo(path)
 
 
 def shard_without_folder(path):
@@ -522,9 +285,6 @@ def test_a_file_in_the_place_of_a_folder(filled):
     assert not filled.store.holds(filled.reference)
     with pytest.raises(OutputError, match="a file stands in the place of a folder"):
         Filled(filled.store)
-
-
-# ---- remembering what was verified -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -608,9 +368,6 @@ def test_a_change_during_the_verification_is_noticed_later(filled, monkeypatch, 
     assert len(reads) == 1
 
 
-# ---- what the system refuses -------------------------------------------------------------------------------
-
-
 @contextlib.contextmanager
 def as_an_ordinary_user():
     """The administrator may read everything: be somebody else."""
@@ -681,39 +438,6 @@ def test_running_out_of_files_is_no_miss(filled, monkeypatch):
         filled.store.read_record(A)
 
 
-def test_a_folder_that_cannot_be_listed_prunes_nothing(filled, monkeypatch):
-    listdir = os.listdir
-
-    def fail(path):
-        if Path(path).name == "receipts":
-            raise OSError(errno.EIO, "Input/output error")
-        return listdir(path)
-
-    before = files_in(filled.store.root)
-    monkeypatch.setattr(os, "listdir", fail)
-    with pytest.raises(StoreError, match="receipts is part of an unreadable store"):
-        prune(filled.stands().store, grace_seconds=0)
-    assert set(before) <= set(files_in(filled.store.root))
-
-
-@pytest.mark.parametrize("which", ["record", "receipt_file"])
-def test_a_record_that_cannot_be_read_just_now_loses_nothing(filled, monkeypatch, which):
-    store, unreadable, system_open = filled.stands().store, getattr(filled, which), os.open
-
-    def fail(path, *arguments):
-        if path == unreadable:
-            raise OSError(errno.EIO, "Input/output error")
-        return system_open(path, *arguments)
-
-    monkeypatch.setattr(os, "open", fail)
-    assert misses(store.read_receipt, C)
-    with pytest.raises(StoreError, match=f"{unreadable.name} cannot be read: .* delete that file"):
-        prune(store, grace_seconds=0)
-    assert (unreadable.relative_to(store.root).as_posix(), "damaged", "") in found(store)
-    monkeypatch.undo()
-    assert store.read_receipt(C) == filled.receipt
-
-
 def test_a_full_disk_loses_nothing(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -748,408 +472,6 @@ def fill_a_disk(disk, output):
     assert store.read_receipt(C) == kept.receipt
     assert store.read(store.put(b"there is room again" * 100, "image", "png"))
 
-
-# ---- locks -------------------------------------------------------------------------------------------------
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from pst_core.store import Store
-store = Store(Path(sys.argv[1]))
-held = store.acquire(sys.argv[2])
-with store.in_use():
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-@contextlib.contextmanager
-def holder(store, key):
-    """Another process that holds a key's lock and is running a batch."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(store.root), key],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(store_faults.REPOSITORY)},
-    )
-    try:
-        assert process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def lock_is_free(store, key):
-    try:
-        store_locks.unlock_file(
-            store_locks.flock_file(store.root / "locks" / key[:3], fcntl.LOCK_EX | fcntl.LOCK_NB)
-        )
-    except BlockingIOError:
-        return False
-    return True
-
-
-def test_the_lock_of_a_killed_process_is_free(store):
-    entered = threading.Event()
-
-    def wait():
-        with locked(store, A):
-            entered.set()
-
-    with holder(store, A) as process:
-        assert not lock_is_free(store, A)
-        assert lock_is_free(store, B)
-        thread = threading.Thread(target=wait)
-        thread.start()
-        assert not entered.wait(0.2)
-        process.send_signal(signal.SIGKILL)
-        assert entered.wait(10)
-        thread.join()
-    assert lock_is_free(store, A)
-
-
-def test_threads_exclude_each_other(store):
-    inside, most = [], []
-
-    def work():
-        for _ in range(20):
-            with locked(store, A):
-                inside.append(1)
-                most.append(len(inside))
-                time.sleep(0.0005)
-                inside.pop()
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (len(most), max(most)) == (80, 1)
-
-
-def test_a_lock_is_released_whatever_happens(store):
-    with pytest.raises(KeyboardInterrupt), locked(store, A):
-        assert not lock_is_free(store, A)
-        raise KeyboardInterrupt
-    assert lock_is_free(store, A)
-    descriptor = store.acquire(A)
-    copy = os.dup(descriptor)  # as a forked child has it
-    store.release(descriptor)
-    assert lock_is_free(store, A)
-    os.close(copy)
-
-
-def test_a_failing_release_does_not_undo_what_was_done(store, monkeypatch):
-    flock = fcntl.flock
-
-    def fail_to_unlock(descriptor, operation):
-        if operation == fcntl.LOCK_UN:
-            raise OSError(errno.ENOLCK, "No locks available")
-        flock(descriptor, operation)
-
-    monkeypatch.setattr(fcntl, "flock", fail_to_unlock)
-    with locked(store, A), store.in_use():
-        pass
-    assert lock_is_free(store, A)  # by closing it
-    with store.exclusively():
-        pass
-
-
-def test_locks_are_a_bounded_number_of_files_that_stay(store):
-    for key in KEYS:
-        with locked(store, key):
-            pass
-    assert sorted(path.name for path in (store.root / "locks").iterdir()) == sorted({key[:3] for key in KEYS})
-
-
-def test_a_lock_whose_file_was_replaced_meanwhile_is_not_taken(store, monkeypatch):
-    with locked(store, A):
-        pass
-    path, flock, calls = store.root / "locks" / A[:3], fcntl.flock, []
-
-    def and_meanwhile(descriptor, operation):
-        flock(descriptor, operation)
-        calls.append(operation)
-        if len(calls) <= 2:
-            path.unlink()  # the first time it is missing then, the second time there is another
-        if len(calls) == 2:
-            path.touch()
-
-    monkeypatch.setattr(fcntl, "flock", and_meanwhile)
-    descriptor = store.acquire(A)
-    assert len(calls) == 3
-    assert os.path.sameopenfile(descriptor, os.open(path, os.O_RDONLY | os.O_CLOEXEC)) is True
-    store.release(descriptor)
-
-
-def test_where_there_are_no_locks(store, monkeypatch):
-    def fail(*args):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", fail)
-    before = os.dup(0)
-    os.close(before)
-    with pytest.raises(StoreError, match=r"could not be locked .* a local disk"):
-        store.acquire(A)
-    after = os.dup(0)  # the lowest that is free: the same, unless one was left open
-    os.close(after)
-    assert after == before
-
-
-# ---- upkeep ------------------------------------------------------------------------------------------------
-
-
-def test_pruning_keeps_what_a_standing_result_needs(filled):
-    store = filled.stands().store
-    store.put(b"nobody's", "image", "png")
-    pruned = prune(store, grace_seconds=0)
-    assert (pruned.receipts, pruned.records, pruned.objects) == (0, 1, 1)
-    assert store.read_receipt(C) == filled.receipt
-    assert misses(store.read_record, B)
-    assert verify(store) == ()
-
-
-@pytest.mark.parametrize(
-    "report", [None, "", "[]", '{"key": 1}', json.dumps({"key": A}), "[" * 99_999, "\udcff"]
-)
-def test_pruning_frees_a_result_that_is_gone(filled, report):
-    if report is not None:
-        filled.stands()
-        (filled.output / "report.json").write_text(report, errors="surrogateescape")
-    pruned = prune(filled.store, grace_seconds=0)
-    assert (pruned.receipts, pruned.records, pruned.objects, pruned.failures) == (1, 2, 2, 0)
-    assert files_in(filled.store.root) == ["in-use.lock", "version"]
-
-
-def test_a_result_in_one_of_its_folders_is_enough(filled):
-    outputs = (str(filled.output / "gone" / "report.json"), *filled.receipt.outputs, "a\0b")
-    filled.store.write_receipt(C, filled.receipt.model_copy(update={"outputs": outputs}))
-    assert prune(filled.stands().store, grace_seconds=0).receipts == 0
-    shutil.rmtree(filled.output)
-    assert prune(filled.store, grace_seconds=0).receipts == 1
-
-
-def test_a_report_that_cannot_be_read_just_now_still_counts(filled, monkeypatch):
-    read_bytes = Path.read_bytes
-
-    def fail(path):
-        if path.name == "report.json":
-            raise OSError(errno.EIO, "Input/output error")
-        return read_bytes(path)
-
-    monkeypatch.setattr(Path, "read_bytes", fail)
-    assert prune(filled.stands().store, grace_seconds=0).receipts == 0
-
-
-def test_what_is_young_is_kept_with_what_it_needs(filled):
-    (filled.object.parent / ".pst-x.tmp").touch()
-    assert prune(filled.store, grace_seconds=1000) == prune(filled.store) == Pruned()
-    age(filled.store.root)
-    filled.receipt_file.touch()  # only the receipt is young, but all it names is needed
-    assert prune(filled.store).model_dump(exclude={"bytes_freed"}) == {
-        "receipts": 0,
-        "records": 1,
-        "objects": 0,
-        "temporary": 1,
-        "failures": 0,
-    }
-    assert filled.store.read_receipt(C) == filled.receipt
-    age(filled.store.root)
-    filled.record.touch()
-    assert (prune(filled.store).receipts, prune(filled.store).objects) == (1, 0)
-    assert filled.store.read_record(A)
-    age(filled.store.root)
-    assert prune(filled.store).objects == 2
-    assert files_in(filled.store.root) == ["in-use.lock", "version"]
-
-
-@pytest.mark.parametrize("grace", [-1.0, float("nan")])
-def test_a_grace_that_is_none(filled, grace):
-    with pytest.raises(StoreError, match="is no period of grace"):
-        prune(filled.store, grace_seconds=grace)
-
-
-def test_a_dry_run_tells_what_would_go(filled):
-    filled.stands()
-    (filled.object.parent / ".pst-x.tmp").write_bytes(b"123")
-    before = files_in(filled.store.root)
-    told = prune(filled.store, grace_seconds=0, dry_run=True)
-    assert files_in(filled.store.root) == sorted([*before, "in-use.lock"])
-    sizes = {path: (filled.store.root / path).stat().st_size for path in before}
-    assert prune(filled.store, grace_seconds=0) == told
-    left = files_in(filled.store.root)
-    assert told.bytes_freed == sum(size for path, size in sizes.items() if path not in left) > 0
-
-
-def test_pruning_removes_damaged_records_and_receipts_when_old(filled):
-    filled.stands()
-    filled.record.write_bytes(b"{}")
-    filled.receipt_file.write_bytes(b"{}")
-    assert prune(filled.store, grace_seconds=100).records == 0
-    assert filled.receipt_file.exists()
-    pruned = prune(filled.store, grace_seconds=0)
-    assert (pruned.receipts, pruned.records) == (1, 2)
-
-
-def test_pruning_leaves_what_is_not_its_own(filled):
-    foreign = [
-        filled.store.root / "notes.txt",
-        filled.object.parent / "notes.txt",
-        filled.object.parent / f"{'0' * 64}.png",  # in the wrong folder
-        filled.record.parent / ".hidden",
-        filled.store.root / "objects" / "README",
-    ]
-    for path in foreign:
-        path.write_text("mine")
-    prune(filled.store, grace_seconds=0)
-    assert all(path.read_text() == "mine" for path in foreign)
-    assert {damage.problem for damage in verify(filled.store)} == {"foreign"}
-
-
-def test_what_cannot_be_removed_is_counted_and_keeps_what_it_names(filled, monkeypatch):
-    unlink = Path.unlink
-
-    def fail(path, **options):
-        if path == filled.receipt_file:
-            raise PermissionError(errno.EACCES, "Permission denied")
-        unlink(path, **options)
-
-    monkeypatch.setattr(Path, "unlink", fail)
-    pruned = prune(filled.store, grace_seconds=0)
-    assert (pruned.failures, pruned.receipts, pruned.records, pruned.objects) == (1, 0, 1, 0)
-    assert filled.store.read_receipt(C) == filled.receipt
-
-
-def test_pruning_removes_names_before_what_they_name(filled, monkeypatch):
-    order, unlink = [], Path.unlink
-    monkeypatch.setattr(Path, "unlink", lambda path, **options: order.append(path) or unlink(path, **options))
-    (filled.store.root / ".pst-x.tmp").touch()
-    prune(filled.store, grace_seconds=0)
-    kinds = [path.relative_to(filled.store.root).parts[0] for path in order]
-    assert kinds == ["receipts", "records", "records", "objects", "objects", ".pst-x.tmp"]
-
-
-def test_a_running_batch_is_not_pruned(filled):
-    store = filled.store
-    with store.in_use(), store.in_use():  # as many as there are
-        before = files_in(store.root)
-        with pytest.raises(StoreError, match="in use by a running batch: prune when it has ended"):
-            prune(store, grace_seconds=0)
-        assert files_in(store.root) == before
-    with holder(store, D) as process:
-        process.send_signal(signal.SIGSTOP)  # a sleeping batch is one, too, for however long
-        with pytest.raises(StoreError, match="in use"):
-            prune(store, grace_seconds=0, dry_run=True)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert prune(store, grace_seconds=0).receipts == 1
-
-
-def test_a_batch_waits_for_pruning_to_end(store):
-    started = threading.Event()
-
-    def batch():
-        with store.in_use():
-            started.set()
-
-    thread = threading.Thread(target=batch)
-    store.put(b"x", "image", "png")
-    with store.exclusively():
-        thread.start()
-        assert not started.wait(0.2)
-    assert started.wait(10)
-    thread.join()
-
-
-def test_usage(filled):
-    store = filled.stands().store
-    (store.root / "objects" / ".pst-x.tmp").write_bytes(b"123")
-    used = usage(store)
-    record, other = filled.record.stat().st_size, filled.other_record.stat().st_size
-    receipt = filled.receipt_file.stat().st_size
-    assert (used.objects, used.object_bytes) == (2, filled.reference.size + filled.other.size)
-    assert (used.records, used.record_bytes) == (2, record + other)
-    assert (used.receipts, used.receipt_bytes) == (1, receipt)
-    assert (used.temporary, used.temporary_bytes) == (1, 3)
-    assert used.kept_bytes == receipt + record + used.object_bytes
-    assert used.other_bytes == other + 3
-    shutil.rmtree(filled.output)
-    assert (usage(store).kept_bytes, usage(store).other_bytes) == (0, used.kept_bytes + used.other_bytes)
-
-
-def found(store, *subset):
-    return {(damage.path, damage.problem, damage.needed_by) for damage in verify(store, *subset)}
-
-
-def test_verify_finds_each_kind_of_damage(filled):
-    store, root = filled.store, filled.store.root
-    assert verify(store) == ()
-    names = {what: getattr(filled, what).relative_to(root).as_posix() for what in ("object", "record")}
-    names["receipt"] = filled.receipt_file.relative_to(root).as_posix()
-    raw = filled.object.read_bytes()
-    filled.object.write_bytes(raw[:-1] + b"Z")
-    assert found(store) == {(names["object"], "damaged", "")}
-    filled.object.unlink()
-    assert found(store) == {(names["object"], "missing", names["record"])}
-    filled.object.write_bytes(raw)
-    sealed = filled.record.read_bytes()
-    filled.record.write_bytes(sealed[:-1])
-    assert found(store) == {(names["record"], "damaged", "")}
-    filled.record.unlink()
-    assert found(store) == {(names["record"], "missing", names["receipt"])}
-    filled.record.write_bytes(sealed)
-    (root / "receipts" / ".pst-x.tmp").touch()
-    (root / ".pst-y.tmp").touch()
-    filled.receipt_file.write_bytes(b"")
-    assert found(store) == {
-        (names["receipt"], "damaged", ""),
-        ("receipts/.pst-x.tmp", "leftover", ""),
-        (".pst-y.tmp", "leftover", ""),
-    }
-
-
-@pytest.mark.parametrize("replace", [link_to_a_copy, dangling_link, folder, pipe])
-def test_verify_finds_what_is_no_file(filled, replace):
-    replace(filled.object)
-    assert (filled.reference.path, "damaged", "") in found(filled.store)
-
-
-def test_the_parts_of_a_verification_are_the_whole(filled):
-    for index in range(12):
-        filled.store.path_of(filled.store.put(bytes([index]), "image", "png")).write_bytes(b"")
-        (filled.object.parent / f".pst-{index}.tmp").touch()
-    (filled.store.root / ".pst-x.tmp").touch()
-    parts = [found(filled.store, (part, 3)) for part in (1, 2, 3)]
-    assert sum(map(len, parts)) == len(found(filled.store)) == 25
-    assert set().union(*parts) == found(filled.store)
-    assert max(map(len, parts)) < 25
-    for subset in ((0, 3), (4, 3), (1, 0)):
-        with pytest.raises(StoreError, match="there is no part"):
-            verify(filled.store, subset)
-
-
-def test_verify_changes_nothing(filled):
-    filled.record.write_bytes(b"")
-    state = [(path, path.lstat().st_mtime_ns) for path in sorted(filled.store.root.rglob("*"))]
-    verify(filled.store)
-    usage(filled.store)
-    assert [(path, path.lstat().st_mtime_ns) for path in sorted(filled.store.root.rglob("*"))] == state
-
-
-def test_what_is_pruned_while_verify_runs_is_no_damage(filled, monkeypatch):
-    listed = upkeep._damage
-
-    def and_meanwhile(root, kind, file):
-        prune(filled.store, grace_seconds=0)
-        return listed(root, kind, file)
-
-    monkeypatch.setattr(upkeep, "_damage", and_meanwhile)
-    assert verify(filled.store) == ()
-
-
-# ---- everything in any order -------------------------------------------------------------------------------
 
 VALUES = [b"", b"one", b"two" * 50]
 
@@ -1286,9 +608,6 @@ def test_any_order_of_everything(monkeypatch):
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(StoreMachine, settings=limits)
-
-
-# ---- other processes ---------------------------------------------------------------------------------------
 
 
 def test_sixteen_writers_of_one_key(tmp_path):
