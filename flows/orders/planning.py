@@ -1,10 +1,10 @@
 """What is to be done for a pair, known before any of it is done: its files, settings, network and key."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from flows.pairs.pair import Pair
 from pst_core.images.input_files import InputFile, InputFiles, probe
 from pst_core.network.identity import Network
 from pst_core.settings.config import Config, PresetName
@@ -20,10 +20,7 @@ class PairOrder:
 
     Attributes
     ----------
-    name : str
-        Identifies the pair, and is its folder under `out`.
-    paths : mapping
-        Role -> file, see `pst_core.images.roles`.
+    pair : Pair
     out : Path
         Folder of the batch.
     config : Config
@@ -32,20 +29,23 @@ class PairOrder:
         What they began with.
     on_conflict : OnConflict
         What happens to a result that is there already.
-    given : mapping
-        What was given for this pair alone.
-    problem : str, optional
-        One sentence, if it is known already that this pair cannot be done.
     """
 
-    name: str
-    paths: Mapping[str, Path]
+    pair: Pair
     out: Path
     config: Config
     preset: PresetName = "default"
     on_conflict: OnConflict = "changed"
-    given: Mapping[str, Any] = field(default_factory=dict)
-    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The pair's."""
+        return self.pair.name
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Role -> file, see `pst_core.images.roles`."""
+        return self.pair.paths
 
     @property
     def folder(self) -> Path:

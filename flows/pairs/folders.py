@@ -125,29 +125,27 @@ def _renamed(files: Iterable[_Found], prefix: str) -> list[_Found]:
 def _one_style(source: Path, style: Path, out: Path | None) -> list[Pair]:
     folder = source / "content" if is_folder(source / "content") else source
     contents = _side(folder, (out, style, source / "content_maps", source / "style_maps"))
-    _require_photographs(contents)
-    content_maps, style_maps = _maps_in(source)
-    style_map = style_maps.by_stem.get(fold(style.stem))
-    pairs = [
-        _with_style_map(Pair(found.stem, found.path, style), content_maps.by_stem.get(key), style_map)
-        for key, found in contents.by_stem.items()
-        if found.problem is None
-    ]
-    return pairs + [Pair(found.inside, found.path, style, problem=found.problem) for found in contents.bad]
+    styles = _Side(style, {fold(style.stem): _Found(style, style.name, style.stem, None)}, ())
+    return _combine(source, contents, styles, "{content}")
 
 
 def _every_style(source: Path, out: Path | None) -> list[Pair]:
     contents, styles = (_side(source / role, (out,)) for role in PHOTOGRAPHS)
+    return _combine(source, contents, styles, "{content}/{style}")
+
+
+def _combine(source: Path, contents: _Side, styles: _Side, name: str) -> list[Pair]:
+    """Put every content together with every style."""
     _require_photographs(contents)
     _require_photographs(styles)
     content_maps, style_maps = (side.by_stem for side in _maps_in(source))
-    pairs = [
-        _with_style_map(
-            Pair(f"{content.stem}/{style.stem}", content.path, style.path),
-            content_maps.get(fold(content.stem)), style_maps.get(fold(style.stem)),
-        )
-        for content, style in product(contents.good, styles.good)
-    ]  # fmt: skip
+    pairs = []
+    for content, style in product(contents.good, styles.good):
+        pair = Pair(name.format(content=content.stem, style=style.stem), content.path, style.path)
+        # Contents often keep their maps from elsewhere: without a map of this style they say nothing.
+        if style_map := style_maps.get(fold(style.stem)):
+            pair = _with_maps(pair, content_maps.get(fold(content.stem)), style_map)
+        pairs.append(pair)
     return pairs + _leftovers(contents, contents.bad, styles, styles.bad)
 
 
@@ -226,11 +224,6 @@ def _with_maps(pair: Pair, content_map: _Found | None, style_map: _Found | None)
         style_map.path if style_map else None,
         next(filter(None, problems), None),
     )
-
-
-def _with_style_map(pair: Pair, content_map: _Found | None, style_map: _Found | None) -> Pair:
-    # Contents often keep their maps from elsewhere: without a map of this style they say nothing.
-    return _with_maps(pair, content_map, style_map) if style_map is not None else pair
 
 
 # --- what lies in a folder

@@ -15,10 +15,10 @@ from typing import Any
 from flows.orders.planning import Plan
 from pst_core.errors import ImageError, OutputError
 from pst_core.files import write_bytes_atomically
-from pst_core.images.writing import embed_recipe
 from pst_core.images.embedding import read_recipe
-from pst_core.report import PROGRAM, Facts, Order, build_recipe, build_report
+from pst_core.images.writing import embed_recipe
 from pst_core.pipeline.notes import notes_of
+from pst_core.report import PROGRAM, Facts, Order, build_recipe, build_report
 from pst_core.store.store import open_store
 from tasks.pair import Made
 

@@ -11,8 +11,8 @@ from flows.orders.batch_order import BatchOrder, find_orders
 from flows.orders.planning import PairOrder, Plan, Prober, plan_pair
 from flows.results.finished import find_made
 from flows.results.outcomes import PairOutcome, read_outcomes
-from flows.runtime.failures import explain_failure
 from flows.results.publication import choose_folder, is_published, read_report
+from flows.runtime.failures import explain_failure
 from pst_core.errors import PstError
 from pst_core.provenance import versions
 from pst_core.store.store import StoreMiss
@@ -73,8 +73,8 @@ def estimate_seconds(out: Path, waiting: int) -> float | None:
 
 def _stand(order: PairOrder, prober: Prober, last: PairOutcome | None) -> Standing:
     place: dict[str, Any] = {"name": order.name, "folder": str(order.folder)}
-    if order.problem is not None:
-        return Standing(**place, state="failed", why=order.problem)
+    if order.pair.problem is not None:
+        return Standing(**place, state="failed", why=order.pair.problem)
     try:
         plan = plan_pair(order, prober)
         chosen = choose_folder(plan)
