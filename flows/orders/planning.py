@@ -1,6 +1,7 @@
 """What is to be done for a pair, known before any of it is done: its files, settings, network and key."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -82,7 +83,7 @@ class Prober:
     """Reads each file's hash and size once a batch: a style may serve thousands of contents."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Path, int, int, int], InputFile] = {}
+        self._probe = lru_cache(maxsize=4096)(lambda path, *stamp: probe(path))  # noqa: ARG005
 
     def __call__(self, path: Path) -> InputFile:
         """Probe a file; see `pst_core.images.input_files.probe`."""
@@ -90,12 +91,7 @@ class Prober:
             status = path.stat()
         except OSError:
             return probe(path)  # which says what is wrong with it
-        stamp = (path, status.st_ino, status.st_size, status.st_mtime_ns)
-        if stamp not in self._known:
-            if len(self._known) > 4096:
-                self._known.clear()
-            self._known[stamp] = probe(path)
-        return self._known[stamp]
+        return self._probe(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def plan_pair(order: PairOrder, prober: Prober) -> Plan:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -252,9 +252,8 @@ def _index(folder: Path, files: Iterable[_Found]) -> _Side:
 
 def _walk(folder: Path, skipped: Iterable[Path | None], *, deep: bool = True) -> list[_Found]:
     """List the files of a folder that are photographs or stand where photographs should."""
-    passed_over = [known for known in map(_status, skipped) if known is not None]
-    root = _status(folder)
-    if root is not None and any(os.path.samestat(root, known) for known in passed_over):
+    passed_over = {known for path in skipped if path is not None and (known := _identity(path))}
+    if _identity(folder) in passed_over:
         raise PairingError(
             f"The results cannot go into {show(folder)}, where the photographs are: name another folder."
         )
@@ -263,7 +262,7 @@ def _walk(folder: Path, skipped: Iterable[Path | None], *, deep: bool = True) ->
     while waiting:
         here, above = waiting.pop()
         for entry in _entries(here):
-            if _is_litter(entry) or _is_among(entry, passed_over):
+            if _is_litter(entry) or (passed_over and _identity(entry) in passed_over):
                 continue
             path, inside = here / entry.name, above + entry.name
             if entry.is_dir(follow_symlinks=False):
@@ -287,11 +286,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         ) from error
 
 
-def _status(path: Path | None) -> os.stat_result | None:
+def _identity(place: os.PathLike[str]) -> tuple[int, int] | None:
+    """What tells a file or folder from others, by whichever name; None for what cannot be looked at."""
     try:
-        return None if path is None else path.stat()
-    except (OSError, ValueError):  # what does not exist yet is met nowhere
+        status = os.stat(place)  # noqa: PTH116 - also of what a folder lists
+    except (OSError, ValueError):
         return None
+    return status.st_dev, status.st_ino
 
 
 def _is_litter(entry: os.DirEntry[str]) -> bool:
@@ -309,16 +310,6 @@ def _extension(name: str) -> str:
     file = name[name.rfind("/") + 1 :]
     dot = file.rfind(".")
     return file[dot:] if dot > 0 else ""
-
-
-def _is_among(entry: os.DirEntry[str], known: Sequence[os.stat_result]) -> bool:
-    if not known:
-        return False
-    try:
-        status = entry.stat()
-    except OSError:
-        return False
-    return any(os.path.samestat(status, other) for other in known)
 
 
 def _found(path: Path, inside: str) -> _Found:
