@@ -1,11 +1,11 @@
 """The flow of a batch: pair after pair, each by itself, and at the end who is done, who failed, and why."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prefect import flow
+from prefect import Flow, flow
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -17,6 +17,7 @@ from flows.display.watching import watcher
 from flows.layout import SHEET
 from flows.orders.batch_order import BatchOrder, check_order
 from flows.orders.planning import OnConflict, PairOrder, Prober, plan_pair
+from flows.orders.saved import SavedOrder
 from flows.pair import stylize_planned
 from flows.pairs.pair import Pairing
 from flows.results.finished import find_done
@@ -31,7 +32,7 @@ from pst_core.settings.config import PresetName
 from pst_core.settings.overrides import Overrides, settings_of
 from pst_core.store import open_store
 
-__all__ = ["handed_back", "run_batch", "run_orders", "stylize_folder"]
+__all__ = ["run_batch", "run_found", "run_orders", "stylize_folder"]
 
 Kind = TypeVar("Kind")
 
@@ -67,35 +68,35 @@ def stylize_folder(
 
 
 def run_batch(order: BatchOrder, orders: Sequence[PairOrder]) -> Summary:
-    """Run a batch whose pairs are known, as `check_order` finds them, as a flow.
-
-    Raises
-    ------
-    BaseException
-        Whatever ended it before its last pair.
-    """
-
-    @flow(name=stylize_folder.name, flow_run_name="{order.source.name} {order.preset}", persist_result=False)
-    def stylize_found(order: BatchOrder) -> State:
-        """Restyle pairs that were found already."""
-        return _stylize(order, orders)
-
-    return handed_back(stylize_found(order, return_state=True), Summary)
+    """Run a batch whose pairs are known, as `check_order` finds them; see `run_found`."""
+    return run_found(stylize_folder, order, lambda: _stylize(order, orders), Summary)
 
 
-def handed_back(state: State[Any], kind: type[Kind]) -> Kind:
-    """What a flow ended with, whether its run counts as failed or not.
+def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State], kind: type[Kind]) -> Kind:
+    """Run an order whose pairs are known as a flow of a deployed one's name, and with its runs' names.
+
+    Returns
+    -------
+    object
+        What it ended with, of the `kind` that it hands back, whether its run counts as failed or not.
 
     Raises
     ------
     BaseException
         Whatever ended it early.
     """
-    found = state.result(raise_on_failure=False)
-    if not isinstance(found, kind):
+    run_name = str(like.flow_run_name).replace("{", "{order.")
+
+    @flow(name=like.name, flow_run_name=run_name, persist_result=False)
+    def found(order: SavedOrder) -> State:  # noqa: ARG001 - shown as the run's parameter
+        return run()
+
+    state: State[Any] = found(order, return_state=True)
+    ended = state.result(raise_on_failure=False)
+    if not isinstance(ended, kind):
         state.result()
         raise PstError(f"The batch ended early ({state.name}): run the same command again.")
-    return found
+    return ended
 
 
 def _stylize(order: BatchOrder, orders: Sequence[PairOrder]) -> State:
@@ -140,8 +141,8 @@ def _run_all(orders: Sequence[PairOrder], outcomes: list[PairOutcome], prober: P
 def _run_pair(order: PairOrder, prober: Prober) -> PairOutcome:
     """One pair's outcome, be it found done or made by a flow of its own; its failure is its own."""
     started = time.monotonic()
-    if order.problem is not None:
-        outcome = _failed(order, order.problem)
+    if order.pair.problem is not None:
+        outcome = _failed(order, order.pair.problem)
     else:
         try:
             plan = plan_pair(order, prober)
@@ -151,7 +152,7 @@ def _run_pair(order: PairOrder, prober: Prober) -> PairOutcome:
                 raise
             outcome = _failed(order, explain_failure(error)[0])
     seconds = time.monotonic() - started
-    return outcome.model_copy(update={"settings": dict(order.given), "seconds": seconds})
+    return outcome.model_copy(update={"settings": dict(order.pair.given), "seconds": seconds})
 
 
 def _failed(order: PairOrder, sentence: str) -> PairOutcome:

@@ -5,14 +5,14 @@ again, and one that is added later joins those that are there.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.batch import handed_back, run_orders
+from flows.batch import run_found, run_orders
 from flows.comparing.drawing import draw_evaluation
 from flows.comparing.measuring import list_wanted, measure_wanted, tell_facts
 from flows.comparing.sizing import bring_to_size
@@ -31,17 +31,8 @@ from tasks.records import keep_results_in_store
 __all__ = ["Ended", "evaluate_folder", "run_evaluation"]
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How an evaluation came to its end.
-
-    Attributes
-    ----------
-    pairs, methods : int
-        How many there were, results made elsewhere among the methods.
-    missing : int
-        How many results there should be besides those that there are.
-    """
+class Ended(NamedTuple):
+    """How an evaluation came to its end: of how many pairs and methods, and how many results are missing."""
 
     pairs: int
     methods: int
@@ -97,22 +88,8 @@ def evaluate_folder(
 
 
 def run_evaluation(order: EvaluationOrder, pairs: Sequence[Pair]) -> Ended:
-    """Evaluate pairs that are known, as `check_evaluation` finds them, as a flow.
-
-    Raises
-    ------
-    BaseException
-        Whatever ended it early.
-    """
-
-    @flow(
-        name=evaluate_folder.name, flow_run_name="{order.source.name} {order.drawing}", persist_result=False
-    )
-    def evaluate_found(order: EvaluationOrder) -> State:
-        """Evaluate pairs that were found already."""
-        return _evaluate(order, pairs)
-
-    return handed_back(evaluate_found(order, return_state=True), Ended)
+    """Evaluate pairs that are known, as `check_evaluation` finds them; see `flows.batch.run_found`."""
+    return run_found(evaluate_folder, order, lambda: _evaluate(order, pairs), Ended)
 
 
 def _evaluate(order: EvaluationOrder, pairs: Sequence[Pair]) -> State:

@@ -23,6 +23,7 @@ from prefect.logging import get_run_logger
 from flows.display.pages import ProgressPage, show_pair
 from flows.display.watching import watcher
 from flows.orders.planning import OnConflict, PairOrder, Plan, Prober, plan_pair
+from flows.pairs.pair import Pair
 from flows.results.finished import describe_outcome, keep, skipped
 from flows.results.outcomes import PairOutcome
 from flows.results.publication import choose_folder
@@ -64,10 +65,9 @@ def stylize_pair(
         settings: Settings that replace the preset's.
         on_conflict: What happens to a result that is there already.
     """
-    roles = {"content": content, "style": style, "content_map": content_map, "style_map": style_map}
-    paths = {role: path for role, path in roles.items() if path is not None}
+    pair = Pair(name, content, style, content_map, style_map)
     config = Config.make(preset, **settings_of(settings))
-    return _stylize(plan_pair(PairOrder(name, paths, out, config, preset, on_conflict), Prober()))
+    return _stylize(plan_pair(PairOrder(pair, out, config, preset, on_conflict), Prober()))
 
 
 @flow(name="stylize-pair", flow_run_name="{plan.order.name}", persist_result=False)

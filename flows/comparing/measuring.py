@@ -66,9 +66,7 @@ def list_wanted(
         for pair in pairs
     ]
     for method, summary in summaries.items():
-        ended = {outcome.name: outcome for outcome in summary.outcomes}
-        for pair in pairs:
-            outcome = ended[pair.name]
+        for pair, outcome in zip(pairs, summary.outcomes, strict=True):
             picture = Path(outcome.folder) / layout.RESULT if outcome.state != "failed" else None
             wanted.append(WantedResult(pair, method, picture, outcome.error))
     for name, folder in order.external.items():

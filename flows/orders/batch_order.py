@@ -31,10 +31,8 @@ class BatchOrder(SavedOrder):
         ConfigError
             See `config_of`.
         """
-        return PairOrder(
-            pair.name, pair.paths, self.out, self.config_of(pair), pair.given.get("preset", self.preset),
-            self.on_conflict, pair.given, pair.problem,
-        )  # fmt: skip
+        preset = pair.given.get("preset", self.preset)
+        return PairOrder(pair, self.out, self.config_of(pair), preset, self.on_conflict)
 
 
 def find_orders(order: BatchOrder) -> tuple[PairOrder, ...]:

@@ -1,10 +1,11 @@
 """What is to be done for a pair, known before any of it is done: its files, settings, network and key."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from flows.pairs.pair import Pair
 from pst_core.images.input_files import InputFile, InputFiles, probe
 from pst_core.network.identity import Network
 from pst_core.settings.config import Config, PresetName
@@ -20,10 +21,7 @@ class PairOrder:
 
     Attributes
     ----------
-    name : str
-        Identifies the pair, and is its folder under `out`.
-    paths : mapping
-        Role -> file, see `pst_core.images.roles`.
+    pair : Pair
     out : Path
         Folder of the batch.
     config : Config
@@ -32,20 +30,23 @@ class PairOrder:
         What they began with.
     on_conflict : OnConflict
         What happens to a result that is there already.
-    given : mapping
-        What was given for this pair alone.
-    problem : str, optional
-        One sentence, if it is known already that this pair cannot be done.
     """
 
-    name: str
-    paths: Mapping[str, Path]
+    pair: Pair
     out: Path
     config: Config
     preset: PresetName = "default"
     on_conflict: OnConflict = "changed"
-    given: Mapping[str, Any] = field(default_factory=dict)
-    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The pair's."""
+        return self.pair.name
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Role -> file, see `pst_core.images.roles`."""
+        return self.pair.paths
 
     @property
     def folder(self) -> Path:
@@ -82,7 +83,7 @@ class Prober:
     """Reads each file's hash and size once a batch: a style may serve thousands of contents."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Path, int, int, int], InputFile] = {}
+        self._probe = lru_cache(maxsize=4096)(lambda path, *stamp: probe(path))  # noqa: ARG005
 
     def __call__(self, path: Path) -> InputFile:
         """Probe a file; see `pst_core.images.input_files.probe`."""
@@ -90,12 +91,7 @@ class Prober:
             status = path.stat()
         except OSError:
             return probe(path)  # which says what is wrong with it
-        stamp = (path, status.st_ino, status.st_size, status.st_mtime_ns)
-        if stamp not in self._known:
-            if len(self._known) > 4096:
-                self._known.clear()
-            self._known[stamp] = probe(path)
-        return self._known[stamp]
+        return self._probe(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def plan_pair(order: PairOrder, prober: Prober) -> Plan:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flows.layout import RESERVED, RESULT
@@ -112,15 +112,11 @@ def _matching(folder: Path, names: Sequence[str], key: Callable[[str], str | int
 def _by_key(folder: Path, key: Callable[[str], str | int | None]) -> dict[str | int | None, list[Path]]:
     """Pictures by the key of their stem, but for those without one."""
     pictures: dict[str | int | None, list[Path]] = {}
-    for path in sorted(_pictures(folder)):
+    there = folder.iterdir() if folder.is_dir() else ()
+    for path in sorted(path for path in there if _is_picture(path) and path.is_file()):
         pictures.setdefault(key(path.stem), []).append(path)
     pictures.pop(None, None)
     return pictures
-
-
-def _pictures(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        yield from (path for path in folder.iterdir() if _is_picture(path) and path.is_file())
 
 
 def _is_picture(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -125,29 +125,27 @@ def _renamed(files: Iterable[_Found], prefix: str) -> list[_Found]:
 def _one_style(source: Path, style: Path, out: Path | None) -> list[Pair]:
     folder = source / "content" if is_folder(source / "content") else source
     contents = _side(folder, (out, style, source / "content_maps", source / "style_maps"))
-    _require_photographs(contents)
-    content_maps, style_maps = _maps_in(source)
-    style_map = style_maps.by_stem.get(fold(style.stem))
-    pairs = [
-        _with_style_map(Pair(found.stem, found.path, style), content_maps.by_stem.get(key), style_map)
-        for key, found in contents.by_stem.items()
-        if found.problem is None
-    ]
-    return pairs + [Pair(found.inside, found.path, style, problem=found.problem) for found in contents.bad]
+    styles = _Side(style, {fold(style.stem): _Found(style, style.name, style.stem, None)}, ())
+    return _combine(source, contents, styles, "{content}")
 
 
 def _every_style(source: Path, out: Path | None) -> list[Pair]:
     contents, styles = (_side(source / role, (out,)) for role in PHOTOGRAPHS)
+    return _combine(source, contents, styles, "{content}/{style}")
+
+
+def _combine(source: Path, contents: _Side, styles: _Side, name: str) -> list[Pair]:
+    """Put every content together with every style."""
     _require_photographs(contents)
     _require_photographs(styles)
     content_maps, style_maps = (side.by_stem for side in _maps_in(source))
-    pairs = [
-        _with_style_map(
-            Pair(f"{content.stem}/{style.stem}", content.path, style.path),
-            content_maps.get(fold(content.stem)), style_maps.get(fold(style.stem)),
-        )
-        for content, style in product(contents.good, styles.good)
-    ]  # fmt: skip
+    pairs = []
+    for content, style in product(contents.good, styles.good):
+        pair = Pair(name.format(content=content.stem, style=style.stem), content.path, style.path)
+        # Contents often keep their maps from elsewhere: without a map of this style they say nothing.
+        if style_map := style_maps.get(fold(style.stem)):
+            pair = _with_maps(pair, content_maps.get(fold(content.stem)), style_map)
+        pairs.append(pair)
     return pairs + _leftovers(contents, contents.bad, styles, styles.bad)
 
 
@@ -228,11 +226,6 @@ def _with_maps(pair: Pair, content_map: _Found | None, style_map: _Found | None)
     )
 
 
-def _with_style_map(pair: Pair, content_map: _Found | None, style_map: _Found | None) -> Pair:
-    # Contents often keep their maps from elsewhere: without a map of this style they say nothing.
-    return _with_maps(pair, content_map, style_map) if style_map is not None else pair
-
-
 # --- what lies in a folder
 
 
@@ -259,9 +252,8 @@ def _index(folder: Path, files: Iterable[_Found]) -> _Side:
 
 def _walk(folder: Path, skipped: Iterable[Path | None], *, deep: bool = True) -> list[_Found]:
     """List the files of a folder that are photographs or stand where photographs should."""
-    passed_over = [known for known in map(_status, skipped) if known is not None]
-    root = _status(folder)
-    if root is not None and any(os.path.samestat(root, known) for known in passed_over):
+    passed_over = {known for path in skipped if path is not None and (known := _identity(path))}
+    if _identity(folder) in passed_over:
         raise PairingError(
             f"The results cannot go into {show(folder)}, where the photographs are: name another folder."
         )
@@ -270,7 +262,7 @@ def _walk(folder: Path, skipped: Iterable[Path | None], *, deep: bool = True) ->
     while waiting:
         here, above = waiting.pop()
         for entry in _entries(here):
-            if _is_litter(entry) or _is_among(entry, passed_over):
+            if _is_litter(entry) or (passed_over and _identity(entry) in passed_over):
                 continue
             path, inside = here / entry.name, above + entry.name
             if entry.is_dir(follow_symlinks=False):
@@ -294,11 +286,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         ) from error
 
 
-def _status(path: Path | None) -> os.stat_result | None:
+def _identity(place: os.PathLike[str]) -> tuple[int, int] | None:
+    """What tells a file or folder from others, by whichever name; None for what cannot be looked at."""
     try:
-        return None if path is None else path.stat()
-    except (OSError, ValueError):  # what does not exist yet is met nowhere
+        status = os.stat(place)  # noqa: PTH116 - also of what a folder lists
+    except (OSError, ValueError):
         return None
+    return status.st_dev, status.st_ino
 
 
 def _is_litter(entry: os.DirEntry[str]) -> bool:
@@ -316,16 +310,6 @@ def _extension(name: str) -> str:
     file = name[name.rfind("/") + 1 :]
     dot = file.rfind(".")
     return file[dot:] if dot > 0 else ""
-
-
-def _is_among(entry: os.DirEntry[str], known: Sequence[os.stat_result]) -> bool:
-    if not known:
-        return False
-    try:
-        status = entry.stat()
-    except OSError:
-        return False
-    return any(os.path.samestat(status, other) for other in known)
 
 
 def _found(path: Path, inside: str) -> _Found:

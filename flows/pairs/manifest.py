@@ -65,13 +65,10 @@ class _Paths:
 
     def _is_inside(self, path: Path) -> bool:
         # Most rows share a few folders, and resolving a path costs a look at each of its parts.
-        folder = path.parent
-        if folder not in self.judged:
-            self.judged[folder] = self._leads_inside(folder)
-        return self._leads_inside(path) if _may_be_link(path) or not self.judged[folder] else True
-
-    def _leads_inside(self, path: Path) -> bool:
-        return Path(os.path.realpath(path)).is_relative_to(self.root)
+        place = path if _may_be_link(path) else path.parent
+        if place not in self.judged:
+            self.judged[place] = Path(os.path.realpath(place)).is_relative_to(self.root)
+        return self.judged[place]
 
 
 def _may_be_link(path: Path) -> bool:
@@ -116,20 +113,15 @@ def _names(rows: Sequence[Row], paths: _Paths) -> list[str]:
     """Name the rows: as given, else after the content, else after content and style."""
     given = [_given_name(row) for row in rows]
     stems = [_stem(paths.resolve(row, "content")) for row in rows]
-    first = [name if name is not None else stem for name, stem in zip(given, stems, strict=True)]
-    counts = Counter(map(fold, first))
+    counts = Counter(fold(name or stem) for name, stem in zip(given, stems, strict=True))
     names = []
     for row, name, stem in zip(rows, given, stems, strict=True):
-        chosen = name
-        if chosen is None:
-            is_unique = counts[fold(stem)] == 1
-            chosen = stem if is_unique else f"{stem}-{_stem(paths.resolve(row, 'style'))}"
-        fault = _name_fault(chosen)
-        if fault:
+        own = stem if counts[fold(stem)] == 1 else f"{stem}-{_stem(paths.resolve(row, 'style'))}"
+        names.append(name or own)
+        if fault := _name_fault(names[-1]):
             raise PairingError(
-                f"The name {cut(chosen)} ({row.place}) {fault}: write another one in the column 'name'."
+                f"The name {cut(names[-1])} ({row.place}) {fault}: write another one in the column 'name'."
             )
-        names.append(chosen)
     return names
 
 

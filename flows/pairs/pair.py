@@ -13,15 +13,9 @@ from pst_core.errors import PstError
 from pst_core.images.roles import ROLES
 
 __all__ = [
-    "EXTENSIONS",
-    "Pair",
-    "Pairing",
-    "PairingError",
-    "is_folder",
-    "photograph_problem",
-    "reason",
+    "EXTENSIONS", "Pair", "Pairing", "PairingError", "is_folder", "photograph_problem", "reason",
     "refuse_collisions",
-]
+]  # fmt: skip
 
 Pairing = Literal["auto", "pairs", "one-style", "every-style", "luan", "manifest"]
 

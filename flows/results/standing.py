@@ -14,6 +14,7 @@ from flows.results.outcomes import PairOutcome, read_outcomes
 from flows.results.publication import choose_folder, is_published, read_report
 from flows.runtime.failures import explain_failure
 from pst_core.errors import PstError
+from pst_core.images.roles import in_words
 from pst_core.provenance import versions
 from pst_core.store import StoreMiss
 from tasks.keys import key_of
@@ -47,10 +48,6 @@ class Standing(BaseModel):
     why: str = ""
 
 
-class _NotKept(Exception):  # noqa: N818 - how a look stops
-    """The next step would have to be computed."""
-
-
 def find_standings(order: BatchOrder) -> Iterator[Standing]:
     """Look at each pair of a batch.
 
@@ -73,8 +70,8 @@ def estimate_seconds(out: Path, waiting: int) -> float | None:
 
 def _stand(order: PairOrder, prober: Prober, last: PairOutcome | None) -> Standing:
     place: dict[str, Any] = {"name": order.name, "folder": str(order.folder)}
-    if order.problem is not None:
-        return Standing(**place, state="failed", why=order.problem)
+    if order.pair.problem is not None:
+        return Standing(**place, state="failed", why=order.pair.problem)
     try:
         plan = plan_pair(order, prober)
         chosen = choose_folder(plan)
@@ -99,14 +96,11 @@ def _count_kept(plan: Plan) -> int:
 
     def look(unit: Any, **inputs: Any) -> Any:  # noqa: ANN401
         nonlocal kept
-        try:
-            found = look_up(key_of(unit.name, inputs))
-        except StoreMiss as error:
-            raise _NotKept from error
+        found = look_up(key_of(unit.name, inputs))
         kept += 1
         return found
 
-    with contextlib.suppress(_NotKept):
+    with contextlib.suppress(StoreMiss):  # the next step would have to be computed
         make_pair(plan.files, plan.config, plan.network, look)
     return kept
 
@@ -128,7 +122,7 @@ def _changed_inputs(plan: Plan, report: dict[str, Any]) -> Iterator[str]:
     here = {role: file.sha256 for role, file in plan.files.given.items()}
     for role in sorted({*here, *there}):
         if here.get(role) != there.get(role, {}).get("sha256"):
-            yield role.replace("_", " ")
+            yield in_words(role)
 
 
 def _changed_settings(plan: Plan, report: dict[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ ended with it by the kernel.
 
 import contextlib
 import fcntl
+import itertools
 import os
 import signal
 import socket
@@ -19,12 +20,7 @@ from pathlib import Path
 from pst_core.errors import PstError
 from pst_core.store import pst_home
 
-__all__ = [
-    "ServerError",
-    "is_server_loss",
-    "prefect_server",
-    "prepare_environment",
-]
+__all__ = ["ServerError", "is_server_loss", "prefect_server", "prepare_environment"]
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
@@ -139,27 +135,22 @@ def _own_server() -> Iterator[str]:
 @contextlib.contextmanager
 def _free_home() -> Iterator[Path]:
     """A folder for the server's history that no other run uses now: mostly the first."""
-    number = 0
-    while True:
-        number += 1
+    for number in itertools.count(1):
         home = pst_home() / "prefect" / str(number)
         try:
             home.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            lock = (home / "lock").open("ab")
         except OSError as error:
             raise ServerError(
                 f"{home} cannot be used ({error.strerror}): free it, or set PST_HOME to another folder."
             ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            continue
-        try:
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
             yield home
-        finally:
-            os.close(descriptor)
-        return
+            return
 
 
 def _free_port() -> int:
@@ -174,13 +165,16 @@ def _start(home: Path, log: Path, address: str) -> "subprocess.Popen[bytes]":
         sys.executable, "-c", _DIE_WITH_PARENT, str(os.getpid()),
         "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port,
     ]  # fmt: skip
-    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    environment |= _SERVER | {
-        "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_API_HOST": "127.0.0.1",
-        "PREFECT_SERVER_API_PORT": port,
-        "PREFECT_API_URL": f"{address}/api",  # which its UI calls
-    }
+    environment = (
+        os.environ
+        | _SERVER
+        | {
+            "PREFECT_HOME": str(home),
+            "PREFECT_SERVER_API_HOST": "127.0.0.1",
+            "PREFECT_SERVER_API_PORT": port,
+            "PREFECT_API_URL": f"{address}/api",  # which its UI calls
+        }
+    )
     try:
         with log.open("wb") as output:
             return subprocess.Popen(

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from batch_runs import QUICK, finals, make_folder
 from PIL import Image
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.sorting import FlowRunSort
 from pyarrow import parquet
 
-from flows.batch import stylize_folder
-from flows.orders.batch_order import BatchOrder
+from flows.batch import run_batch, stylize_folder
+from flows.orders.batch_order import BatchOrder, check_order
 from flows.pair import stylize_pair
 from flows.results.outcomes import read_outcomes
 from flows.results.standing import find_standings
@@ -194,6 +197,26 @@ def test_a_batch_ends_with_tables_sheet_and_folders(tmp_path, computed):
     state, summary = run_folder(source, tmp_path / "out")
     assert state.is_completed() and summary.counts == {"cached": 1, "done": 1}
     assert not (tmp_path / "out" / "failed.jsonl").exists()
+
+
+def test_a_pairs_run_stands_under_its_batchs_and_says_what_it_was_given(tmp_path):
+    source, out = make_folder(tmp_path / "in", 2), tmp_path / "out"
+    Image.new("RGB", (50, 40)).save(source / "content_maps" / "p1.png")
+    order = BatchOrder(source=source, out=out, settings=QUICK)
+    summary = run_batch(order, check_order(order))
+    assert summary.counts == {"done": 1, "failed": 1} and summary.sentence == "2 pairs: 1 done, 1 failed"
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(limit=50, sort=FlowRunSort.START_TIME_DESC)
+        batch = next(run for run in runs if run.parameters.get("order", {}).get("out") == str(out))
+        steps = client.read_task_runs(flow_run_filter=FlowRunFilter(id={"any_": [batch.id]}))
+        flows = {run.name: client.request("GET", f"/flows/{run.flow_id}").json()["name"] for run in runs}
+    pairs = {run.name: run for run in runs if run.parent_task_run_id in [step.id for step in steps]}
+    assert (batch.name, batch.state_name, flows[batch.name]) == ("in default", "Failed", "stylize-folder")
+    assert {name: run.state_name for name, run in pairs.items()} == {"p0": "Completed", "p1": "Failed"}
+    assert flows["p0"] == flows["p1"] == "stylize-pair"
+    given = pairs["p0"].parameters["plan"]
+    assert given["order"]["pair"]["content"] == str(source / "content" / "p0.png")
+    assert given["order"]["config"]["size"] == QUICK["size"] and len(given["files"]["style"]["sha256"]) == 64
 
 
 def test_the_list_of_failures_is_a_manifest(tmp_path):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from trials.corrupt_store import corrupt_store
 from trials.kill_batch import kill_batch
 
 from flows.cli.app import run
+from flows.orders import planning
 from flows.runtime.server import prefect_server
+from pst_core.settings.config import Config
 
 pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
 
@@ -54,6 +57,34 @@ def test_json_lines_tell_everything(batch, capfd):
     assert kinds == ["server", "batch", "start", "pair", "start", "pair", "summary"]
     assert found[3]["name"] == "p0" and found[3]["steps"] == 14 and found[-1]["done"] == 2
     assert captured.err == ""
+
+
+def test_folders_are_read_files_hashed_and_settings_checked_once(batch, monkeypatch):
+    listed, probed, checked = Counter(), Counter(), []
+    scandir, probe, make = os.scandir, planning.probe, Config.make
+
+    def list_entries(path):
+        listed[str(path)] += 1
+        return scandir(path)
+
+    def look(path):
+        probed[str(path)] += 1
+        return probe(path)
+
+    def check(preset="default", **settings):
+        checked.append(settings)
+        return make(preset, **settings)
+
+    monkeypatch.setattr(os, "scandir", list_entries)
+    monkeypatch.setattr(planning, "probe", look)
+    monkeypatch.setattr(Config, "make", check)
+    assert run([*batch, "--quiet"]) == 0
+    source = Path(batch[1])
+    assert [listed[str(source / role)] for role in ("content", "style", "content_maps", "style_maps")] == [
+        1
+    ] * 4
+    assert len(probed) == 8 and set(probed.values()) == {1}
+    assert len(checked) == 2  # those of the command line, and the batch's
 
 
 def test_a_dry_run_lists_and_touches_nothing(batch, capfd, pst_home):
