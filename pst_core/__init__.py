@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from pst_core.errors import PstError
 
 if TYPE_CHECKING:
-    from pst_core.pipeline.stylize import Progress, Result, stylize
+    from pst_core.pipeline.stylize import Result, stylize
     from pst_core.settings.config import PRESETS, Config
 
-__all__ = ["PRESETS", "Config", "Progress", "PstError", "Result", "stylize"]
+__all__ = ["PRESETS", "Config", "PstError", "Result", "stylize"]
 
 _SETTINGS = ("PRESETS", "Config")
 

@@ -23,8 +23,6 @@ def optimise(
 
     _, encoder = open_encoder(network.settings, settings.layers)
     before, fixed = IMAGE.load(image, encoder.device), TARGETS.load(targets, encoder.device)
-    after, trace = steps.run_stage(
-        before, stage, fixed, encoder, settings, lambda evaluation: tell(stage, evaluation)
-    )
+    after, trace = steps.run_stage(before, stage, fixed, encoder, settings, tell)
     losses = losses_table([StageTrace(stage, tuple(trace))])
     return Optimised(image=IMAGE.keep(after), losses=LOSSES.keep(losses))

@@ -9,7 +9,7 @@ from flows.display.meter import Live, Meter, clock, emit, loss_text
 from pst_core.pipeline.plan import Stage
 
 if TYPE_CHECKING:
-    from pst_core.pipeline.stylize import Progress
+    from pst_core.optimisation.record import Evaluation
 
 __all__ = ["Display", "choose_display"]
 
@@ -29,24 +29,28 @@ class Display:
     def __exit__(self, *details: object) -> None:
         """Stop showing, whatever happened."""
 
-    def update(self, progress: "Progress") -> None:
+    def update(self, stage: Stage, evaluation: "Evaluation") -> None:
         """Take note of one evaluation."""
-        done = self.meter.done_at(progress.stage, progress.evaluation)
-        self.show(progress, done, self.meter.seconds_left(done))
+        done = self.meter.done_at(stage, evaluation)
+        self.show(stage, evaluation, done, self.meter.seconds_left(done))
 
-    def show(self, progress: "Progress", done: int, left: float | None) -> None:
+    def show(self, stage: Stage, evaluation: "Evaluation", done: int, left: float | None) -> None:
         """Show an evaluation, the work done by then, and the seconds left if they are known."""
+
+    def place(self, stage: Stage, evaluation: "Evaluation") -> str:
+        """Where in the work an evaluation stands, in words."""
+        number = f"stage {stage.index + 1} of {len(self.meter.before)}"
+        return f"{number}, {stage.name}, {evaluation.iteration + 1}/{stage.iterations} at {stage.size} px"
 
 
 class JsonLines(Display):
     """One JSON object per evaluation, on stdout."""
 
-    def show(self, progress: "Progress", done: int, left: float | None) -> None:
+    def show(self, stage: Stage, evaluation: "Evaluation", done: int, left: float | None) -> None:
         """Write one ``progress`` event."""
-        stage, evaluation = progress.stage, progress.evaluation
         emit(
             "progress",
-            stage=stage.name, stage_index=stage.index, stages=progress.stages, size=stage.size,
+            stage=stage.name, stage_index=stage.index, stages=len(self.meter.before), size=stage.size,
             evaluation=evaluation.iteration + 1, evaluations=stage.iterations,
             total=evaluation.total, content=evaluation.content, style=evaluation.style,
             share_done=round(done / self.meter.total, 4),
@@ -61,14 +65,14 @@ class PlainLines(Display):
         super().__init__(stages)
         self.last = time.monotonic()
 
-    def show(self, progress: "Progress", done: int, left: float | None) -> None:  # noqa: ARG002
+    def show(self, stage: Stage, evaluation: "Evaluation", done: int, left: float | None) -> None:  # noqa: ARG002
         """Write a line if it is time for one."""
-        ended = progress.evaluation.iteration + 1 == progress.stage.iterations
+        ended = evaluation.iteration + 1 == stage.iterations
         if ended or time.monotonic() - self.last >= PLAIN_LINE_SECONDS:
             self.last = time.monotonic()
             until = "" if left is None else f", {clock(left)} left"
             print(
-                f"{_stage_text(progress)}: {loss_text(progress.evaluation)}{until}",
+                f"{self.place(stage, evaluation)}: {loss_text(evaluation)}{until}",
                 file=sys.stderr,
                 flush=True,
             )
@@ -82,13 +86,13 @@ class LiveBar(Live, Display):
         Display.__init__(self, stages)
         self.task = self.bar.add_task("preparing", total=self.meter.total or 1, losses="", left="")
 
-    def show(self, progress: "Progress", done: int, left: float | None) -> None:
+    def show(self, stage: Stage, evaluation: "Evaluation", done: int, left: float | None) -> None:
         """Move the bar."""
         self.bar.update(
             self.task,
             completed=done,
-            description=_stage_text(progress),
-            losses=loss_text(progress.evaluation),
+            description=self.place(stage, evaluation),
+            losses=loss_text(evaluation),
             left="" if left is None else f"{clock(left)} left",
         )
 
@@ -100,9 +104,3 @@ def choose_display(stages: Sequence[Stage], *, quiet: bool, as_json: bool) -> Di
     if quiet:
         return Display(stages)
     return LiveBar(stages) if sys.stderr.isatty() else PlainLines(stages)
-
-
-def _stage_text(progress: "Progress") -> str:
-    stage = progress.stage
-    place = f"stage {stage.index + 1} of {progress.stages}"
-    return f"{place}, {stage.name}, {progress.evaluation.iteration + 1}/{stage.iterations} at {stage.size} px"

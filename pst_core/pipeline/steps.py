@@ -5,6 +5,7 @@ that the same bits come out wherever it is called from.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -155,7 +156,7 @@ def run_stage(
     targets: Targets,
     encoder: Encoder,
     settings: StageSettings,
-    callback: Callable[[Evaluation], None] | None = None,
+    callback: Callable[[Stage, Evaluation], None] | None = None,
 ) -> tuple[Tensor, list[Evaluation]]:
     """Optimise one stage; its result is not yet filtered.
 
@@ -173,7 +174,7 @@ def run_stage(
             optimizer=settings.optimizer,
             step=settings.step,
             history=settings.history,
-            callback=callback,
+            callback=None if callback is None else partial(callback, stage),
         )
     except DivergenceError as error:
         raise DivergenceError(f"In {stage.name}: {error}") from error

@@ -26,18 +26,9 @@ from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
 from pst_core.settings.config import Config
 
-__all__ = ["Progress", "Result", "stylize"]
+__all__ = ["Result", "stylize"]
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One evaluation of one stage, with its place in the walk."""
-
-    stage: Stage
-    stages: int
-    evaluation: Evaluation
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +91,7 @@ def stylize(
     config: Config | None = None,
     *,
     start: Source | None = None,
-    callback: Callable[[Progress], None] | None = None,
+    callback: Callable[[Stage, Evaluation], None] | None = None,
 ) -> Result:
     """Give a content photograph the look of a style photograph, region by region.
 
@@ -114,7 +105,7 @@ def stylize(
     start
         An image to start from in place of ``config.init``, of the content's shape.
     callback
-        Called once per evaluation of a loss.
+        Called with the stage once per evaluation of its loss.
 
     Raises
     ------
@@ -164,7 +155,7 @@ class _InMemory:
     given: Floats | None
     stages: tuple[Stage, ...]
     clock: Clock
-    callback: Callable[[Progress], None] | None
+    callback: Callable[[Stage, Evaluation], None] | None
     traces: list[StageTrace] = field(default_factory=list)
 
     def find_regions(self) -> Regions:
@@ -191,7 +182,7 @@ class _InMemory:
     def optimise(self, image: Tensor, stage: Stage, prepared: Prepared) -> Tensor:
         with self.clock(stage.name):
             image, trace = steps.run_stage(
-                image, stage, prepared.targets, self.encoder, self.config, self._reporter(stage)
+                image, stage, prepared.targets, self.encoder, self.config, self.callback
             )
         self.traces.append(StageTrace(stage, tuple(trace)))
         return image
@@ -203,8 +194,3 @@ class _InMemory:
     def render(self, image: Tensor, prepared: Prepared) -> tuple[Floats, float]:
         with self.clock("finish"):
             return steps.render(image, prepared.pair, self.inputs.content.pixels, self.config)
-
-    def _reporter(self, stage: Stage) -> Callable[[Evaluation], None] | None:
-        if (callback := self.callback) is None:
-            return None
-        return lambda evaluation: callback(Progress(stage, len(self.stages), evaluation))

@@ -140,17 +140,16 @@ def test_no_rounds_leave_the_colour_transfer_alone(scene):
 
 def test_the_callback_gets_every_evaluation_in_order(scene):
     seen = []
-    result = stylize(*scene, quick(rounds=2), callback=seen.append)
+    result = stylize(*scene, quick(rounds=2), callback=lambda *told: seen.append(told))
     walked = [(trace.stage, evaluation) for trace in result.trace for evaluation in trace.evaluations]
-    assert [(progress.stage, progress.evaluation) for progress in seen] == walked
-    assert {progress.stages for progress in seen} == {4} and len(seen) == 12
+    assert seen == walked and len(seen) == 12
     assert [trace.stage.name for trace in result.trace] == [
         "round 1 global", "round 1 regional", "round 2 global", "round 2 regional",
     ]  # fmt: skip
 
 
 def test_a_callback_changes_nothing(scene):
-    assert np.array_equal(stylize(*scene, QUICK).image, stylize(*scene, QUICK, callback=lambda p: None).image)
+    assert np.array_equal(stylize(*scene, QUICK).image, stylize(*scene, QUICK, callback=lambda *_: None).image)
 
 
 def test_what_a_result_says_about_itself(scene):
