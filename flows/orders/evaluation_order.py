@@ -13,7 +13,6 @@ from flows.pairs.elsewhere import find_pictures
 from flows.pairs.find import find_pairs
 from flows.pairs.pair import Pair, PairingError
 from pst_core.errors import ConfigError
-from pst_core.evaluation.crops import parse_crop
 from pst_core.evaluation.table import CONTENT_METHOD
 from pst_core.files import check_writable
 from pst_core.quality.model_files import ModelFiles
@@ -84,6 +83,8 @@ def check_evaluation(order: EvaluationOrder) -> tuple[Pair, ...]:
     PstError
         Pairs, methods, folders or models are not there or do not go together.
     """
+    from pst_core.evaluation.crops import parse_crop  # which brings arrays along
+
     taken = {*METHODS, CONTENT_METHOD}
     if clash := next((name for name in order.external if name in taken), None):
         raise ConfigError(f"Results made elsewhere cannot be called {clash!r}, as a method is: rename them.")

@@ -44,8 +44,8 @@ def made(tmp_path):
 @pytest.mark.parametrize("suffix", [".png", ".json"])
 def test_a_recipe_tells_how_it_was_made(made, suffix, tmp_path):
     earlier = load_recipe(made("result.png").with_suffix(suffix))
-    choice = earlier.choice()
-    assert (choice.preset, choice.config.size, choice.config.weights) == ("fast", 40, "untrained")
+    chosen = earlier.chosen()
+    assert (chosen.preset, chosen.config.size, chosen.config.weights) == ("fast", 40, "untrained")
     assert {role: path.resolve() for role, path in earlier.paths({}).items()} == {
         role: tmp_path / "in" / f"{role}.png" for role in ("content", "style")
     }
