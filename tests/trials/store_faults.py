@@ -1,7 +1,9 @@
 """Kill and fail the system calls of a publish and of a prune one by one, and race many writers of one key.
 
-Run as ``python tests/store_faults.py [--writers 16] [--rounds 200] [--every 1]``. Needs strace for the sweep.
-Prints what happened and ends with a status other than 0 if the store broke a promise anywhere.
+    python tests/trials/store_faults.py [--writers 16] [--rounds 200] [--every 1]
+
+Needs strace for the sweep. Prints what happened and ends with a status other than 0 if the store broke a
+promise anywhere.
 """
 
 import argparse
