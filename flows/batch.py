@@ -73,17 +73,9 @@ def run_batch(order: BatchOrder, orders: Sequence[PairOrder]) -> Summary:
 
 
 def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State], kind: type[Kind]) -> Kind:
-    """Run an order whose pairs are known as a flow of a deployed one's name, and with its runs' names.
+    """Run an order whose pairs are known as a flow with the name, and the runs' names, of a deployed one.
 
-    Returns
-    -------
-    object
-        What it ended with, of the `kind` that it hands back, whether its run counts as failed or not.
-
-    Raises
-    ------
-    BaseException
-        Whatever ended it early.
+    Returns what it hands back, of its kind, whether its run counts as failed or not; raises what ended it.
     """
     run_name = str(like.flow_run_name).replace("{", "{order.")
 

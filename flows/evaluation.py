@@ -70,7 +70,7 @@ def evaluate_folder(
         external: Name and folder of results made elsewhere.
         pairs: Names of the pairs to take; all if none is named.
         side: Long side in pixels to which all photographs are shrunk first.
-        evaluations: Loss evaluations of each compared method, in place of its own.
+        evaluations: Loss evaluations of each compared method, in place of its recipe's.
         drawing: The paper's Table 1, Figures 3 and 6 (comparison), or Figure 5 (ablation).
         crops: Details to magnify, as left,top,width,height; found by themselves if none is named.
         quality_models: Folder of BRISQUE's and NIQE's models, in place of those that come with the program.

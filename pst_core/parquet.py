@@ -1,16 +1,16 @@
 """Parquet files as bytes: rows, and arrays and back, bit for bit, each a row of little-endian bytes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal
 
 from pst_core.errors import PstError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 __all__ = ["Arrays", "pack_arrays", "pack_rows", "unpack_arrays"]
 
-Arrays = Mapping[str, NDArray[Any]]
+Arrays = Mapping[str, "NDArray[Any]"]
 KINDS = "biuf"  # booleans, integers, floating point: what bytes alone can hold
 
 
@@ -43,7 +43,7 @@ def pack_arrays(arrays: Arrays, *, compression: Literal["zstd", "none"] = "none"
     """
     rows = [
         {"name": name, "dtype": str(array.dtype), "shape": list(array.shape),
-         "data": np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()}
+         "data": array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()}
         for name, array in arrays.items()
     ]  # fmt: skip
     return pack_rows(
@@ -52,7 +52,7 @@ def pack_arrays(arrays: Arrays, *, compression: Literal["zstd", "none"] = "none"
     )  # fmt: skip
 
 
-def unpack_arrays(data: bytes) -> dict[str, NDArray[Any]]:
+def unpack_arrays(data: bytes) -> dict[str, "NDArray[Any]"]:
     """Read what `pack_arrays` wrote; the arrays are copies of their own.
 
     Raises
@@ -72,7 +72,9 @@ def unpack_arrays(data: bytes) -> dict[str, NDArray[Any]]:
         raise PstError(f"An artifact holds no arrays ({error}): `pst store verify` finds it.") from error
 
 
-def _array(row: dict[str, Any]) -> NDArray[Any]:
+def _array(row: dict[str, Any]) -> "NDArray[Any]":
+    import numpy as np
+
     dtype = np.dtype(row["dtype"])
     if dtype.kind not in KINDS:
         raise ValueError(f"no numbers: {dtype}")

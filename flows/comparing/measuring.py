@@ -52,15 +52,7 @@ class WantedResult:
 def list_wanted(
     order: EvaluationOrder, pairs: Sequence[Pair], summaries: Mapping[MethodName, Summary]
 ) -> list[WantedResult]:
-    """Every result that there should be, the contents first, with the reason where there is none.
-
-    Parameters
-    ----------
-    pairs
-        As they were run.
-    summaries
-        How each method's batch ended.
-    """
+    """Every result of pairs that were run, the contents first; where there is none, with the reason."""
     wanted = [
         WantedResult(pair, CONTENT_METHOD, None if pair.problem else pair.content, pair.problem or "")
         for pair in pairs
@@ -83,13 +75,7 @@ def list_wanted(
 def measure_wanted(
     wanted: WantedResult, order: EvaluationOrder, prober: Prober, stop_if_asked: Callable[[], None]
 ) -> Measured:
-    """The measures of one result; for one that is missing or cannot be measured, the reason.
-
-    Raises
-    ------
-    Exception
-        Prefect's server went away, see `is_server_loss`.
-    """
+    """The measures of one result; for one that is missing or cannot be measured, the reason."""
     stop_if_asked()
     if wanted.picture is None or wanted.pair.problem is not None:
         return _without_measures(wanted, wanted.reason)

@@ -19,13 +19,7 @@ __all__ = ["bring_to_size"]
 
 
 def bring_to_size(pair: Pair, order: EvaluationOrder, prober: Prober) -> Pair:
-    """The pair at the evaluation's size, each photograph with its map; as it is where no size is asked for.
-
-    Raises
-    ------
-    Exception
-        Prefect's server went away, see `is_server_loss`; any other trouble is the pair's own problem.
-    """
+    """The pair at the evaluation's size, if it asks for one; what keeps a pair from it is its problem."""
     if order.side is None or pair.problem is not None:
         return pair
     paths: dict[str, Any] = {}

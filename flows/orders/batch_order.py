@@ -24,13 +24,7 @@ class BatchOrder(SavedOrder):
     on_conflict: OnConflict = "changed"
 
     def pair_order(self, pair: Pair) -> PairOrder:
-        """The order of one of its pairs; a pair's own settings go before the batch's.
-
-        Raises
-        ------
-        ConfigError
-            See `config_of`.
-        """
+        """The order of one of its pairs; see `config_of`."""
         preset = pair.given.get("preset", self.preset)
         return PairOrder(pair, self.out, self.config_of(pair), preset, self.on_conflict)
 

@@ -56,17 +56,7 @@ class PairOrder:
 
 @dataclass(frozen=True)
 class Plan:
-    """An order with everything that decides its result.
-
-    Attributes
-    ----------
-    order : PairOrder
-    files : InputFiles
-        Hash and size of each file.
-    network : Network
-    key : str
-        Under which the finished pair's receipt is kept.
-    """
+    """An order with everything that decides its result, and the key under which its receipt is kept."""
 
     order: PairOrder
     files: InputFiles

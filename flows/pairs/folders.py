@@ -65,16 +65,7 @@ class _Side:
 
 
 def pairs_in(source: Path, pairing: Pairing, style: Path | None, out: Path | None) -> list[Pair]:
-    """Make pairs of the photographs in a folder.
-
-    Parameters
-    ----------
-    source, pairing
-        The folder, and the convention that it follows.
-    style
-        The one style photograph of ``one-style``.
-    out
-        The results' folder; what lies in it is no input.
+    """Make pairs of the photographs in a folder that follows a convention; see `flows.pairs.find.find_pairs`.
 
     Raises
     ------

@@ -67,13 +67,7 @@ class Pair:
         return self.style
 
     def with_maps(self, content_map: Path | None, style_map: Path | None, problem: str | None) -> "Pair":
-        """The pair with its semantic maps, both or neither; one alone is its problem.
-
-        Parameters
-        ----------
-        problem
-            What is wrong with one of the maps, if anything.
-        """
+        """The pair with its semantic maps, both or neither; one alone, or one's problem, is the pair's."""
         problem = self.problem or problem
         if content_map is not None and style_map is not None:
             return replace(self, content_map=content_map, style_map=style_map, problem=problem)

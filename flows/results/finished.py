@@ -57,11 +57,6 @@ def keep(plan: Plan, made: Made, keys: tuple[str, ...]) -> Path | None:
     -------
     Path or None
         The folder; None if another result is there by now that is to be left: the work is kept all the same.
-
-    Raises
-    ------
-    OutputError
-        See `find_done`.
     """
     key = plan.key
     if made.config != plan.config:  # a cheaper plan's result is never kept under the full plan's key

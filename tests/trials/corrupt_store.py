@@ -1,6 +1,6 @@
 """Every file of store and results in turn deleted, cut, and altered by one byte: the next run heals it.
 
-    python tests/corrupt_store.py [--every N] [--pairs 1]
+    python tests/trials/corrupt_store.py [--every N] [--pairs 1]
 
 Makes a batch, then damages one file after another in each way and runs the batch again: every final file
 must be the first run's to the bit, and the store must verify. Prints counts; exits with 1 if a run did not
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from batch_runs import QUICK, finals, make_folder
 
 from flows.runtime.server import prefect_server

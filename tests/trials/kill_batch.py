@@ -1,6 +1,6 @@
 """SIGKILL at random moments of a batch: always resumed, no stage done twice but the one that was killed.
 
-    python tests/kill_batch.py [--kills 50] [--pairs 8] [--seed 0]
+    python tests/trials/kill_batch.py [--kills 50] [--pairs 8] [--seed 0]
 
 Runs a batch once undisturbed; then again from nothing, killed at random moments and started anew with the
 same command until it has been killed often enough and has ended. Prints how much work was repeated, and
@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from batch_runs import finals, make_folder, repeats, settings_file, start_run
 
 from flows.runtime.server import prefect_server
