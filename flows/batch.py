@@ -32,8 +32,6 @@ from pst_core.settings.config import PresetName
 from pst_core.settings.overrides import Overrides, settings_of
 from pst_core.store import open_store
 
-__all__ = ["run_batch", "run_found", "run_orders", "stylize_folder"]
-
 Kind = TypeVar("Kind")
 
 

@@ -28,8 +28,6 @@ from pst_core.settings.overrides import Overrides, settings_of
 from pst_core.store import open_store
 from tasks.records import keep_results_in_store
 
-__all__ = ["Ended", "evaluate_folder", "run_evaluation"]
-
 
 class Ended(NamedTuple):
     """How an evaluation came to its end: of how many pairs and methods, and how many results are missing."""

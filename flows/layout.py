@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-__all__ = ["PAIR_FILES", "RESERVED", "key_path", "losses_path", "report_path"]
-
 # A batch's folder; every pair has a folder of its own in it.
 BATCH = "batch.json"
 OUTCOMES = "batch.parquet"

@@ -37,8 +37,6 @@ from tasks.pair import Made, make_pair
 from tasks.progress import listening
 from tasks.records import keep_results_in_store
 
-__all__ = ["stylize_pair", "stylize_planned"]
-
 
 @flow(name="stylize-pair", flow_run_name="{name}", persist_result=False)
 def stylize_pair(

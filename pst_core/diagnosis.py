@@ -13,8 +13,6 @@ from typing import Literal
 
 from pst_core.errors import PstError
 
-__all__ = ["Finding", "diagnose"]
-
 ENOUGH_MEMORY = 2 * 2**30
 ENOUGH_DISK = 2**30
 NETWORK_SECONDS = 5.0

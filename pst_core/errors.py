@@ -1,16 +1,5 @@
 """What can go wrong in a way its user can mend: one sentence that names the thing and the way out."""
 
-__all__ = [
-    "ConfigError",
-    "DivergenceError",
-    "ImageError",
-    "MapError",
-    "OutputError",
-    "PstError",
-    "StoreError",
-    "WeightsError",
-]
-
 
 class PstError(Exception):
     """Base of every error that is shown to a person as one sentence, without a traceback."""

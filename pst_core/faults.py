@@ -4,8 +4,6 @@ import errno
 
 from pst_core.errors import PstError
 
-__all__ = ["is_out_of_memory", "is_transient"]
-
 _PASSING = {
     errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE,
     errno.ETIMEDOUT, errno.ECONNRESET, errno.ECONNREFUSED, errno.ECONNABORTED, errno.ENETDOWN,

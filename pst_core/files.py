@@ -9,8 +9,6 @@ from pathlib import Path
 
 from pst_core.errors import OutputError
 
-__all__ = ["check_writable", "sync_folder", "write_bytes_atomically"]
-
 # What a file system answers that knows no hard links (FAT, many network and FUSE mounts), or forbids them.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 # What some network and FUSE mounts answer to fsync on a folder: they have no such operation to offer.

@@ -12,18 +12,6 @@ import torch
 
 from pst_core.errors import ConfigError
 
-__all__ = [
-    "check_device",
-    "describe_device",
-    "free_device",
-    "has_fast_bfloat16",
-    "peak_memory",
-    "pick_device",
-    "pick_dtype",
-    "reproducible",
-    "runs_on_gpu",
-]
-
 
 def check_device(choice: str) -> torch.device:
     """The device that a setting means.

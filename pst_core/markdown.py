@@ -3,8 +3,6 @@
 import html
 import re
 
-__all__ = ["escape_markdown"]
-
 
 def escape_markdown(text: str) -> str:
     """Text that is nothing but text on one line, in Markdown as in HTML."""

@@ -8,8 +8,6 @@ from pst_core.errors import PstError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Arrays", "pack_arrays", "pack_rows", "unpack_arrays"]
-
 Arrays = Mapping[str, "NDArray[Any]"]
 KINDS = "biuf"  # booleans, integers, floating point: what bytes alone can hold
 

@@ -15,11 +15,6 @@ from pst_core.regions.labels import Labels, Regions
 if TYPE_CHECKING:
     from pst_core.pipeline.trace import StageTrace
 
-__all__ = [
-    "INK", "PAPER", "as_image", "as_jpeg", "as_png", "draw_contact_sheet", "draw_losses", "draw_regions",
-    "shrink_picture", "shrink_regions", "thumbnail",
-]  # fmt: skip
-
 INK, FAINT, PAPER = (40, 40, 40), (205, 205, 205), (255, 255, 255)
 KINDS = {"global": (31, 119, 180), "regional": (214, 96, 20)}
 CURVE_SIZE = (800, 360)

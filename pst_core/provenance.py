@@ -9,8 +9,6 @@ from importlib.metadata import version
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
-__all__ = ["code_version", "reachable_modules", "versions"]
-
 LIBRARIES = (
     "torch", "torchvision", "numpy", "scikit-learn", "scikit-image", "scipy", "opencv-python",
     "pillow", "pyarrow",

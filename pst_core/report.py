@@ -23,10 +23,6 @@ from pst_core.network.identity import UNTRAINED
 from pst_core.provenance import versions
 from pst_core.settings.config import Config
 
-__all__ = [
-    "PROGRAM", "File", "Recipe", "Report", "Run", "check_recipe", "package_version", "read_own",
-]  # fmt: skip
-
 PROGRAM: Literal["photoreal-style"] = "photoreal-style"
 FORMAT: Literal[1] = 1
 _VERSION = re.compile(r"\d[\w.+!-]{0,40}", re.ASCII)

@@ -4,8 +4,6 @@ from pathlib import Path
 
 from pst_core.errors import ImageError
 
-__all__ = ["find_samples"]
-
 _HERE = Path(__file__).resolve().parent
 _PLACES = (_HERE / "_sample", _HERE.parent / "data" / "sample")
 

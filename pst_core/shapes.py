@@ -3,8 +3,6 @@
 from functools import cache
 from typing import Protocol
 
-__all__ = ["expect_shapes"]
-
 
 class _Array(Protocol):
     @property

@@ -7,8 +7,6 @@ from pst_core.store import Reference
 from tasks.results import Explained
 from tasks.unit import unit
 
-__all__ = ["explain"]
-
 
 @unit("explain", run_name="report")
 def explain(stages: Sequence[Stage], losses: Sequence[Reference], regions: Reference) -> Explained:

@@ -5,8 +5,6 @@ from pst_core.settings.config import FilterSettings
 from pst_core.store import Reference
 from tasks.unit import unit
 
-__all__ = ["filter_image"]
-
 
 @unit("filter", run_name="filter after {stage.name}")
 def filter_image(image: Reference, working: Reference, stage: Stage, settings: FilterSettings) -> Reference:  # noqa: ARG001 - the stage is in the name

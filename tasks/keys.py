@@ -16,8 +16,6 @@ from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.config import OnDevice, Settings
 from pst_core.store import Reference
 
-__all__ = ["canonical", "key_of"]
-
 _NOT_CONTENT = {
     *OnDevice.model_fields,
     "weights",

@@ -8,8 +8,6 @@ from pst_core.settings.config import Layers
 from pst_core.store import Reference
 from tasks.unit import unit
 
-__all__ = ["measure"]
-
 
 @unit("measure", run_name="measures")
 def measure(

@@ -8,8 +8,6 @@ from tasks.progress import tell
 from tasks.results import Optimised
 from tasks.unit import unit
 
-__all__ = ["optimise"]
-
 
 @unit("optimise", run_name="{stage.name}")
 def optimise(

@@ -32,8 +32,6 @@ from tasks.scoring import score
 from tasks.segmentation import region_settings, segment
 from tasks.starting import enlarge, start
 
-__all__ = ["Made", "count_steps", "make_pair", "pair_key"]
-
 
 class Made(BaseModel):
     """Everything about a finished pair that does not depend on where it goes."""

@@ -7,8 +7,6 @@ from pst_core.store import Reference
 from tasks.results import Precomputed
 from tasks.unit import unit
 
-__all__ = ["precompute"]
-
 
 @unit("precompute", run_name="features at {size} px")
 def precompute(

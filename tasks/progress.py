@@ -10,8 +10,6 @@ from pst_core.pipeline.plan import Stage
 if TYPE_CHECKING:
     from pst_core.optimisation.record import Evaluation
 
-__all__ = ["Listener", "listening", "tell"]
-
 Listener = Callable[[Stage, "Evaluation"], None]
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)

@@ -18,8 +18,6 @@ from pydantic import ValidationError
 from pst_core.store import Reference, open_store
 from pst_core.store.layout import KEY_PATTERN
 
-__all__ = ["StoreLocks", "StoreRecords", "keep_results_in_store", "look_up", "references_in"]
-
 
 class StoreRecords(LocalFileSystem):
     """Prefect's result storage over the store's records; a path is a task's cache key."""

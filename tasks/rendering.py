@@ -6,8 +6,6 @@ from pst_core.store import Reference
 from tasks.results import Rendered
 from tasks.unit import unit
 
-__all__ = ["render"]
-
 
 @unit("render", run_name="full resolution")
 def render(image: Reference, working: Reference, content: InputFile, settings: FinishSettings) -> Rendered:

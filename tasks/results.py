@@ -6,8 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 from pst_core.store import Reference
 
-__all__ = ["Explained", "Optimised", "Precomputed", "Rendered", "Scored", "Segmented"]
-
 
 class _Result(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

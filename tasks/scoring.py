@@ -6,8 +6,6 @@ from pst_core.store import Reference, open_store
 from tasks.results import Scored
 from tasks.unit import unit
 
-__all__ = ["score"]
-
 PREVIEW_SIDE = 960  # pixels
 
 

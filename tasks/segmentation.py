@@ -7,8 +7,6 @@ from pst_core.settings.config import Config, FoundRegionSettings, MapRegionSetti
 from tasks.results import Segmented
 from tasks.unit import unit
 
-__all__ = ["RegionSettings", "region_settings", "segment"]
-
 RegionSettings = MapRegionSettings | FoundRegionSettings
 
 

@@ -4,8 +4,6 @@ from pst_core.images.input_files import InputFile
 from pst_core.store import Reference
 from tasks.unit import unit
 
-__all__ = ["shrink", "shrink_map"]
-
 
 @unit("shrink", run_name="photograph to {side} px")
 def shrink(photograph: InputFile, side: int) -> Reference:

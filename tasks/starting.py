@@ -4,8 +4,6 @@ from pst_core.settings.config import GuidedFilterSettings, StartSettings
 from pst_core.store import Reference
 from tasks.unit import unit
 
-__all__ = ["enlarge", "start"]
-
 
 @unit("start", run_name="first image")
 def start(working: Reference, settings: StartSettings) -> Reference:

@@ -14,8 +14,6 @@ from pst_core.faults import is_transient
 from tasks.keys import key_of
 from tasks.records import StoreLocks
 
-__all__ = ["BY_CONTENT", "retry_what_may_pass", "unit"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -13,8 +13,6 @@ from pst_core.images.roles import PHOTOGRAPHS, in_words
 from pst_core.report import File, Recipe, check_recipe, read_own
 from pst_core.settings.config import Config
 
-__all__ = ["Earlier", "check_against", "free_name", "load_recipe", "with_arithmetic"]
-
 
 @dataclass(frozen=True)
 class Earlier:

@@ -14,8 +14,6 @@ from flows.runtime.failures import explain_failure
 from flows.runtime.interrupts import Stopped, stopping
 from pst_core.errors import ConfigError
 
-__all__ = ["app", "main", "run"]
-
 NETWORK_SECONDS = 20.0
 DEBUG = "PST_DEBUG"
 

@@ -11,8 +11,6 @@ from flows.cli.options import NO_OPTIONS, Chosen, SettingOptions, resolve
 from flows.cli.run import carry_out, make_order
 from pst_core.errors import WeightsError
 
-__all__ = ["demo"]
-
 
 def demo(
     *,

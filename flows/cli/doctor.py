@@ -5,8 +5,6 @@ from dataclasses import asdict
 
 from flows.cli.groups import Json
 
-__all__ = ["doctor"]
-
 MARKS = {"ok": "ok     ", "warning": "warning", "missing": "MISSING"}
 
 

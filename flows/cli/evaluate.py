@@ -19,8 +19,6 @@ from pst_core.settings.methods import ABLATIONS, METHODS
 if TYPE_CHECKING:
     from flows.orders.evaluation_order import EvaluationOrder
 
-__all__ = ["ablate", "carry_out_evaluation", "compare", "evaluate"]
-
 _Several = Annotated[list[str] | None, Parameter(negative=())]
 
 

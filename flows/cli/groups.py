@@ -4,10 +4,6 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-__all__ = [
-    "BATCH", "EVALUATION", "FILES", "OUT", "SETTINGS", "STUDY", "Flag", "Json", "Quiet", "Switch", "listed",
-]  # fmt: skip
-
 FILES, BATCH, EVALUATION, STUDY = (
     Group(name, sort_key=0) for name in ("Files", "Batch", "Evaluation", "Study")
 )

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pst_core.images.reading import Photograph, SemanticMap
     from pst_core.pipeline.stylize import Result
 
-__all__ = ["Job", "Outcome", "run_job"]
-
 
 @dataclass(frozen=True)
 class Job:

@@ -3,8 +3,6 @@
 from flows.cli.presets import plain
 from pst_core.settings.methods import METHODS
 
-__all__ = ["methods"]
-
 
 def methods() -> None:
     """Print the methods with their sources and recipes."""

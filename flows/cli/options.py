@@ -15,8 +15,6 @@ from pst_core.errors import ConfigError
 from pst_core.settings.config import Config, PresetName
 from pst_core.settings.texts import from_text, is_mapping, literal_choices
 
-__all__ = ["NO_OPTIONS", "Chosen", "SettingOptions", "resolve"]
-
 _LIMITS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
 _FILE = "TOML file with settings under their names (size = 256), and preset."
 _PRESET = "Settings to begin with; pst presets shows them."

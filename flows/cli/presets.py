@@ -2,8 +2,6 @@
 
 from pst_core.settings.config import PRESETS, Config
 
-__all__ = ["plain", "presets"]
-
 
 def presets() -> None:
     """Print the presets, and each one's settings that are not the default's."""

@@ -8,8 +8,6 @@ from flows.cli.run import carry_out
 from flows.orders.batch_order import load_batch_order
 from flows.orders.evaluation_order import load_evaluation_order
 
-__all__ = ["resume"]
-
 
 def resume(out: Path, /, *, quiet: Quiet = False, as_json: Json = False) -> int:
     """Carry out again the order that a folder holds; the exit status.

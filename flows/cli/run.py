@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from flows.orders.batch_order import BatchOrder
     from flows.results.outcomes import Summary
 
-__all__ = ["carry_out", "lasting_settings", "make_order", "run"]
-
 
 def run(
     source: Path | None = None,

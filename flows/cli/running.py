@@ -12,8 +12,6 @@ from flows.runtime.server import is_server_loss, prefect_server
 if TYPE_CHECKING:
     from flows.display.watching import Watcher
 
-__all__ = ["ended", "run_anywhere"]
-
 Ran = TypeVar("Ran")
 LOST = "Prefect's server went away: going on with one of our own, from what is finished."
 

@@ -10,8 +10,6 @@ from flows.runtime.failures import SOME_FAILED
 if TYPE_CHECKING:
     from flows.orders.batch_order import BatchOrder
 
-__all__ = ["list_standings", "status"]
-
 WAITING = ("new", "partly")
 
 

@@ -11,8 +11,6 @@ from pst_core.errors import ConfigError
 if TYPE_CHECKING:
     from pst_core.store.upkeep import Damage, Pruned, Usage
 
-__all__ = ["prune", "store", "usage", "verify"]
-
 store = App(name="store")
 
 

@@ -21,8 +21,6 @@ from pst_core.files import write_bytes_atomically
 if TYPE_CHECKING:
     from pst_core.study.tally import Share, Tally
 
-__all__ = ["build_page", "study", "tally_answers"]
-
 COUNT = 5  # pairs that Yang drew for the paper's study
 _MENTIONED = 3
 

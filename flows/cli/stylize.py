@@ -14,8 +14,6 @@ from pst_core.errors import ConfigError, ImageError
 if TYPE_CHECKING:
     from flows.cli.job import Job, Outcome
 
-__all__ = ["stylize"]
-
 
 def stylize(
     content: Path | None = None,

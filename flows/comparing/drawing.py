@@ -19,8 +19,6 @@ from pst_core.evaluation.table_picture import draw_table
 from pst_core.evaluation.table_text import to_markdown
 from pst_core.files import write_bytes_atomically
 
-__all__ = ["draw_evaluation"]
-
 
 def draw_evaluation(
     order: EvaluationOrder,

@@ -26,8 +26,6 @@ from tasks.measuring import measure
 from tasks.records import look_up
 from tasks.segmentation import region_settings, segment
 
-__all__ = ["WantedResult", "list_wanted", "measure_wanted", "tell_facts"]
-
 
 @dataclass(frozen=True)
 class WantedResult:

@@ -15,8 +15,6 @@ from pst_core.images.roles import PHOTOGRAPHS, map_of
 from pst_core.store import Reference, open_store
 from tasks.shrinking import shrink, shrink_map
 
-__all__ = ["bring_to_size"]
-
 
 def bring_to_size(pair: Pair, order: EvaluationOrder, prober: Prober) -> Pair:
     """The pair at the evaluation's size, if it asks for one; what keeps a pair from it is its problem."""

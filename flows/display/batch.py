@@ -13,8 +13,6 @@ from pst_core.quality.measures import in_words
 if TYPE_CHECKING:
     from pst_core.optimisation.record import Evaluation
 
-__all__ = ["choose_watcher", "describe", "print_summary", "print_table"]
-
 WHOLE_TABLE = 40  # pairs: a longer batch's table at the end shows failures alone
 
 

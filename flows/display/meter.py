@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from pst_core.optimisation.record import Evaluation
 
-__all__ = ["Live", "Meter", "clock", "emit", "loss_text"]
-
 
 class Meter:
     """Work done and time left, in evaluations weighted by the pixels each one costs."""

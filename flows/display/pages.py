@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from pst_core.optimisation.record import Evaluation
 
-__all__ = ["ProgressPage", "draw_sheet", "show_batch", "show_evaluation", "show_pair"]
-
 MOST_BYTES = 345_000  # of a picture: in base64 it fills a page
 MOST_ROWS = 500
 SHOWN = ("content", "style", "result")

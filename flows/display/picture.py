@@ -11,8 +11,6 @@ from pst_core.pipeline.plan import Stage
 if TYPE_CHECKING:
     from pst_core.optimisation.record import Evaluation
 
-__all__ = ["Display", "choose_display"]
-
 PLAIN_LINE_SECONDS = 30.0
 
 

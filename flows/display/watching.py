@@ -11,8 +11,6 @@ from pst_core.pipeline.plan import Stage
 if TYPE_CHECKING:
     from pst_core.optimisation.record import Evaluation
 
-__all__ = ["Watcher", "watched_by", "watcher"]
-
 
 class Watcher:
     """Hears of everything that happens in a batch; this one ignores it."""

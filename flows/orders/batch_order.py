@@ -11,8 +11,6 @@ from flows.pairs.pair import Pair
 from pst_core.errors import ConfigError
 from pst_core.files import check_writable
 
-__all__ = ["BatchOrder", "check_order", "find_orders", "load_batch_order"]
-
 
 class BatchOrder(SavedOrder):
     """A batch as it was ordered; see `flows.batch.stylize_folder`."""

@@ -18,11 +18,6 @@ from pst_core.files import check_writable
 from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.methods import COMPARED, METHODS, MethodName
 
-__all__ = [
-    "Drawing", "EvaluationOrder", "Evaluations", "Side", "check_evaluation", "limited_settings",
-    "load_evaluation_order",
-]  # fmt: skip
-
 Drawing = Literal["table", "comparison", "ablation"]
 Side = Annotated[int, Field(ge=64)]
 """Long side in pixels."""

@@ -10,8 +10,6 @@ from pst_core.images.input_files import InputFile, InputFiles, probe
 from pst_core.network.identity import Network
 from pst_core.settings.config import Config, PresetName
 
-__all__ = ["OnConflict", "PairOrder", "Plan", "Prober", "plan_pair"]
-
 OnConflict = Literal["changed", "skip", "overwrite", "unique", "fail"]
 
 

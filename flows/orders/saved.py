@@ -13,8 +13,6 @@ from pst_core.files import write_bytes_atomically
 from pst_core.report import PROGRAM
 from pst_core.settings.config import Config, PresetName
 
-__all__ = ["SavedOrder"]
-
 
 class SavedOrder(BaseModel):
     """An order of many pairs.

@@ -10,8 +10,6 @@ from flows.pairs.names import fold, show
 from flows.pairs.pair import EXTENSIONS, PairingError
 from pst_core.errors import ConfigError
 
-__all__ = ["find_pictures", "list_names", "named_folders"]
-
 _NUMBER = re.compile("[0-9]+")
 
 

@@ -18,8 +18,6 @@ from flows.pairs.pair import (
     refuse_collisions,
 )
 
-__all__ = ["find_pairs"]
-
 
 def find_pairs(
     source: Path,

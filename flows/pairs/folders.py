@@ -11,8 +11,6 @@ from flows.pairs.names import clean, fold, natural_key, show
 from flows.pairs.pair import EXTENSIONS, Pair, Pairing, PairingError, is_folder, photograph_problem
 from pst_core.images.roles import MAPS, PHOTOGRAPHS
 
-__all__ = ["pairs_in"]
-
 _SIDECARS = frozenset({".xmp", ".json", ".txt", ".md"})
 _LITTER = frozenset({"thumbs.db", "desktop.ini"})
 _LITTER_FOLDERS = frozenset({"@eadir", "__macosx"})  # thumbnails and forks that storage boxes and zips leave

@@ -18,8 +18,6 @@ from pst_core.network.identity import UNTRAINED
 from pst_core.settings.config import Config
 from pst_core.settings.texts import from_text
 
-__all__ = ["COLUMNS", "read_manifest"]
-
 COLUMNS = (*ROLES, "name", "preset")
 """Columns with a meaning of their own; every other one is a setting."""
 

@@ -4,8 +4,6 @@ import re
 import unicodedata
 from pathlib import Path
 
-__all__ = ["clean", "cut", "fold", "natural_key", "show", "unprintable"]
-
 # Control characters, line separators, and halves of characters (also what stands for undecodable bytes)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NOT_IN_NAMES = re.compile(rf"{_UNPRINTABLE.pattern}|\\")

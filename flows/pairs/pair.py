@@ -12,11 +12,6 @@ from flows.pairs.names import fold, show
 from pst_core.errors import PstError
 from pst_core.images.roles import ROLES
 
-__all__ = [
-    "EXTENSIONS", "Pair", "Pairing", "PairingError", "is_folder", "photograph_problem", "reason",
-    "refuse_collisions",
-]  # fmt: skip
-
 Pairing = Literal["auto", "pairs", "one-style", "every-style", "luan", "manifest"]
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})

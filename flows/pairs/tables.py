@@ -14,8 +14,6 @@ from typing import Any
 from flows.pairs.names import cut, show
 from flows.pairs.pair import PairingError
 
-__all__ = ["Row", "read_table"]
-
 _MOST_ROWS = 1_000_000  # a Parquet file of a few bytes can claim billions
 _MOST_BYTES = 1 << 30
 _MENTIONED = 10

@@ -10,8 +10,6 @@ from flows.results.publication import choose_folder, notes_on, publish
 from pst_core.store import Receipt, StoreMiss, open_store
 from tasks.pair import Made, pair_key
 
-__all__ = ["describe_outcome", "find_done", "find_made", "keep", "skipped"]
-
 
 def find_made(plan: Plan) -> tuple[Made, Receipt] | None:
     """A pair that is finished already, every artifact of it as it was written; None otherwise."""

@@ -21,8 +21,6 @@ from pst_core.files import write_bytes_atomically
 from pst_core.quality.measures import LISTED
 from pst_core.store import Reference, StoreMiss, open_store
 
-__all__ = ["write_gallery"]
-
 TEMPLATE = "gallery.html.j2"
 _OWN_PICTURE = re.compile(r"[0-9a-f]{32}\.jpg")
 _DECIMALS = 6  # of a score in the page: enough to sort by

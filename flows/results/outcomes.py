@@ -15,8 +15,6 @@ from pst_core.parquet import pack_rows
 from pst_core.quality.measures import MEASURES, REPORTED
 from pst_core.store import Reference
 
-__all__ = ["PairOutcome", "Summary", "read_outcomes", "write_outcomes"]
-
 State = Literal["done", "cached", "skipped", "failed"]
 
 

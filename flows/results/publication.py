@@ -23,8 +23,6 @@ from pst_core.report import PROGRAM, Run, read_own
 from pst_core.store import open_store
 from tasks.pair import Made
 
-__all__ = ["choose_folder", "is_published", "notes_on", "publish", "read_report"]
-
 
 @dataclass(frozen=True)
 class _Place:

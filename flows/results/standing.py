@@ -21,8 +21,6 @@ from tasks.keys import key_of
 from tasks.pair import count_steps, make_pair
 from tasks.records import look_up
 
-__all__ = ["Standing", "estimate_seconds", "find_standings"]
-
 
 class Standing(BaseModel):
     """Where one pair stands.

@@ -6,8 +6,6 @@ from flows.runtime.interrupts import Stopped
 from pst_core.errors import PstError
 from pst_core.faults import is_out_of_memory
 
-__all__ = ["SOME_FAILED", "explain_failure"]
-
 FAILED = 1
 SOME_FAILED = 3
 

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
 
-__all__ = ["Stopped", "deferring_signals", "stopping", "uninterrupted"]
-
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _ALL = [signal.SIGINT, *_ENDING]
 _noted: ContextVar[list[int] | None] = ContextVar("noted", default=None)

@@ -20,8 +20,6 @@ from pathlib import Path
 from pst_core.errors import PstError
 from pst_core.store import pst_home
 
-__all__ = ["ServerError", "is_server_loss", "prefect_server", "prepare_environment"]
-
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 SEND_SECONDS = 10.0

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from pst_core.errors import ImageError
 from pst_core.shapes import expect_shapes
 
-__all__ = ["in_gray", "luminance_of", "match_histograms", "match_luminance", "reinhard", "with_color_of"]
-
 Floats = NDArray[np.floating]
 Image = NDArray[np.float32]
 

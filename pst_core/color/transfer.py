@@ -10,8 +10,6 @@ from torch import Tensor
 
 from pst_core.shapes import expect_shapes
 
-__all__ = ["ColorStatistics", "color_statistics", "monge_kantorovich", "sliced_transport", "transfer_colors"]
-
 NOISE = 1e-4  # variance on [0, 1] squared that is taken for noise: about one part in a hundred
 MAX_GAIN = 8.0  # of a linear map along any direction: beyond it, noise would become texture
 QUANTILES = 65

@@ -13,8 +13,6 @@ from pst_core.evaluation.layout import CONTENT, STYLE, ComparisonRow, paginate
 from pst_core.images.reading import read_photograph
 from pst_core.quality.subject import fit_to
 
-__all__ = ["draw_pages"]
-
 Floats = NDArray[np.float32]
 Files = Mapping[str, Path | None]
 PAIRS_AT_ONCE = 8  # whose pictures are in memory

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from pst_core.errors import ConfigError
 
-__all__ = ["Crop", "check_crop", "choose_crops", "parse_crop"]
-
 Floats = NDArray[np.float32]
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # ITU-R BT.709
 SIDE = 1500  # pixels: in larger pictures, what is finer is not to be seen in a crop that is shown small

@@ -10,8 +10,6 @@ from pst_core.evaluation.crops import Crop
 from pst_core.evaluation.layout import FRAME, WIDTH, ComparisonRow, Grid, Shape, Size, fitted
 from pst_core.pictures import INK, PAPER, as_image, as_png
 
-__all__ = ["draw_ablation", "draw_comparison"]
-
 SHADE = (235, 235, 235)  # of a cell without a picture
 DIM = (120, 120, 120)
 SUBPIXELS = 4  # of a magnified pixel's edge, along each side of a pixel of the figure

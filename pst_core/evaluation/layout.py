@@ -12,11 +12,6 @@ from PIL import ImageFont
 from pst_core.errors import ConfigError
 from pst_core.evaluation.crops import Crop, check_crop
 
-__all__ = [
-    "COLORS", "CONTENT", "STYLE", "ComparisonRow", "Grid", "Shape", "fitted", "lay_out", "line_height",
-    "paginate", "shape_of", "shown_title", "title_font", "total_height", "wrap_text",
-]  # fmt: skip
-
 Floats = NDArray[np.float32]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Size = tuple[int, int]

@@ -13,11 +13,6 @@ from pst_core.parquet import pack_rows
 from pst_core.quality.measures import TABULATED, Measure, Measures
 from pst_core.settings.methods import METHODS
 
-__all__ = [
-    "CONTENT_METHOD", "PUBLISHED", "Cell", "Measured", "Statistics", "Table", "method_label",
-    "rows_to_parquet", "tabulate", "to_parquet",
-]  # fmt: skip
-
 Key = TypeVar("Key", bound=tuple[object, ...])
 
 CONTENT_METHOD = "content"  # the content as it is, which no method should be compared with for being best

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw as Draw
     from PIL.ImageFont import FreeTypeFont
 
-__all__ = ["draw_table"]
-
 TEXT, SMALL = 30, 24  # sizes of letters in pixels
 MARGIN, LINE, NOTE_LINE = 48, 50, 34
 BETWEEN, WITHIN = 56, 30  # room between two measures, and between ours and the published mean

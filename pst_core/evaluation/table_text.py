@@ -7,8 +7,6 @@ from pst_core.evaluation.table import PUBLISHED, Statistics, Table, method_label
 from pst_core.markdown import escape_markdown
 from pst_core.quality.measures import NONE, TABULATED, Measure
 
-__all__ = ["Column", "columns_of", "legend_of", "to_markdown"]
-
 
 class Column(NamedTuple):
     """One column: a measure's own figures, or what the paper published of it."""
@@ -21,10 +19,10 @@ class Column(NamedTuple):
         if self.published:
             value = PUBLISHED.get(method, {}).get(self.measure.key)
             return "" if value is None else self.measure.text(value)
-        return pair_text(self.measure, table.cells[method, self.measure.key].common)
+        return _pair_text(self.measure, table.cells[method, self.measure.key].common)
 
 
-def pair_text(measure: Measure, found: Statistics) -> str:
+def _pair_text(measure: Measure, found: Statistics) -> str:
     if found.mean is None:
         return NONE
     return f"{measure.text(found.mean)} / {measure.text(found.median)}"
@@ -101,4 +99,4 @@ def _marked(column: Column, table: Table, method: str) -> str:
 
 
 def _own_text(measure: Measure, found: Statistics) -> str:
-    return f"{pair_text(measure, found)} ({found.count})" if found.count else NONE
+    return f"{_pair_text(measure, found)} ({found.count})" if found.count else NONE

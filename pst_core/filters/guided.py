@@ -12,8 +12,6 @@ from torch.nn import functional
 
 from pst_core.shapes import expect_shapes
 
-__all__ = ["box_mean", "guided_coefficients", "guided_filter", "upsample_through_guide", "upsampled_strips"]
-
 STRIP_PIXELS = 1 << 20  # full-size work goes in strips of about this many pixels, which bounds memory
 
 

@@ -5,8 +5,6 @@ from torch.nn import functional
 
 from pst_core.shapes import expect_shapes
 
-__all__ = ["fit_size", "resize"]
-
 
 def fit_size(height: int, width: int, long_side: int) -> tuple[int, int]:
     """Height and width in pixels of an image shrunk to a long side; never enlarged."""

@@ -10,8 +10,6 @@ from torch.nn import functional
 
 from pst_core.shapes import expect_shapes
 
-__all__ = ["gaussian", "highpass", "total_variation"]
-
 
 def gaussian(image: Tensor, sigma: float) -> Tensor:
     """Gaussian blur, mirrored at borders, cut off at four deviations (`sigma` in pixels)."""

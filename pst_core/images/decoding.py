@@ -29,8 +29,6 @@ from pst_core.images.metadata import check_directories, directories
 from pst_core.images.png import SIGNATURE
 from pst_core.images.profiles import Samples, Space
 
-__all__ = ["ImageLimits", "Raster", "decode", "open_header", "quiet_pillow", "read_file"]
-
 _FORMATS = "JPEG, PNG, WebP, TIFF or BMP"
 # What Pillow calls a picture of one 16-bit channel, by byte order.
 _GRAY_16 = ("I;16", "I;16L", "I;16B")

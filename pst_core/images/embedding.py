@@ -20,8 +20,6 @@ from pst_core.errors import ImageError, OutputError
 from pst_core.images.decoding import ImageLimits, open_header, read_file
 from pst_core.images.png import chunks, read_international_text
 
-__all__ = ["KEYWORD", "MAX_RECIPE_BYTES", "read_recipe", "recipe_text", "xmp_packet"]
-
 KEYWORD = b"pst:recipe"
 MAX_RECIPE_BYTES = 2**20
 

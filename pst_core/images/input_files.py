@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pst_core.images.inputs import Inputs
     from pst_core.images.reading import Photograph, SemanticMap
 
-__all__ = ["InputFile", "InputFiles", "decoding_once", "probe"]
-
 _decoded: ContextVar["dict[tuple[Path, str], Photograph] | None"] = ContextVar("_decoded", default=None)
 
 

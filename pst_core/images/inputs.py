@@ -12,8 +12,6 @@ from pst_core.errors import ImageError, MapError
 from pst_core.images.reading import ImageLimits, Photograph, SemanticMap, read_map, read_photograph
 from pst_core.images.roles import PHOTOGRAPHS, ROLES, START
 
-__all__ = ["Inputs", "Source", "fit_map", "load_inputs", "load_start"]
-
 Source = str | PathLike[str] | NDArray[np.uint8] | Photograph | SemanticMap
 
 

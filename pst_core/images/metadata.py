@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-__all__ = ["MAX_EXIF_BYTES", "Directory", "check_directories", "clean_exif", "directories", "orientation"]
-
 MAX_EXIF_BYTES = 64 * 1024 - 3  # what fits into a JPEG segment, behind its length
 
 _EXIF_HEADER = b"Exif\0\0"

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SIGNATURE", "chunks", "encode", "insert", "international_text", "read_international_text"]
-
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}

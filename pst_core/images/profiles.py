@@ -19,8 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-__all__ = ["MAX_PROFILE_BYTES", "Samples", "Space", "srgb_profile", "to_srgb"]
-
 MAX_PROFILE_BYTES = 4 * 2**20  # the largest press profiles in use have about 3 MB
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]

@@ -16,8 +16,6 @@ from pst_core.images.decoding import ImageLimits, Raster, decode, open_header, q
 from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories, clean_exif, orientation
 from pst_core.images.profiles import Samples, to_srgb
 
-__all__ = ["ImageLimits", "Photograph", "SemanticMap", "read_map", "read_photograph"]
-
 
 @dataclass(frozen=True, eq=False)
 class Photograph:

@@ -1,7 +1,5 @@
 """The roles that a pair's files have, and what to call them."""
 
-__all__ = ["MAPS", "PHOTOGRAPHS", "ROLES", "START", "in_words", "is_map", "map_of"]
-
 PHOTOGRAPHS = ("content", "style")
 MAPS = ("content_map", "style_map")
 ROLES = (*PHOTOGRAPHS, *MAPS)

@@ -7,8 +7,6 @@ from pst_core.images import png
 from pst_core.images.reading import Photograph, SemanticMap
 from pst_core.images.writing import to_levels
 
-__all__ = ["shrink_map", "shrink_photograph"]
-
 
 def shrink_photograph(photograph: Photograph, side: int) -> bytes:
     """A photograph shrunk to a long side in pixels, never enlarged; an 8-bit sRGB PNG."""

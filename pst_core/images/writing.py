@@ -21,8 +21,6 @@ from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories, clean_ex
 from pst_core.images.profiles import Samples, srgb_profile
 from pst_core.shapes import expect_shapes
 
-__all__ = ["OutputFormat", "embed_recipe", "encode_png", "output_format", "to_levels", "write_image"]
-
 OutputFormat = Literal["PNG", "JPEG", "WEBP", "TIFF"]
 
 _EXTENSIONS: dict[str, OutputFormat] = {

@@ -11,8 +11,6 @@ from pst_core.machine import check_device, pick_dtype
 from pst_core.network.weights import CONVOLUTIONS, Weights, load_weights
 from pst_core.settings.config import EncoderSettings
 
-__all__ = ["Encoder", "deepest_layer", "make_encoder", "open_encoder", "weights_for"]
-
 # Mean and inverse deviation of the input on [0, 1], RGB.
 NORMALISATION = {
     "torchvision": ((0.485, 0.456, 0.406), (1 / 0.229, 1 / 0.224, 1 / 0.225)),

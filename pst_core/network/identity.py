@@ -10,16 +10,6 @@ from pydantic import BaseModel, ConfigDict
 from pst_core.errors import WeightsError
 from pst_core.settings.config import Config, EncoderSettings
 
-__all__ = [
-    "DEEPLAB_ENVIRONMENT",
-    "DEEPLAB_WAYS_OUT",
-    "ENVIRONMENT",
-    "UNTRAINED",
-    "WAYS_OUT",
-    "Network",
-    "find_weights",
-]
-
 ENVIRONMENT = "PST_VGG19_WEIGHTS"
 DEEPLAB_ENVIRONMENT = "PST_DEEPLAB_WEIGHTS"
 UNTRAINED = "untrained"

@@ -14,8 +14,6 @@ from torch import Tensor
 from pst_core.errors import WeightsError
 from pst_core.network.identity import UNTRAINED, WAYS_OUT, find_weights
 
-__all__ = ["CONVOLUTIONS", "Convention", "Weights", "load_weights"]
-
 Convention = Literal["torchvision", "caffe"]
 
 

@@ -7,8 +7,6 @@ from torch.nn import functional
 from pst_core.errors import ImageError
 from pst_core.shapes import expect_shapes
 
-__all__ = ["edge_loss", "image_laplacian", "total_variation"]
-
 KERNEL = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
 SIDE = len(KERNEL)
 

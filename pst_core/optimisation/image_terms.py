@@ -9,8 +9,6 @@ from torch import Tensor
 
 from pst_core.settings.config import ComparedFeatures, LossSettings
 
-__all__ = ["make_image_term", "needs_content"]
-
 Term = Callable[[Tensor], Tensor]
 
 

@@ -12,11 +12,6 @@ from torch import Tensor
 
 from pst_core.shapes import expect_shapes
 
-__all__ = [
-    "Losses", "Support", "content_loss", "gram", "mask_supports", "regional_gram", "style_loss",
-    "supported_gram",
-]  # fmt: skip
-
 
 class Support(NamedTuple):
     """Where a region's mask is above zero, so that a Gram reads the region's positions and no others.

@@ -15,8 +15,6 @@ from pst_core.shapes import expect_shapes
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["as_tensor", "matting_energy", "matting_laplacian"]
-
 Floats = NDArray[np.floating]
 STRIP_WINDOWS = 1 << 16  # windows worked on at once, which bounds memory: about 40 MB with 3x3 windows
 

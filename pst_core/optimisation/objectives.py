@@ -18,9 +18,6 @@ from pst_core.optimisation.losses import (
 from pst_core.optimisation.targets import Targets
 from pst_core.settings.config import LossSettings
 
-__all__ = ["global_losses", "regional_losses"]
-
-
 Tensors = dict[str, Tensor]
 Objective = Callable[[Tensor], Losses]
 

@@ -25,8 +25,6 @@ from torch.nn import functional
 from pst_core.errors import ImageError
 from pst_core.shapes import expect_shapes
 
-__all__ = ["StylePatches", "match_patches", "patch_loss", "style_patches"]
-
 SIDE = 3
 BLOCK = 1 << 22
 

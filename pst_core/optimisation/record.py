@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Evaluation"]
-
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -10,8 +10,6 @@ from pst_core.errors import DivergenceError
 from pst_core.optimisation.losses import Losses
 from pst_core.optimisation.record import Evaluation
 
-__all__ = ["Adam", "LimitedMemoryBFGS", "minimise"]
-
 FIRST_MOVE = 0.01  # root mean square of the first step, on [0, 1]: there is no curvature yet to go by
 LARGEST_MOVE = 0.1  # root mean square of any step: beyond it the quadratic model says nothing
 RESTARTS = 3

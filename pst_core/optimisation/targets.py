@@ -14,8 +14,6 @@ from pst_core.optimisation.losses import (
 )
 from pst_core.settings.config import TargetSettings
 
-__all__ = ["GROUPS", "NO_TARGETS", "Targets", "compute_targets", "mask_pyramid"]
-
 Tensors = dict[str, Tensor]
 
 

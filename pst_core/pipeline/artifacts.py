@@ -16,11 +16,6 @@ from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
 from pst_core.store import Reference, open_store
 
-__all__ = [
-    "CURVE", "IMAGE", "LOSSES", "PICTURE", "PREVIEW", "REGIONS", "REGION_MAP", "SHRUNK_MAP",
-    "SHRUNK_PHOTOGRAPH", "TARGETS", "WORKING_PAIR", "Kind",
-]  # fmt: skip
-
 CPU = torch.device("cpu")
 T = TypeVar("T")
 

@@ -17,8 +17,6 @@ from pst_core.pipeline.working import WorkingPair
 from pst_core.quality.distances import structural_similarity
 from pst_core.settings.config import FinishSettings
 
-__all__ = ["match_colors", "render", "restore_detail"]
-
 Floats = NDArray[np.float32]
 
 MAX_GAIN = 1.5  # of the match along any direction: a filtered image's faint gradients stay faint

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from pst_core.settings.config import Config
 
-__all__ = ["notes_of"]
-
 
 def notes_of(notes: Sequence[str], config: Config, *, unmatched: bool, trained: bool) -> tuple[str, ...]:
     """What a person should know about a result, as plain sentences.

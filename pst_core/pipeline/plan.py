@@ -5,9 +5,6 @@ from typing import Literal
 
 from pst_core.settings.config import Config, PlanSettings
 
-__all__ = ["Stage", "cheaper_plan", "plan_stages", "working_sizes"]
-
-
 SMALLEST_PLAN = 64  # pixels: a working image smaller than this has too little to go by
 SHRINKING = 0.7  # of the working size, so that a cheaper plan needs half the memory
 

@@ -42,11 +42,6 @@ from pst_core.settings.config import (
     StartSettings,
 )
 
-__all__ = [
-    "enlarge", "filter_stage", "precompute", "regions_of_maps", "regions_of_photographs", "render",
-    "run_stage", "start_image",
-]  # fmt: skip
-
 Floats = NDArray[np.float32]
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -26,8 +26,6 @@ from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
 from pst_core.settings.config import Config
 
-__all__ = ["Result", "stylize"]
-
 Floats = NDArray[np.float32]
 
 

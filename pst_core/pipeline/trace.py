@@ -8,8 +8,6 @@ from pst_core.optimisation.record import Evaluation
 from pst_core.parquet import pack_rows
 from pst_core.pipeline.plan import Stage
 
-__all__ = ["StageTrace", "join_losses", "losses_table", "read_trace", "summarise_losses"]
-
 
 @dataclass(frozen=True)
 class StageTrace:

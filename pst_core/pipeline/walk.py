@@ -5,9 +5,6 @@ from typing import Protocol, TypeVar
 from pst_core.pipeline.plan import Stage, plan_stages, working_sizes
 from pst_core.settings.config import PlanSettings
 
-__all__ = ["Steps", "walk"]
-
-
 RegionsT = TypeVar("RegionsT")
 PreparedT = TypeVar("PreparedT")
 ImageT = TypeVar("ImageT")

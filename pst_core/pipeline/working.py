@@ -13,8 +13,6 @@ from pst_core.filters.guided import guided_filter
 from pst_core.filters.resizing import fit_size, resize
 from pst_core.regions.labels import Labels, Regions
 
-__all__ = ["WorkingPair", "make_working_pair"]
-
 MASK_EPSILON = 1e-4  # on [0, 1] squared: how faint an edge of the photograph may hold a mask's border
 
 

@@ -20,8 +20,6 @@ from pst_core.quality.scene_statistics import (
     pair_products,
 )
 
-__all__ = ["brisque", "brisque_features"]
-
 LEAST_SIDE = 32  # pixels: half of it is still several windows wide
 
 

@@ -5,8 +5,6 @@ from numpy.typing import NDArray
 
 from pst_core.errors import PstError
 
-__all__ = ["color_distance", "structural_similarity"]
-
 Floats = NDArray[np.floating]
 DIRECTIONS = 64
 QUANTILES = 256

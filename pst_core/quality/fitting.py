@@ -24,9 +24,6 @@ from pst_core.quality.models import write_model
 from pst_core.quality.niqe import patch_features
 from pst_core.quality.scene_statistics import MeasureError
 
-__all__ = ["Samples", "blurred", "collect", "compressed", "distort", "eight_bits", "fit_brisque", "fit_niqe",
-           "main", "shrink"]  # fmt: skip
-
 Image3 = NDArray[np.float32]
 Floats = NDArray[np.float64]
 

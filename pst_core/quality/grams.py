@@ -11,8 +11,6 @@ from pst_core.optimisation.losses import regional_gram
 from pst_core.optimisation.targets import mask_pyramid
 from pst_core.regions.labels import Labels, Regions
 
-__all__ = ["gram_distance"]
-
 Floats = NDArray[np.float32]
 
 

@@ -19,10 +19,6 @@ from pst_core.errors import PstError
 if TYPE_CHECKING:
     from pst_core.quality.subject import Subject
 
-__all__ = [
-    "LISTED", "MEASURES", "NONE", "REPORTED", "TABULATED", "Measure", "Measures", "in_words", "take",
-]  # fmt: skip
-
 NONE = "n/a"
 NOT_FINITE = "the measure gave no finite number"
 

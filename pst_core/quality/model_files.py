@@ -4,8 +4,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["ModelFiles"]
-
 
 class ModelFiles(BaseModel):
     """The folder of the models, and what tells its content from others'.

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ENVIRONMENT", "FEATURES", "BrisqueModel", "NiqeModel", "QualityModelError", "QualityModels",
-           "load_quality_models", "models_identity", "write_model"]  # fmt: skip
-
 ENVIRONMENT = "PST_QUALITY_MODELS"
 FEATURES = 36
 FORMAT = "pst quality model 1"

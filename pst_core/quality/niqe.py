@@ -21,8 +21,6 @@ from pst_core.quality.scene_statistics import (
     pair_products,
 )
 
-__all__ = ["gaussian_distance", "niqe", "patch_features"]
-
 Floats = NDArray[np.float64]
 
 PATCH = 96  # pixels

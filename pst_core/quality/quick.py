@@ -6,8 +6,6 @@ from numpy.typing import NDArray
 from pst_core.quality.distances import color_distance, structural_similarity
 from pst_core.regions.labels import Labels, Regions
 
-__all__ = ["quick_color_distance", "quick_similarity", "undivided"]
-
 Floats = NDArray[np.float32]
 
 SSIM_SIDE = 1024  # pixels: SSIM's window sees detail of about this size; the paper's pictures are 700 wide

@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from pst_core.errors import PstError
 from pst_core.quality.distances import GRAY
 
-__all__ = ["Asymmetric", "MeasureError", "fit_asymmetric", "fit_symmetric", "gray_levels", "half_size",
-           "normalize", "pair_products"]  # fmt: skip
-
 Floats = NDArray[np.float64]
 
 WINDOW, SIGMA = 7, 7 / 6  # pixels, of the local mean and deviation

@@ -11,8 +11,6 @@ from pst_core.network.encoder import Encoder
 from pst_core.quality.models import QualityModels
 from pst_core.regions.labels import Regions
 
-__all__ = ["Subject", "fit_to"]
-
 Floats = NDArray[np.float32]
 ASPECT_TOLERANCE = 0.02  # relative: a result that another program rounded differently is still the same view
 

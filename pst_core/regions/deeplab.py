@@ -14,8 +14,6 @@ from pst_core.network.identity import DEEPLAB_ENVIRONMENT, DEEPLAB_WAYS_OUT
 from pst_core.regions.labels import Labels, Regions, match_regions
 from pst_core.regions.photographs import display_colors
 
-__all__ = ["load_deeplab", "segment_pair"]
-
 Floats = NDArray[np.float32]
 
 

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from pst_core.errors import MapError
 
-__all__ = ["PRESENT_SHARE", "Labels", "Regions", "describe_regions", "match_regions", "shares"]
-
 Colors = NDArray[np.uint8]
 Labels = NDArray[np.int16]
 PRESENT_SHARE = 5e-4  # below this share of an image a region has too few pixels to have a style

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from pst_core.errors import MapError
 from pst_core.regions.labels import Labels, Regions, match_regions, shares
 
-__all__ = ["cluster_maps"]
-
 Colors = NDArray[np.uint8]
 Points = NDArray[np.float64]  # colours, shape (K, 3)
 Integers = NDArray[np.int64]

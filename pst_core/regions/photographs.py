@@ -18,8 +18,6 @@ from pst_core.network.encoder import Encoder
 from pst_core.regions.labels import Labels, Regions, match_regions
 from pst_core.settings.config import FoundRegionSettings
 
-__all__ = ["cluster_photographs", "display_colors"]
-
 Floats = NDArray[np.float32]
 Rows = NDArray[np.float64]
 

@@ -12,13 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pst_core.errors import ConfigError
 from pst_core.settings.methods import METHODS, MethodName
 
-__all__ = [
-    "PRESETS", "Config", "EncoderSettings", "FilterSettings", "FinishSettings", "FoundRegionSettings",
-    "GuidedFilterSettings", "Layers", "LossSettings", "MapRegionSettings", "OnDevice", "PlanSettings",
-    "PrecomputationSettings", "PresetName", "Settings", "StageSettings", "StartSettings", "TargetSettings",
-    "WorkingSettings", "explain",
-]  # fmt: skip
-
 PresetName = Literal["default", "fast", "quality", "paper"]
 LayerName = Annotated[str, Field(pattern=r"^conv([12]_[12]|[345]_[1-4])$")]
 LayerWeight = Annotated[float, Field(ge=0, le=1e12)]

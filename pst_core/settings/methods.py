@@ -11,8 +11,6 @@ stopped changing to the eye.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["ABLATIONS", "COMPARED", "METHODS", "Method", "MethodName"]
-
 MethodName = Literal[
     "yang", "gatys", "champandard", "li", "luan", "reinhard", "histogram",
     "regional-only", "global-only", "both", "regional-only-unfiltered", "global-only-unfiltered",

@@ -8,8 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pst_core.settings.config import Config
 from pst_core.settings.texts import from_text, may_be_none
 
-__all__ = ["Overrides", "overrides_of", "settings_of"]
-
 NONE = "none"  # written out, for a form sends null where nobody has chosen anything
 
 

@@ -6,8 +6,6 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pst_core.errors import ConfigError
 from pst_core.settings.config import Config
 
-__all__ = ["from_text", "is_mapping", "literal_choices", "may_be_none"]
-
 
 def from_text(name: str, value: object) -> object:
     """Text as the field's own kind, as far as pydantic would not do it by itself; anything else as it is.

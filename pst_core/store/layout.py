@@ -18,12 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pst_core.errors import StoreError
 
-__all__ = [
-    "KEY_PATTERN", "Envelope", "EnvelopeKind", "Identity", "Receipt", "Reference", "StoreMiss",
-    "UnreadableFile", "check_key", "envelope_path", "identity", "object_path", "read_envelope",
-    "read_regular", "receipt_in", "receipt_text", "seal", "sha256_of",
-]  # fmt: skip
-
 KEY_PATTERN = re.compile(r"[0-9a-f]{64}")
 MAX_ENVELOPE_BYTES = 8 * 2**20
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from pst_core.errors import StoreError
 
-__all__ = ["flock_file", "unlock_file"]
-
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 

@@ -37,8 +37,6 @@ from pst_core.store.layout import (
 )
 from pst_core.store.locks import flock_file, unlock_file
 
-__all__ = ["Store", "open_store", "pst_home"]
-
 _VERSION = 1
 # File systems tell times apart by up to two seconds (FAT): a file changed so recently may change once more
 # without a sign of it, so that its verification is not remembered.

@@ -27,8 +27,6 @@ from pst_core.store.layout import (
     sha256_of,
 )
 
-__all__ = ["Damage", "Pruned", "Usage", "prune", "usage", "verify"]
-
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _OBJECT_NAME = re.compile(r"([0-9a-f]{64})\.[a-z0-9]{1,8}")
 _ENVELOPE_NAME = re.compile(r"([0-9a-f]{64})\.json")

@@ -9,8 +9,6 @@ from pydantic import BaseModel, Field
 
 from pst_core.study.key import STRICT, StudyError, StudyKey, read_json
 
-__all__ = ["MOST_ANSWERS_BYTES", "Answer", "Answers", "Response", "read_answers"]
-
 MOST_ANSWERS_BYTES = 2**20
 
 

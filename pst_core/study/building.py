@@ -15,8 +15,6 @@ from pst_core.study.key import KeyPair, StudyError, StudyKey
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["PICTURE_SIDES", "Study", "build_study"]
-
 PICTURE_SIDES = (200, 4000)
 """Shortest and longest long side of the page's pictures, in pixels."""
 

@@ -7,8 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pst_core.errors import PstError
 
-__all__ = ["MOST_KEY_BYTES", "STRICT", "KeyPair", "StudyError", "StudyKey", "read_json", "read_key"]
-
 MOST_KEY_BYTES = 2**22
 
 _Model = TypeVar("_Model", bound=BaseModel)

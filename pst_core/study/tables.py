@@ -7,8 +7,6 @@ from pst_core.markdown import escape_markdown
 from pst_core.parquet import pack_rows
 from pst_core.study.tally import Share, Tally
 
-__all__ = ["choices_table", "describe_tally", "shares_table"]
-
 
 def choices_table(tally: Tally) -> bytes:
     """One row for each choice, the fields of `Choice`; Parquet."""

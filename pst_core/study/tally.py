@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["CONFIDENCE", "Choice", "Interval", "Share", "Tally", "tally_study"]
-
 CONFIDENCE = 0.95
 _RESAMPLES = 5000
 _SEED = 0

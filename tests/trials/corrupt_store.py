@@ -20,8 +20,6 @@ from batch_runs import QUICK, finals, make_folder
 
 from flows.runtime.server import prefect_server
 
-__all__ = ["DAMAGES", "corrupt_store"]
-
 
 def _delete(path: Path) -> None:
     path.unlink()

@@ -22,8 +22,6 @@ from batch_runs import finals, make_folder, repeats, settings_file, start_run
 
 from flows.runtime.server import prefect_server
 
-__all__ = ["Trial", "kill_batch"]
-
 LONGEST_RUN = 300.0
 
 
