@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.errors import ImageError, MapError
-from pst_core.images.reading import ImageLimits, Photograph, SemanticMap, read_map, read_photograph
+from pst_core.images.decoding import ImageLimits
+from pst_core.images.reading import Photograph, SemanticMap, read_map, read_photograph
 from pst_core.images.roles import PHOTOGRAPHS, ROLES, START
 
 Source = str | PathLike[str] | NDArray[np.uint8] | Photograph | SemanticMap

@@ -10,6 +10,7 @@ results; LIVE's means to compare with published ones; and the milliseconds a pic
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,9 +19,11 @@ import numpy as np
 from PIL import Image
 from scipy.stats import spearmanr
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "data"))
+from fit_models import blurred, compressed, eight_bits
+
 from pst_core.images.reading import read_photograph
 from pst_core.quality.brisque import brisque
-from pst_core.quality.fitting import blurred, compressed, eight_bits
 from pst_core.quality.models import QualityModels, load_quality_models
 from pst_core.quality.niqe import niqe
 

@@ -97,7 +97,6 @@ def test_a_file_of_every_room_that_tasks_reach_is_in_the_digest():
         "pst_core.evaluation",
         "pst_core.study",
         "pst_core.diagnosis",
-        "pst_core.quality.fitting",
         "flows",
     )
     assert not [name for name in found if name.startswith(beyond)]

@@ -36,8 +36,9 @@ from PIL import Image
 from pst_core.errors import ImageError
 from pst_core.images import decoding as image_decoding
 from pst_core.images import png
+from pst_core.images.decoding import ImageLimits
 from pst_core.images.embedding import read_recipe
-from pst_core.images.reading import ImageLimits, read_map, read_photograph
+from pst_core.images.reading import read_map, read_photograph
 from pst_core.images.writing import write_image
 
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from pst_core.images import decoding as image_decoding
 from pst_core.images import png
+from pst_core.images.decoding import ImageLimits
 from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories
-from pst_core.images.reading import ImageLimits, read_map, read_photograph
+from pst_core.images.reading import read_map, read_photograph
 from pst_core.images.writing import write_image
 
 

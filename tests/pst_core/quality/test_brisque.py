@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from fit_models import blurred, compressed, eight_bits
 from PIL import Image
 from scipy.optimize import brentq
 from scipy.special import gamma
@@ -9,7 +10,6 @@ from scipy.stats import gennorm
 
 from pst_core.images.reading import read_photograph
 from pst_core.quality.brisque import brisque, brisque_features
-from pst_core.quality.fitting import blurred, compressed, eight_bits
 from pst_core.quality.models import BrisqueModel, load_quality_models
 from pst_core.quality.scene_statistics import (
     MeasureError,

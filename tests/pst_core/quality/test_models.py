@@ -4,12 +4,12 @@ import sys
 
 import numpy as np
 import pytest
+from fit_models import distort, fit_brisque, main, shrink
 from PIL import Image
 from scipy.io import savemat
 
 from pst_core.images.reading import read_photograph
 from pst_core.quality.brisque import brisque, brisque_features
-from pst_core.quality.fitting import distort, fit_brisque, main, shrink
 from pst_core.quality.models import (
     BrisqueModel,
     QualityModelError,

@@ -2,12 +2,12 @@ import math
 
 import numpy as np
 import pytest
+from fit_models import blurred, compressed, eight_bits
 from scipy.ndimage import correlate, gaussian_filter
 from scipy.optimize import brentq
 from scipy.special import gamma
 
 from pst_core.images.reading import read_photograph
-from pst_core.quality.fitting import blurred, compressed, eight_bits
 from pst_core.quality.models import NiqeModel, load_quality_models
 from pst_core.quality.niqe import gaussian_distance, niqe, patch_features
 from pst_core.quality.scene_statistics import MeasureError, half_size

@@ -1,6 +1,6 @@
 """Fit the models that come with the program, from photographs that nothing has spoilt.
 
-    python -m pst_core.quality.fitting PHOTOGRAPHS... --out data/models
+    python data/fit_models.py PHOTOGRAPHS... --out data/models
 
 Takes files and folders of files. NIQE's model is a Gaussian of the features of their sharp patches. BRISQUE's
 is a support vector regression on the photographs and on copies with white noise, Gaussian blur and JPEG
@@ -178,7 +178,7 @@ def held_out_correlation(samples: Samples) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit both models and write them; prints which photographs went in."""
     parser = argparse.ArgumentParser(
-        prog="python -m pst_core.quality.fitting",
+        prog="python data/fit_models.py",
         description="Fit BRISQUE's and NIQE's models from undistorted photographs.",
     )
     parser.add_argument("photographs", nargs="+", type=Path, help="files, or folders of files")
