@@ -1,4 +1,4 @@
-"""The JSON schemas of recipe and report. After a change to their models, write them anew:
+"""Write the JSON schemas of recipe and report anew, after a change to their models or to the settings.
 
 python tests/write_schemas.py
 """
