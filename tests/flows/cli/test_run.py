@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from batch_runs import finals, repeats, start_run
+from batch_runs import ROOT, finals, repeats, start_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from trials.corrupt_store import corrupt_store
 from trials.kill_batch import kill_batch
@@ -85,6 +85,18 @@ def test_folders_are_read_files_hashed_and_settings_checked_once(batch, monkeypa
     ] * 4
     assert len(probed) == 8 and set(probed.values()) == {1}
     assert len(checked) == 2  # those of the command line, and the batch's
+
+
+def test_a_run_that_finds_all_done_loads_no_torch(batch):
+    assert run([*batch, "--quiet"]) == 0
+    code = (
+        "import sys\nfrom flows.cli.app import run\n"
+        "print(run(sys.argv[1:]), sorted({'torch', 'torchvision', 'sklearn', 'skimage'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, *batch, "--quiet"]
+    address = {"PREFECT_API_URL": PREFECT_API_URL.value(), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=os.environ | address, capture_output=True, text=True, check=True)
+    assert done.stdout == "0 []\n", done.stderr
 
 
 def test_a_dry_run_lists_and_touches_nothing(batch, capfd, pst_home):
