@@ -257,7 +257,7 @@ class Config(
     """
 
     method: MethodName = "yang"
-    """Whose recipe is followed; `pst methods` lists them. Settings given by name go before its own."""
+    """Whose way is followed; `pst methods` lists them. Settings given by name go before its own."""
 
     @classmethod
     def make(cls, preset: str = "default", **settings: Any) -> "Config":  # noqa: ANN401
