@@ -104,7 +104,9 @@ def as_tensor(laplacian: "csr_matrix", device: torch.device | str) -> Tensor:
     """Laplacian, shape (H W, H W), as a sparse CSR tensor of float32 on a device, for `matting_energy`."""
     expect_shapes("laplacian: P P", laplacian)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
+        warnings.filterwarnings(
+            "ignore", "Sparse (CSR tensor support is in beta|invariant checks are implicitly)"
+        )
         return torch.sparse_csr_tensor(
             torch.from_numpy(laplacian.indptr),
             torch.from_numpy(laplacian.indices),
