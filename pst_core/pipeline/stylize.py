@@ -14,9 +14,7 @@ from pst_core.machine import describe_device, peak_memory
 from pst_core.network.encoder import Encoder, open_encoder
 from pst_core.network.weights import Weights
 from pst_core.optimisation.record import Evaluation
-from pst_core.optimisation.targets import (
-    Targets,
-)
+from pst_core.optimisation.targets import Targets
 from pst_core.pipeline import steps
 from pst_core.pipeline.notes import notes_of
 from pst_core.pipeline.plan import Stage, plan_stages
@@ -113,6 +111,13 @@ def stylize(
     References
     ----------
     R. R. Yang, "Multi-stage Optimization for Photorealistic Neural Style Transfer", CVPRW 2019.
+
+    Examples
+    --------
+    >>> content, style = np.random.default_rng(0).integers(0, 256, (2, 40, 48, 3), np.uint8)
+    >>> quickly = Config(weights="untrained", size=32, rounds=1, global_iterations=1, regional_iterations=1)
+    >>> stylize(content, style, config=quickly).image.shape
+    (3, 40, 48)
     """
     config = config or Config()
     clock = Clock()

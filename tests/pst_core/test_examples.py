@@ -6,6 +6,9 @@ from importlib import import_module
 import pytest
 
 WITH_EXAMPLES = (
+    "pst_core.pipeline.stylize.stylize",
+    "pst_core.settings.config.Config",
+    "pst_core.quality.distances.structural_similarity",
     "pst_core.shapes.expect_shapes",
     "pst_core.filters.guided.guided_filter",
     "pst_core.optimisation.losses.regional_gram",

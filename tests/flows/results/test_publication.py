@@ -9,14 +9,16 @@ import pytest
 from batch_runs import FINAL, QUICK, make_folder
 from PIL import Image
 
-from flows.orders.planning import PairOrder, plan_pair
+from flows.orders.planning import PairOrder, Prober, plan_pair
 from flows.pair import stylize_pair
+from flows.pairs.pair import Pair
 from flows.results import publication
 from flows.results.publication import choose_folder, is_published, publish, read_report
 from pst_core.errors import OutputError
 from pst_core.images.embedding import read_recipe
 from pst_core.quality.measures import REPORTED
 from pst_core.report import Report, check_recipe
+from pst_core.settings.config import Config
 from pst_core.settings.overrides import overrides_of
 from pst_core.store import open_store
 from tasks import scoring
@@ -43,7 +45,8 @@ def finished(paths, tmp_path):
     run(paths, tmp_path / "first")
 
     def planned(policy="changed"):
-        return plan_pair(PairOrder("p0", paths, tmp_path / "out", "default", QUICK, policy))
+        order = PairOrder(Pair("p0", **paths), tmp_path / "out", Config.make(**QUICK), on_conflict=policy)
+        return plan_pair(order, Prober())
 
     made = Made.model_validate_json(open_store().read_receipt(planned().key).content)
     return planned, made
