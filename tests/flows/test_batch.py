@@ -386,18 +386,37 @@ def test_pruning_keeps_what_standing_results_need(tmp_path, computed):
     assert summary.counts == {"cached": 1, "done": 1} and not verify(open_store())
 
 
-def test_input_that_changes_while_it_is_worked_on_is_refused(tmp_path, monkeypatch):
-    source = make_folder(tmp_path / "in", 1)
-    work = precomputation.precompute.fn
+def meddle(task, photograph, monkeypatch):
+    """Let a photograph be another one by the time that a step begins."""
+    work = task.fn
 
     @functools.wraps(work)
-    def meddle(**inputs):
-        Image.new("RGB", (80, 60), (9, 9, 9)).save(source / "content" / "p0.png")
+    def late(**inputs):
+        Image.new("RGB", (80, 60), (9, 9, 9)).save(photograph)
         return work(**inputs)
 
-    monkeypatch.setattr(precomputation.precompute, "fn", meddle)
+    monkeypatch.setattr(task, "fn", late)
+
+
+def test_input_that_changes_before_it_is_read_is_refused(tmp_path, monkeypatch):
+    source = make_folder(tmp_path / "in", 1)
+    meddle(segmentation.segment, source / "content" / "p0.png", monkeypatch)
     _, summary = run_folder(source, tmp_path / "out")
     assert "changed while it was worked on" in summary.failed[0].error
+
+
+def test_input_that_changes_after_it_was_read_is_as_it_was_planned(tmp_path, monkeypatch):
+    source = make_folder(tmp_path / "in", 1)
+    expected = stylize(
+        *(source / sub / "p0.png" for sub in ("content", "style", "content_maps", "style_maps")),
+        config=Config(**QUICK),
+    ).image
+    meddle(rendering.render, source / "content" / "p0.png", monkeypatch)
+    _, summary = run_folder(source, tmp_path / "out")
+    found = read_photograph(tmp_path / "out" / "p0" / "result.png").pixels
+    assert not summary.failed
+    np.testing.assert_array_equal(np.rint(found * 255), np.rint(expected * 255))
+    assert run_folder(source, tmp_path / "out")[1].counts == {"done": 1}
 
 
 def test_secrets_of_the_environment_are_nowhere(tmp_path, pst_home, monkeypatch):
