@@ -16,7 +16,8 @@ from flows.display.pages import draw_sheet, show_batch
 from flows.display.watching import watcher
 from flows.layout import SHEET
 from flows.orders.batch_order import BatchOrder, check_order
-from flows.orders.planning import OnConflict, PairOrder, Prober, plan_pair
+from flows.orders.conflicts import OnConflict
+from flows.orders.planning import PairOrder, Prober, plan_pair
 from flows.orders.saved import SavedOrder
 from flows.pair import stylize_planned
 from flows.pairs.pair import Pairing

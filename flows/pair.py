@@ -22,7 +22,8 @@ from prefect.logging import get_run_logger
 
 from flows.display.pages import ProgressPage, show_pair
 from flows.display.watching import watcher
-from flows.orders.planning import OnConflict, PairOrder, Plan, Prober, plan_pair
+from flows.orders.conflicts import OnConflict
+from flows.orders.planning import PairOrder, Plan, Prober, plan_pair
 from flows.pairs.pair import Pair
 from flows.results.finished import describe_outcome, keep, skipped
 from flows.results.outcomes import PairOutcome

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from flows import layout
 from flows.cli.groups import OUT, Flag, Json, Quiet
 from flows.cli.options import NO_OPTIONS, Chosen, SettingOptions, resolve
-from flows.orders.planning import OnConflict
+from flows.orders.conflicts import OnConflict
 from flows.pairs.pair import Pairing
 from flows.runtime.failures import SOME_FAILED
 from pst_core.errors import ConfigError

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from flows import layout
-from flows.orders.planning import OnConflict, PairOrder
+from flows.orders.conflicts import OnConflict
+from flows.orders.planning import PairOrder
 from flows.orders.saved import SavedOrder
 from flows.pairs.find import find_pairs
 from flows.pairs.pair import Pair

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
+from flows.orders.conflicts import OnConflict
 from flows.pairs.pair import Pair
 from pst_core.images.input_files import InputFile, InputFiles, probe
 from pst_core.network.identity import Network
 from pst_core.settings.config import Config, PresetName
-
-OnConflict = Literal["changed", "skip", "overwrite", "unique", "fail"]
 
 
 @dataclass(frozen=True)
