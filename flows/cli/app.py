@@ -96,7 +96,7 @@ def _call(arguments: Sequence[str]) -> int:
         answer = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         command = " ".join(["pst", *(error.command_chain or ())[:1], "--help"])
-        raise ConfigError(f"{str(error).rstrip('.')}; `{command}` lists what there is.") from error
+        raise ConfigError(f"{str(error).rstrip(' .,')}; `{command}` lists what there is.") from error
     return answer if isinstance(answer, int) else 0
 
 

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from flows import layout
 from flows.cli.groups import OUT, Flag, Json, Quiet
 from flows.cli.options import NO_OPTIONS, Chosen, SettingOptions, resolve
 from flows.orders.conflicts import OnConflict
@@ -123,9 +122,5 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
 
 
 def _tell_way_on(summary: "Summary") -> None:
-    out = summary.out
-    if any(outcome.files for outcome in summary.failed):
-        print(
-            f"To run only what failed: pst run {out / layout.FAILED} --out {out} --allow-outside",
-            file=sys.stderr,
-        )
+    if summary.failed:
+        print(f"To run what failed once more: pst resume {summary.out}", file=sys.stderr)
