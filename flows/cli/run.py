@@ -13,7 +13,6 @@ from pst_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from flows.orders.batch_order import BatchOrder
-    from flows.results.outcomes import Summary
 
 
 def run(
@@ -116,11 +115,6 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
     summary, server_lost = run_anywhere(watcher, order.out, lambda: run_batch(order, orders))
     if not (quiet or as_json):
         print_summary(summary)
-    if not as_json:
-        _tell_way_on(summary)
-    return ended(SOME_FAILED if summary.failed else 0, server_lost=server_lost)
-
-
-def _tell_way_on(summary: "Summary") -> None:
-    if summary.failed:
+    if summary.failed and not as_json:
         print(f"To run what failed once more: pst resume {summary.out}", file=sys.stderr)
+    return ended(SOME_FAILED if summary.failed else 0, server_lost=server_lost)

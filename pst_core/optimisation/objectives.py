@@ -7,14 +7,7 @@ from torch import Tensor
 
 from pst_core.network.encoder import Encoder
 from pst_core.optimisation.image_terms import make_image_term
-from pst_core.optimisation.losses import (
-    Losses,
-    content_loss,
-    gram,
-    mask_supports,
-    style_loss,
-    supported_gram,
-)
+from pst_core.optimisation.losses import Losses, content_loss, gram, mask_supports, style_loss, supported_gram
 from pst_core.optimisation.targets import Targets
 from pst_core.settings.config import LossSettings
 

@@ -8,10 +8,7 @@ from torch.nn import functional
 
 from pst_core.network.encoder import Encoder
 from pst_core.optimisation.image_terms import needs_content
-from pst_core.optimisation.losses import (
-    gram,
-    regional_gram,
-)
+from pst_core.optimisation.losses import gram, regional_gram
 from pst_core.settings.config import TargetSettings
 
 Tensors = dict[str, Tensor]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from pst_core.color.baselines import in_gray, with_color_of
+from pst_core.color.baselines import LUMINANCE, in_gray, with_color_of
 from pst_core.color.transfer import sliced_transport, transfer_colors
 from pst_core.filters.guided import guided_coefficients, upsample_through_guide, upsampled_strips
 from pst_core.pipeline.working import WorkingPair
@@ -28,7 +28,6 @@ STRUCTURE_TO_SPARE = 0.4
 LEAST_PIXELS = 64  # of a region on both sides, for its distribution to mean something
 DETAIL_RADIUS, DETAIL_EPSILON = 3, 1e-2  # of the base that detail is what remains of
 DETAIL_LIMIT = 0.03  # on [0, 1]: what exceeds it is an edge, and would leave a rim
-LUMA = (0.299, 0.587, 0.114)
 
 
 def match_colors(image: Tensor, pair: WorkingPair, settings: FinishSettings) -> tuple[Tensor, float]:
@@ -132,7 +131,7 @@ def restore_detail(
     share
         0 changes nothing, 1 takes the content's detail in full.
     """
-    luma = torch.tensor(LUMA, device=full.device)
+    luma = torch.tensor(LUMINANCE, device=full.device)
     bases = torch.stack([_gray(small_content, luma), _gray(image, luma)])
     base_maps = guided_coefficients(bases, small_content, DETAIL_RADIUS, DETAIL_EPSILON)
     for rows, strip in upsampled_strips(*base_maps, content):

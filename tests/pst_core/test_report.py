@@ -10,15 +10,7 @@ from write_schemas import FOLDER, schemas
 
 from pst_core.errors import ConfigError
 from pst_core.images.roles import ROLES, START
-from pst_core.report import (
-    Inputs,
-    Recipe,
-    Report,
-    Run,
-    check_recipe,
-    package_version,
-    read_own,
-)
+from pst_core.report import Inputs, Recipe, Report, Run, check_recipe, package_version, read_own
 from pst_core.settings.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
