@@ -9,6 +9,8 @@ from PIL import Image
 
 from pst_core.errors import PstError
 
+METHODS = ("ours", "luan", "gatys")
+
 
 def paint(path, size=(96, 64), seed=0, **save):
     """A soft coloured picture."""

@@ -1,6 +1,7 @@
 """The user study's commands: a page is built of folders of results, and its answers are tallied."""
 
 import json
+import re
 
 import pyarrow as pa
 import pytest
@@ -10,6 +11,7 @@ from study_pages import data_of, paint, refusal
 from flows.cli.study import build_page, tally_answers
 from flows.pairs.find import PairingError
 from pst_core.errors import ConfigError, OutputError
+from pst_core.study.building import build_study
 from pst_core.study.key import read_key
 
 
@@ -106,3 +108,22 @@ def test_sources_that_make_no_study_are_refused(sources, tmp_path):
         assert told in refusal(ConfigError, build_page, given, out=page, **options)
     assert "missing" in refusal(PairingError, build_page, [ours, f"x={tmp_path / 'missing'}"], out=page)
     assert not page.exists() and not (tmp_path / "s.key.json").exists()
+
+
+@pytest.mark.parametrize("names", [("$x^$", "_hidden", "a|b<i>"), ("m" * 300, "ok", "é")])
+def test_any_name_can_be_drawn_and_written(tmp_path, names, capsys):
+    odd = {"$pair$|": {name: paint(tmp_path / f"{n}.png", seed=n) for n, name in enumerate(names)}}
+    key = build_study(odd, title="*t*", seed=0).key
+    (pair,) = key.pairs
+    shown = [*pair.options]
+    record = {
+        "format": "pst-study-answers-1", "build": key.build, "respondent": "0" * 16,
+        "answers": [{"pair": pair.id, "shown": shown, "choice": shown[0], "seconds": 1.0}],
+    }  # fmt: skip
+    (tmp_path / "answers-1.json").write_text(json.dumps(record))
+    (tmp_path / "key.json").write_text(key.model_dump_json())
+    assert tally_answers([tmp_path], key=tmp_path / "key.json", out=tmp_path / "out") == 0
+    rows = [line for line in (tmp_path / "out" / "tally.md").read_text().splitlines() if line.startswith("|")]
+    assert len(rows) == 5
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}
+    assert names[0] in capsys.readouterr().out
