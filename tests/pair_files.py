@@ -74,3 +74,13 @@ def refusal_naming(path, **options):
     assert text.endswith(".")
     assert path.name in text
     return text
+
+
+def empty_photographs(place):
+    """A folder with a few empty photographs."""
+    for name in ("a.jpg", "b.jpg", "sub/a.jpg", "look.png", "other.jpg", "am.png", "sm.png"):
+        path = place / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (place / "secret.jpg").touch()
+    return place / "photos"

@@ -1,11 +1,11 @@
 import errno
 import os
 import stat
-import subprocess
 import threading
 from pathlib import Path
 
 import pytest
+from small_disks import small_disk
 
 from pst_core import files
 from pst_core.errors import OutputError
@@ -207,19 +207,8 @@ def test_check_writable_sees_a_full_disk(tmp_path, monkeypatch):
 
 
 def test_a_disk_that_is_really_full(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip("may not mount a small disk")
-    try:
+    with small_disk(tmp_path / "disk", "size=64k") as disk:
         write_bytes_atomically(disk / "small", b"x" * 1000)
         with pytest.raises(OutputError, match="the disk is full"):
             write_bytes_atomically(disk / "large", b"x" * 200_000)
         assert everything_in(disk) == ["small"]
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pair_files import csv_file, lines_file, parquet_file, row
+from pair_files import csv_file, empty_photographs, lines_file, parquet_file, row
 from pair_files import refusal_naming as refusal
 from pyarrow import parquet
 
@@ -24,13 +24,7 @@ from pst_core.settings.config import Config
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder with a few empty photographs."""
-    for name in ("a.jpg", "b.jpg", "sub/a.jpg", "look.png", "other.jpg", "am.png", "sm.png"):
-        path = tmp_path / "photos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    (tmp_path / "secret.jpg").touch()
-    return tmp_path / "photos"
+    return empty_photographs(tmp_path)
 
 
 # --- what a row says

@@ -4,20 +4,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from pair_files import csv_file, lines_file, parquet_file, row
+from pair_files import csv_file, empty_photographs, lines_file, parquet_file, row
 from pair_files import refusal_naming as refusal
 from pyarrow import parquet
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder with a few empty photographs."""
-    for name in ("a.jpg", "b.jpg", "sub/a.jpg", "look.png", "other.jpg", "am.png", "sm.png"):
-        path = tmp_path / "photos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    (tmp_path / "secret.jpg").touch()
-    return tmp_path / "photos"
+    return empty_photographs(tmp_path)
 
 
 def test_unknown_columns_are_named(folder):

@@ -20,17 +20,6 @@ from pst_core.quality.scene_statistics import (
     normalize,
     pair_products,
 )
-from pst_core.samples import find_samples
-
-
-@pytest.fixture(autouse=True)
-def _no_models_from_outside(monkeypatch):
-    monkeypatch.delenv("PST_QUALITY_MODELS", raising=False)
-
-
-@pytest.fixture(scope="module")
-def flower():
-    return read_photograph(find_samples() / "content" / "still.jpg").pixels
 
 
 def textured(height, width, seed=0):

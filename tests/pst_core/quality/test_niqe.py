@@ -11,17 +11,6 @@ from pst_core.images.reading import read_photograph
 from pst_core.quality.models import NiqeModel, load_quality_models
 from pst_core.quality.niqe import gaussian_distance, niqe, patch_features
 from pst_core.quality.scene_statistics import MeasureError, half_size
-from pst_core.samples import find_samples
-
-
-@pytest.fixture(autouse=True)
-def _no_models_from_outside(monkeypatch):
-    monkeypatch.delenv("PST_QUALITY_MODELS", raising=False)
-
-
-@pytest.fixture(scope="module")
-def flower():
-    return read_photograph(find_samples() / "content" / "still.jpg").pixels
 
 
 def textured(height, width, seed=0):
