@@ -16,8 +16,6 @@ RESULT = "result.png"
 REPORT = "report.json"
 LOSSES, CURVE = "losses.parquet", "losses.png"
 REGIONS = "regions.png"
-PAIR_FILES = (RESULT, LOSSES, CURVE, REGIONS, REPORT)
-"""In the order in which they are written."""
 
 # An evaluation's folder.
 EVALUATION = "evaluation.json"

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pst_core.settings.overrides import NONE, Overrides
+
 ROOT = Path(__file__).resolve().parents[1]
 FINAL = ("result.png", "report.json", "losses.parquet", "losses.png", "regions.png")
 # A network of two blocks at a thumbnail's size: every kind of step, in a second or two a pair.
@@ -42,6 +44,11 @@ for unit in (segmentation.segment, precomputation.precompute, starting.start, st
 from flows.cli.app import main
 main()
 """
+
+
+def overrides_of(settings):
+    """Settings as a form has them."""
+    return Overrides(**{name: NONE if value is None else value for name, value in settings.items()})
 
 
 def make_folder(folder: Path, pairs: int, *, height: int = 60, width: int = 80) -> Path:

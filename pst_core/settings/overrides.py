@@ -1,6 +1,5 @@
 """Settings that replace a preset's, as one model: what a form shows, and a batch is ordered with."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -32,11 +31,6 @@ else:
         __doc__="Settings that replace a preset's; those that are not given keep the preset's value.",
         **_override_fields(),
     )
-
-
-def overrides_of(settings: Mapping[str, Any]) -> Overrides:
-    """Settings as a form has them."""
-    return Overrides(**{name: NONE if value is None else value for name, value in settings.items()})
 
 
 def settings_of(overrides: Overrides) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from batch_runs import QUICK, finals, make_folder
+from batch_runs import QUICK, finals, make_folder, overrides_of
 from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
@@ -25,7 +25,6 @@ from pst_core.errors import OutputError
 from pst_core.images.embedding import read_recipe
 from pst_core.images.reading import read_photograph
 from pst_core.quality.models import load_quality_models
-from pst_core.settings.overrides import overrides_of
 from pst_core.store import open_store
 from pst_core.store.upkeep import prune, verify
 from tasks import (

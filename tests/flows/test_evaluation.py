@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from batch_runs import QUICK, make_folder, settings_file
+from batch_runs import QUICK, make_folder, overrides_of, settings_file
 from PIL import Image
 from pyarrow import parquet
 
@@ -21,7 +21,6 @@ from pst_core.errors import ConfigError, PstError
 from pst_core.quality.distances import structural_similarity
 from pst_core.quality.models import load_quality_models
 from pst_core.settings.methods import METHODS
-from pst_core.settings.overrides import overrides_of
 from tasks import measuring, optimisation
 
 pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from batch_runs import QUICK, finals, make_folder
+from batch_runs import QUICK, finals, make_folder, overrides_of
 
 from flows.runtime.server import prefect_server
 
@@ -47,7 +47,6 @@ def corrupt_store(folder: Path, pairs: int, every: int) -> Counter[str]:
         Damage only each n-th file.
     """
     from flows.batch import stylize_folder
-    from pst_core.settings.overrides import overrides_of
     from pst_core.store import open_store
     from pst_core.store.upkeep import verify
 

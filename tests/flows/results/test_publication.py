@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from batch_runs import FINAL, QUICK, make_folder
+from batch_runs import FINAL, QUICK, make_folder, overrides_of
 from PIL import Image
 
 from flows.orders.planning import PairOrder, Prober, plan_pair
@@ -19,7 +19,6 @@ from pst_core.images.embedding import read_recipe
 from pst_core.quality.measures import REPORTED
 from pst_core.report import Report, check_recipe
 from pst_core.settings.config import Config
-from pst_core.settings.overrides import overrides_of
 from pst_core.store import open_store
 from tasks import scoring
 from tasks.pair import Made
