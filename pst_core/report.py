@@ -82,6 +82,9 @@ class FoundRegions(_Part):
     source: str
     count: int
     colors: tuple[str, ...]
+    """That the picture of the regions shows them in."""
+    names: tuple[str, ...] = ()
+    """What the maps call them: `#00FF00`, `value 9`, `transparent`."""
     content_shares: tuple[float, ...]
     """Of the photograph's pixels."""
     style_shares: tuple[float, ...]

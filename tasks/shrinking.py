@@ -15,9 +15,10 @@ def shrink(photograph: InputFile, side: int) -> Reference:
 
 
 @unit("shrink-map", run_name="map to {width}x{height}")
-def shrink_map(semantic_map: InputFile, width: int, height: int) -> Reference:
-    """Bring a semantic map to its photograph's size, without new colours."""
+def shrink_map(semantic_map: InputFile, photograph: InputFile, width: int, height: int) -> Reference:
+    """Lay a semantic map on its photograph and bring it to the shrunk one's size, without new colours."""
     from pst_core.images import shrinking
     from pst_core.pipeline.artifacts import SHRUNK_MAP
 
-    return SHRUNK_MAP.keep(shrinking.shrink_map(semantic_map.semantic_map(), (width, height)))
+    read = semantic_map.semantic_map(), photograph.photograph()
+    return SHRUNK_MAP.keep(shrinking.shrink_map(*read, (width, height)))

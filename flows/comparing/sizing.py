@@ -23,11 +23,14 @@ def bring_to_size(pair: Pair, order: EvaluationOrder, prober: Prober) -> Pair:
     paths: dict[str, Any] = {}
     try:
         for role in PHOTOGRAPHS:
-            made = shrink(photograph=prober(pair.paths[role]), side=order.side)
+            photograph = prober(pair.paths[role])
+            made = shrink(photograph=photograph, side=order.side)
             paths[role] = _publish(order.out, role, pair.name, made)
             if given := pair.paths.get(map_of(role)):
                 small = prober(paths[role])
-                made = shrink_map(semantic_map=prober(given), width=small.width, height=small.height)
+                made = shrink_map(
+                    semantic_map=prober(given), photograph=photograph, width=small.width, height=small.height
+                )
                 paths[map_of(role)] = _publish(order.out, f"{map_of(role)}s", pair.name, made)
     except Exception as error:
         if is_server_loss(error):

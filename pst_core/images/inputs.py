@@ -1,7 +1,7 @@
 """What goes into a style transfer: photographs and maps, from files or from arrays."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pst_core.errors import ImageError, MapError
 from pst_core.images.decoding import ImageLimits
+from pst_core.images.fitting import fit_map
 from pst_core.images.reading import Photograph, SemanticMap, read_map, read_photograph
 from pst_core.images.roles import PHOTOGRAPHS, ROLES, START
 
@@ -18,12 +19,12 @@ Source = str | PathLike[str] | NDArray[np.uint8] | Photograph | SemanticMap
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Photographs and, where given, maps of exactly their sizes.
+    """Photographs and, where given, maps of their shapes that lie as they do.
 
     Attributes
     ----------
     notes
-        What was converted or resized on the way, as plain sentences.
+        What was converted, turned or scaled on the way, as plain sentences.
     """
 
     content: Photograph
@@ -51,7 +52,7 @@ def load_inputs(
     Raises
     ------
     ImageError, MapError
-        If a file cannot be used, one map comes without the other, or a map has another size than its
+        If a file cannot be used, one map comes without the other, or a map has another shape than its
         photograph.
     """
     if (content_map is None) != (style_map is None):
@@ -60,38 +61,16 @@ def load_inputs(
             f"A {given} map was given without a {lacking} map: give both, or neither to have regions found."
         )
     photographs = _photograph(content, "content"), _photograph(style, "style")
-    notes = [f"{picture.path}: {note}" for picture in photographs for note in picture.notes]
     if content_map is None or style_map is None:
-        return Inputs(*photographs, notes=tuple(notes))
-    here, resized = fit_map(_semantic_map(content_map, "content"), photographs[0])
-    there, resized_too = fit_map(_semantic_map(style_map, "style"), photographs[1])
-    return Inputs(*photographs, here, there, (*notes, *resized, *resized_too))
+        return Inputs(*photographs, notes=_notes_on(*photographs))
+    maps = _semantic_map(content_map, "content"), _semantic_map(style_map, "style")
+    here, on_here = fit_map(maps[0], photographs[0])
+    there, on_there = fit_map(maps[1], photographs[1])
+    return Inputs(*photographs, here, there, (*_notes_on(*photographs, *maps), *on_here, *on_there))
 
 
-def fit_map(semantic: SemanticMap, photograph: Photograph) -> tuple[SemanticMap, tuple[str, ...]]:
-    """Bring a semantic map to its photograph's size, and say so.
-
-    A map that is one pixel off is resized (nearest neighbour) with a note; any other size is refused,
-    for nothing tells whether it was cropped, scaled, or belongs to another photograph.
-
-    Raises
-    ------
-    MapError
-        If the map's size differs by more than one pixel from the photograph's.
-    """
-    (here, across), (height, width) = semantic.colors.shape[:2], photograph.pixels.shape[1:]
-    if (here, across) == (height, width):
-        return semantic, ()
-    size, wanted = f"{across}x{here}", f"{width}x{height}"
-    if max(abs(here - height), abs(across - width)) > 1:
-        raise MapError(
-            f"{semantic.path} is {size} pixels, but {photograph.path} is {wanted}: "
-            "give a map of its photograph's size."
-        )
-    rows = np.minimum(np.arange(height) * here // height, here - 1)
-    columns = np.minimum(np.arange(width) * across // width, across - 1)
-    note = f"{semantic.path} is {size} pixels, one off {photograph.path}'s {wanted}: it was resized."
-    return replace(semantic, colors=semantic.colors[rows][:, columns]), (note,)
+def _notes_on(*pictures: Photograph | SemanticMap) -> tuple[str, ...]:
+    return tuple(f"{picture.path}: {note}" for picture in pictures for note in picture.notes)
 
 
 def load_start(source: Source, inputs: Inputs) -> NDArray[np.float32]:

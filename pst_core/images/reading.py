@@ -3,9 +3,10 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,8 @@ class Photograph:
         An EXIF block fit for the restyled copy (no orientation, no thumbnail), or None.
     notes
         What was converted or left out, as plain sentences.
+    turn
+        The EXIF orientation by which `pixels` were turned upright; 1 where they lie as stored.
     """
 
     pixels: NDArray[np.float32]
@@ -46,6 +49,7 @@ class Photograph:
     bit_depth: int
     exif: bytes | None = None
     notes: tuple[str, ...] = ()
+    turn: int = 1
 
     @property
     def height(self) -> int:
@@ -65,16 +69,45 @@ class SemanticMap:
     Attributes
     ----------
     colors
-        Shape (H, W, 3), uint8, exactly as stored; no colour profile was applied.
+        Shape (H, W, 3), uint8 or uint16, exactly as stored; no colour profile was applied.
     sha256
         Of exactly the bytes that were decoded, in hexadecimal.
     path
         Where they were read.
+    numbers
+        Shape (H, W), uint8: of a picture with a palette, each pixel's place in it.
+    hole
+        Shape (H, W), bool: what is transparent; None where all of it is seen, or nothing.
+    lossless
+        Whether the file's format keeps every value as it was painted.
+    turn
+        The EXIF orientation by which all of them were turned upright.
+    notes
+        What was odd about the file, as plain sentences.
     """
 
-    colors: NDArray[np.uint8]
+    colors: Samples
     sha256: str
     path: Path
+    numbers: NDArray[np.uint8] | None = None
+    hole: NDArray[np.bool_] | None = None
+    lossless: bool = True
+    turn: int = 1
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.colors.shape[0], self.colors.shape[1]
+
+    def turned(self, orientation: int) -> "SemanticMap":
+        """The map turned and mirrored as an EXIF orientation demands."""
+        return self.rearranged(lambda pixels: np.ascontiguousarray(upright(pixels, orientation)))
+
+    def rearranged(self, move: Callable[[NDArray[Any]], NDArray[Any]]) -> "SemanticMap":
+        """The map with its pixels moved: what is said of each goes with it."""
+        numbers, hole = (None if each is None else move(each) for each in (self.numbers, self.hole))
+        return replace(self, colors=move(self.colors), numbers=numbers, hole=hole)
 
 
 def read_photograph(path: str | os.PathLike[str], limits: ImageLimits | None = None) -> Photograph:
@@ -105,7 +138,7 @@ def read_photograph(path: str | os.PathLike[str], limits: ImageLimits | None = N
 
 
 def read_map(path: str | os.PathLike[str], limits: ImageLimits | None = None) -> SemanticMap:
-    """Read a semantic map: gray, palette or RGB; transparency is ignored, orientation applied, no profile.
+    """Read a semantic map: gray, palette or RGB, and what is transparent; orientation applied, no profile.
 
     Parameters
     ----------
@@ -117,7 +150,7 @@ def read_map(path: str | os.PathLike[str], limits: ImageLimits | None = None) ->
     Raises
     ------
     ImageError
-        As for `read_photograph`, or the map has 16-bit codes that 8 bits cannot hold.
+        As for `read_photograph`.
     """
     place, limits = Path(path), replace(limits or ImageLimits(), min_side=1)
     with _within_memory(place):
@@ -125,8 +158,41 @@ def read_map(path: str | os.PathLike[str], limits: ImageLimits | None = None) ->
         image = open_header(data, place, limits)
         raster = decode(image, data, place)
         colors, _ = to_srgb(raster.samples, raster.space, None)
-        upright = _upright(_eight_bit_codes(colors, place), orientation(_exif_of(image, data)))
-        return SemanticMap(np.ascontiguousarray(upright), hashlib.sha256(data).hexdigest(), place)
+        numbers = np.asarray(image) if image.mode == "P" else None
+        hole, notes = _hole(raster.alpha)
+        turn, sha256 = orientation(_exif_of(image, data)), hashlib.sha256(data).hexdigest()
+        stored = SemanticMap(
+            colors, sha256, place, numbers, hole, _is_lossless(image, data), turn, (*raster.notes, *notes)
+        )
+        return stored.turned(turn)
+
+
+def _hole(alpha: Samples | None) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
+    """What is more transparent than not, if that tells parts of the map apart."""
+    if alpha is None:
+        return None, ()
+    hole = alpha <= np.iinfo(alpha.dtype).max // 2
+    if hole.all():
+        return None, ("all of it is transparent: its colours are taken as if it were not",)
+    return (hole if hole.any() else None), ()
+
+
+def _is_lossless(image: ImageFile.ImageFile, data: bytes) -> bool:
+    """Whether the format keeps values: a JPEG's and most WebPs' are only near those that were painted."""
+    if image.format == "WEBP":
+        return b"VP8L" in _webp_chunks(data)
+    if image.format == "TIFF":
+        return "jpeg" not in str(image.info.get("compression", "raw"))
+    return image.format in ("PNG", "BMP")
+
+
+def _webp_chunks(data: bytes) -> Iterator[bytes]:
+    """Names of a WebP's chunks."""
+    place = 12
+    while place + 8 <= len(data):
+        yield data[place : place + 4]
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
+        place += 8 + size + size % 2
 
 
 def _photograph(image: ImageFile.ImageFile, raster: Raster, data: bytes, path: Path) -> Photograph:
@@ -136,11 +202,11 @@ def _photograph(image: ImageFile.ImageFile, raster: Raster, data: bytes, path: P
     notes = [*raster.notes, *color_notes, *exif_notes]
     alpha = None
     if raster.alpha is not None and raster.alpha.min() < np.iinfo(raster.alpha.dtype).max:
-        alpha = _unit(_upright(raster.alpha, turn))
+        alpha = _unit(upright(raster.alpha, turn))
         notes.append("alpha channel kept")
-    pixels = _unit(np.moveaxis(_upright(samples, turn), -1, 0))
+    pixels = _unit(np.moveaxis(upright(samples, turn), -1, 0))
     sha256, depth = hashlib.sha256(data).hexdigest(), 8 * samples.dtype.itemsize
-    return Photograph(pixels, alpha, sha256, path, depth, exif, tuple(notes))
+    return Photograph(pixels, alpha, sha256, path, depth, exif, tuple(notes), turn)
 
 
 @contextlib.contextmanager
@@ -174,7 +240,7 @@ def _clean_exif(image: ImageFile.ImageFile, data: bytes) -> tuple[bytes | None, 
         return None, ["EXIF left out: it is broken"]
 
 
-def _upright(samples: Samples, orientation: int) -> Samples:
+def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turn and mirror (H, W) or (H, W, C) as the EXIF orientation demands; a view of the same memory."""
     if orientation >= 5:  # stored lying on its side: rows are columns
         samples = samples.swapaxes(0, 1)
@@ -190,13 +256,3 @@ def _unit(samples: Samples) -> NDArray[np.float32]:
     scaled = np.ascontiguousarray(samples, np.float32)
     scaled /= np.float32(np.iinfo(samples.dtype).max)
     return scaled
-
-
-def _eight_bit_codes(samples: Samples, path: Path) -> NDArray[np.uint8]:
-    """Bring codes to 8 bits, or refuse: two 16-bit codes that differ must not become one."""
-    if samples.dtype == np.uint8:
-        return samples.astype(np.uint8, copy=False)
-    narrow = (samples >> 8).astype(np.uint8)
-    if (narrow.astype(np.uint16) * 257 != samples).any():
-        raise ImageError(f"{path} is a map of 16-bit codes; save it with 8 bits a channel.")
-    return narrow

@@ -68,7 +68,7 @@ def _unpack_image(data: bytes, device: torch.device) -> Tensor:
 
 
 def _pack_regions(regions: Regions) -> bytes:
-    said = json.dumps({"source": regions.source, "notes": regions.notes}).encode()
+    said = json.dumps({"source": regions.source, "notes": regions.notes, "names": regions.names}).encode()
     arrays = {name: getattr(regions, name) for name in ("content", "style", "colors")}
     return pack_arrays(arrays | {"said": np.frombuffer(said, np.uint8)}, compression="zstd")
 
@@ -78,8 +78,9 @@ def _unpack_regions(data: bytes, _: torch.device) -> Regions:
     try:
         said = json.loads(arrays["said"].tobytes())
         return Regions(
-            arrays["content"], arrays["style"], arrays["colors"], str(said["source"]), tuple(said["notes"])
-        )
+            arrays["content"], arrays["style"], arrays["colors"],
+            str(said["source"]), tuple(said["notes"]), tuple(said["names"]),
+        )  # fmt: skip
     except (KeyError, ValueError) as error:
         raise _other("regions") from error
 

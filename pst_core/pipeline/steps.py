@@ -30,7 +30,7 @@ from pst_core.pipeline import finish
 from pst_core.pipeline.plan import Stage
 from pst_core.pipeline.working import WorkingPair, make_working_pair
 from pst_core.regions.labels import Regions
-from pst_core.regions.maps import cluster_maps
+from pst_core.regions.maps import cluster_maps, scale_regions
 from pst_core.settings.config import (
     FilterSettings,
     FinishSettings,
@@ -56,10 +56,11 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
 def regions_of_maps(inputs: Inputs, settings: MapRegionSettings) -> Regions:
     """Regions of a pair that has semantic maps (paper, section 3)."""
     assert inputs.content_map is not None and inputs.style_map is not None
-    return cluster_maps(
-        inputs.content_map.colors, inputs.style_map.colors, regions=settings.regions,
-        min_share=settings.min_region_share, names=(str(inputs.content_map.path), str(inputs.style_map.path)),
-    )  # fmt: skip
+    regions = cluster_maps(
+        inputs.content_map, inputs.style_map, regions=settings.regions, min_share=settings.min_region_share
+    )
+    content, style = inputs.content, inputs.style
+    return scale_regions(regions, (content.height, content.width), (style.height, style.width))
 
 
 @step

@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from pst_core.errors import WeightsError
 from pst_core.network.identity import DEEPLAB_ENVIRONMENT, DEEPLAB_WAYS_OUT
-from pst_core.regions.labels import Labels, Regions, match_regions
-from pst_core.regions.photographs import display_colors
+from pst_core.regions.labels import Labels, Regions, display_colors, match_regions
 
 Floats = NDArray[np.float32]
 

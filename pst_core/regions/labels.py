@@ -1,6 +1,8 @@
 """Label maps of both photographs with one meaning, however they were found."""
 
+import colorsys
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from pst_core.errors import MapError
 
 Colors = NDArray[np.uint8]
 Labels = NDArray[np.int16]
+MAX_REGIONS = 64
 PRESENT_SHARE = 5e-4  # below this share of an image a region has too few pixels to have a style
 
 
@@ -26,7 +29,9 @@ class Regions:
     source : str
         ``maps``, ``cluster`` or ``deeplab``.
     notes : tuple of str
-        What a person should know: regions without a counterpart, maps that were resized.
+        What a person should know: regions without a counterpart, odd maps.
+    names : tuple of str
+        What the maps call each region, where that is not the colour that shows it.
     """
 
     content: Labels
@@ -34,6 +39,7 @@ class Regions:
     colors: Colors
     source: str = "maps"
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -41,11 +47,16 @@ class Regions:
         return len(self.colors)
 
     @property
+    def called(self) -> tuple[str, ...]:
+        """What to call each region in a sentence: ``#00FF00``, ``value 9``, ``transparent``."""
+        return self.names or tuple(f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in self.colors)
+
+    @cached_property
     def content_shares(self) -> NDArray[np.float64]:
         """Share of the content photograph in each region, summing to 1."""
         return shares(self.content, self.count)
 
-    @property
+    @cached_property
     def style_shares(self) -> NDArray[np.float64]:
         """Share of the style photograph in each region, summing to 1."""
         return shares(self.style, self.count)
@@ -66,6 +77,28 @@ def shares(labels: Labels, count: int) -> NDArray[np.float64]:
     return np.bincount(labels.ravel(), minlength=count)[:count] / labels.size
 
 
+def display_colors(count: int) -> Colors:
+    """Colours that tell regions apart, shape (count, 3)."""
+    golden = 0.618034
+    colors = [colorsys.hsv_to_rgb(0.6 + golden * index, 0.65, 0.95) for index in range(count)]
+    return np.round(np.array(colors) * 255).astype(np.uint8).reshape(count, 3)
+
+
+def given_to_nearest(labels: NDArray[np.int16], keep: NDArray[np.bool_]) -> Labels:
+    """Give each pixel that is not kept the label of the nearest one that is; shape (H, W)."""
+    from scipy.ndimage import distance_transform_edt
+
+    if keep.all():
+        return labels
+    rows, columns = np.flatnonzero(~keep.all(axis=1)), np.flatnonzero(~keep.all(axis=0))
+    # The nearest pixel that is kept lies outside the box of all that are not by one pixel at most, or inside.
+    box = tuple(slice(max(each[0] - 1, 0), each[-1] + 2) for each in (rows, columns))
+    nearest = distance_transform_edt(~keep[box], return_distances=False, return_indices=True)
+    given = labels.copy()
+    given[box] = labels[box][tuple(nearest)]
+    return given
+
+
 def match_regions(
     regions: Regions, names: tuple[str, str], way_out: str = "use the same colours for the same things"
 ) -> Regions:
@@ -84,11 +117,10 @@ def match_regions(
         If no region is found in both.
     """
     if not regions.matched.any():
-        raise MapError(f"{names[0]} and {names[1]} have no region in common: {way_out}.")
+        raise MapError(f"{names[0]} and {names[1]} have no region in common{_marked(regions)}: {way_out}.")
     notes = list(regions.notes)
     for index in range(regions.count):
-        red, green, blue = regions.colors[index]
-        label = f"Region {index} (#{red:02X}{green:02X}{blue:02X})"
+        label = f"Region {index} ({regions.called[index]})"
         here, there = regions.content_shares[index], regions.style_shares[index]
         if regions.unmatched[index]:
             notes.append(f"{label}, {here:.1%} of the content, has no counterpart in the style.")
@@ -99,12 +131,24 @@ def match_regions(
     return replace(regions, notes=tuple(notes))
 
 
+def _marked(regions: Regions) -> str:
+    """What each map marks, to be seen beside the other's."""
+    if regions.source != "maps":
+        return ""
+    here, there = (
+        ", ".join(name for name, share in zip(regions.called, side, strict=True) if share >= PRESENT_SHARE)
+        for side in (regions.content_shares, regions.style_shares)
+    )
+    return f" ({here} in the one, {there} in the other)"
+
+
 def describe_regions(regions: Regions) -> dict[str, Any]:
     """Where regions come from, their colours, and their shares of both photographs."""
     return {
         "source": regions.source,
         "count": regions.count,
         "colors": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in regions.colors.tolist()],
+        "names": list(regions.called),
         "content_shares": [round(share, 6) for share in regions.content_shares.tolist()],
         "style_shares": [round(share, 6) for share in regions.style_shares.tolist()],
         "matched": regions.matched.tolist(),

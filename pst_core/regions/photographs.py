@@ -4,8 +4,6 @@ Colours and features are standardised within each photograph, so that a sky by d
 can fall into one cluster: what counts is how a pixel stands out from its own photograph.
 """
 
-import colorsys
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,7 +13,7 @@ from torch.nn import functional
 from pst_core.filters.guided import upsample_through_guide
 from pst_core.filters.resizing import fit_size, resize
 from pst_core.network.encoder import Encoder
-from pst_core.regions.labels import Labels, Regions, match_regions
+from pst_core.regions.labels import Labels, Regions, display_colors, match_regions
 from pst_core.settings.config import FoundRegionSettings
 
 Floats = NDArray[np.float32]
@@ -66,13 +64,6 @@ def cluster_photographs(
     names = ("the content photograph", "the style photograph")
     found = Regions(maps[0], maps[1], display_colors(count), "cluster")
     return match_regions(found, names, "ask for fewer regions, or give maps")
-
-
-def display_colors(count: int) -> NDArray[np.uint8]:
-    """Colours that tell regions apart, shape (count, 3)."""
-    golden = 0.618034
-    colors = [colorsys.hsv_to_rgb(0.6 + golden * index, 0.65, 0.95) for index in range(count)]
-    return np.round(np.array(colors) * 255).astype(np.uint8).reshape(count, 3)
 
 
 def _shrink(pixels: Floats, device: torch.device) -> Tensor:

@@ -12,7 +12,7 @@ def save(path, seed):
 
 
 @pytest.mark.parametrize("work", [
-    lambda file: shrink.fn(file, 50), lambda file: shrink_map.fn(file, 50, 33),
+    lambda file: shrink.fn(file, 50), lambda file: shrink_map.fn(file, file, 50, 33),
 ])  # fmt: skip
 def test_a_file_that_changed_meanwhile_is_not_kept_under_the_old_ones_name(pst_home, tmp_path, work):
     save(tmp_path / "x.png", 1)

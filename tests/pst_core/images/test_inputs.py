@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from PIL import Image
 
 from pst_core.errors import ImageError, MapError
-from pst_core.images.inputs import fit_map, load_inputs, load_start
+from pst_core.images.inputs import load_inputs, load_start
 from pst_core.images.reading import Photograph, SemanticMap, read_map, read_photograph
 from pst_core.images.roles import is_map
 
@@ -31,32 +32,6 @@ def semantic(painted):
     return SemanticMap(painted, "1" * 64, Path("map.png"))
 
 
-@pytest.mark.parametrize(("down", "across"), [(1, 0), (-1, 0), (0, 1), (-1, -1), (1, -1)])
-def test_a_map_one_pixel_off_is_resized_with_a_note(down, across):
-    given = semantic(colors())
-    fitted, notes = fit_map(given, photograph(HEIGHT + down, WIDTH + across))
-    assert fitted.colors.shape == (HEIGHT + down, WIDTH + across, 3)
-    assert set(map(tuple, fitted.colors.reshape(-1, 3).tolist())) == {RED, BLUE}  # no colour is mixed
-    assert (fitted.sha256, fitted.path) == (given.sha256, given.path)
-    assert notes == (
-        f"map.png is {WIDTH}x{HEIGHT} pixels, one off photo.png's {WIDTH + across}x{HEIGHT + down}: "
-        "it was resized.",
-    )
-
-
-def test_a_map_of_the_right_size_is_taken_as_it_is():
-    given = semantic(colors())
-    assert fit_map(given, photograph(HEIGHT, WIDTH)) == (given, ())
-
-
-@pytest.mark.parametrize(("height", "width"), [(HEIGHT + 2, WIDTH), (HEIGHT, WIDTH - 2), (WIDTH, HEIGHT)])
-def test_a_map_of_another_size_is_refused(height, width):
-    with pytest.raises(
-        MapError, match=rf"map\.png is {WIDTH}x{HEIGHT} pixels, but photo\.png is {width}x{height}"
-    ):
-        fit_map(semantic(colors()), photograph(height, width))
-
-
 def test_paths_arrays_and_what_was_read_are_the_same_inputs(tmp_path):
     given = {
         "content": pixels(),
@@ -76,8 +51,14 @@ def test_paths_arrays_and_what_was_read_are_the_same_inputs(tmp_path):
         np.testing.assert_array_equal(values[0], values[1])
         np.testing.assert_array_equal(values[0], values[2])
     assert from_paths.hashes == from_read.hashes and set(from_paths.hashes) == set(given)
-    assert from_paths.style_map.colors.shape == (45, 60, 3)
+    assert from_paths.style_map.size == (46, 60)
     assert len(from_paths.notes) == 1 and "style_map.png is 60x46 pixels, one off" in from_paths.notes[0]
+
+
+def test_what_is_odd_about_a_map_is_told_as_of_a_photograph(tmp_path):
+    odd = replace(semantic(colors()), notes=("it is odd",))
+    told = load_inputs(pixels(), pixels(), odd, colors()).notes
+    assert told == ("map.png: it is odd",)
 
 
 @pytest.mark.parametrize("given, lacking", [("content", "style"), ("style", "content")])

@@ -8,10 +8,9 @@ import warnings
 import cv2
 import numpy as np
 import pytest
-from photographs import RGB_PROFILES, H, W, floats, noise, refusal, saved, smooth
+from photographs import RGB_PROFILES, H, W, exif_with, floats, noise, refusal, saved, smooth
 from PIL import Image, PngImagePlugin
 
-from pst_core.errors import ImageError
 from pst_core.images.reading import read_map, read_photograph
 
 
@@ -53,10 +52,55 @@ def test_sixteen_bit_maps(tmp_path, shape):
     codes = noise(*shape)
     cv2.imwrite(str(tmp_path / "x.png"), codes[..., ::-1].astype(np.uint16) * 257)
     expected = codes if codes.ndim == 3 else codes[:, ::-1, None].repeat(3, axis=2)
-    np.testing.assert_array_equal(read_map(tmp_path / "x.png").colors, expected)
-    cv2.imwrite(str(tmp_path / "y.png"), codes.astype(np.uint16))
-    with pytest.raises(ImageError, match="16-bit codes"):
-        read_map(tmp_path / "y.png")
+    found = read_map(tmp_path / "x.png").colors
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found, expected.astype(np.uint16) * 257)
+
+
+def test_what_is_transparent_in_a_map_is_told_apart_if_anything_is(tmp_path):
+    alpha = np.full((H, W), 255, np.uint8)
+    alpha[:9], alpha[9:20] = 0, 100  # nearer to unseen than to seen, the second
+    path = saved(tmp_path / "x.png", np.dstack([noise(H, W, 3), alpha]))
+    np.testing.assert_array_equal(read_map(path).hole, alpha < 128)
+    for level, notes in ((0, 1), (90, 1), (200, 0)):
+        alpha[:] = level
+        found = read_map(saved(tmp_path / "y.png", np.dstack([noise(H, W, 3), alpha])))
+        assert found.hole is None and len(found.notes) == notes
+
+
+def test_a_palettes_numbers_are_read_with_its_colours(tmp_path):
+    numbers = np.arange(H * W, dtype=np.uint8).reshape(H, W) % 5
+    image = Image.fromarray(numbers, "P")
+    image.putpalette([9, 9, 9, 0, 0, 0, 9, 9, 9, 1, 2, 3, 255, 0, 0])
+    image.save(tmp_path / "x.png", transparency=2)
+    found = read_map(tmp_path / "x.png")
+    np.testing.assert_array_equal(found.numbers, numbers)
+    np.testing.assert_array_equal(found.hole, numbers == 2)
+    assert found.colors[0, 3].tolist() == [1, 2, 3]
+    assert read_map(saved(tmp_path / "y.png", noise(H, W, 3))).numbers is None
+
+
+@pytest.mark.parametrize(("name", "options", "lossless"), [
+    ("x.png", {}, True), ("x.bmp", {}, True), ("x.tif", {}, True),
+    ("x.tif", {"compression": "tiff_lzw"}, True),
+    ("x.tif", {"compression": "jpeg"}, False), ("x.jpg", {"quality": 100}, False), ("x.webp", {}, False),
+    ("x.webp", {"lossless": True}, True), ("x.webp", {"lossless": True, "exif": exif_with(_271="A")}, True),
+])  # fmt: skip
+def test_whether_a_maps_format_keeps_its_values(tmp_path, name, options, lossless):
+    assert read_map(saved(tmp_path / name, smooth(), **options)).lossless == lossless
+
+
+def test_a_map_remembers_how_it_was_turned(tmp_path):
+    alpha = np.full((H, W), 255, np.uint8)
+    alpha[:9] = 0
+    path = saved(tmp_path / "x.png", np.dstack([smooth(), alpha]), exif=exif_with(_274=6))
+    found = read_map(path)
+    assert found.turn == 6 and found.size == (W, H)
+    np.testing.assert_array_equal(found.hole, np.rot90(alpha == 0, -1))
+    np.testing.assert_array_equal(found.colors, np.rot90(smooth(), -1))
+    np.testing.assert_array_equal(found.turned(8).colors, smooth())
+    photograph = read_photograph(saved(tmp_path / "y.jpg", smooth(), exif=exif_with(_274=6)))
+    assert photograph.turn == 6 and read_photograph(saved(tmp_path / "z.jpg", smooth())).turn == 1
 
 
 def test_too_little_memory_is_one_sentence(tmp_path, monkeypatch):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,15 +40,27 @@ def test_each_region_of_one_photograph_alone_gets_a_note(unequal):
     )
 
 
+def test_notes_call_regions_what_the_maps_call_them(unequal):
+    named = replace(unequal, names=("transparent", "value 2", "value 9"))
+    assert [note[:24] for note in match_regions(named, ("a", "b")).notes[1:]] == [
+        "Region 1 (value 2), 20.0", "Region 2 (value 9), 25.0",
+    ]  # fmt: skip
+
+
 def test_nothing_in_common_is_refused_with_the_way_out():
     regions = Regions(np.zeros((4, 4), np.int16), np.ones((4, 4), np.int16), COLORS[:2])
     with pytest.raises(MapError, match=r"^a and b have no region in common: give maps\.$"):
-        match_regions(regions, ("a", "b"), "give maps")
+        match_regions(replace(regions, source="cluster"), ("a", "b"), "give maps")
+    with pytest.raises(
+        MapError, match=r"^a and b have no region in common \(#FF0000 in the one, #00FF00 in the other\): use"
+    ):
+        match_regions(regions, ("a", "b"))
 
 
 def test_what_a_report_says(unequal):
     assert describe_regions(unequal) == {
         "source": "maps", "count": 3, "colors": ["#ff0000", "#00ff00", "#0000ff"],
+        "names": ["#FF0000", "#00FF00", "#0000FF"],
         "content_shares": [0.8, 0.2, 0.0], "style_shares": [0.75, 0.0, 0.25],
         "matched": [True, False, False],
     }  # fmt: skip

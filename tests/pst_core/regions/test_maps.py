@@ -1,5 +1,6 @@
 import io
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +9,19 @@ from scipy.ndimage import binary_dilation
 
 from pst_core.errors import MapError
 from pst_core.images.inputs import load_inputs
-from pst_core.images.reading import read_map, read_photograph
-from pst_core.regions.maps import cluster_maps
+from pst_core.images.reading import SemanticMap, read_map, read_photograph
+from pst_core.regions.maps import cluster_maps, scale_regions
 
 PALETTE = [(0, 0, 255), (0, 255, 0), (0, 0, 0), (255, 255, 255), (255, 0, 0), (255, 255, 0), (128, 128, 128)]
 HEIGHT, WIDTH = 90, 120
+
+
+def as_map(colors, name, **said):
+    return SemanticMap(colors, "0" * 64, Path(name), **said)
+
+
+def regions_in(content, style, names=("a.png", "b.png"), **settings):
+    return cluster_maps(as_map(content, names[0]), as_map(style, names[1]), **settings)
 
 
 def draw(shapes, size=(WIDTH, HEIGHT), scale=1):
@@ -64,7 +73,7 @@ def truth_of(shapes):
 
 def test_regions_of_clean_maps_are_the_colours():
     content, style = clean(PALETTE[:4]), clean(PALETTE[:4], shift=6)
-    found = cluster_maps(content, style)
+    found = regions_in(content, style)
     assert found.count == 4
     assert found.source == "maps" and found.notes == ()
     for labels, colors in ((found.content, content), (found.style, style)):
@@ -73,7 +82,7 @@ def test_regions_of_clean_maps_are_the_colours():
 
 
 def test_regions_are_numbered_by_size():
-    found = cluster_maps(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6))
+    found = regions_in(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6))
     sizes = found.content_shares + found.style_shares
     assert (np.diff(sizes) <= 0).all()
     assert found.content_shares.sum() == pytest.approx(1) and found.style_shares.sum() == pytest.approx(1)
@@ -82,8 +91,8 @@ def test_regions_are_numbered_by_size():
 @pytest.mark.parametrize("turn", range(1, 7))
 def test_another_palette_gives_the_same_regions(turn):
     palette = PALETTE[turn:] + PALETTE[:turn]
-    first = cluster_maps(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6))
-    second = cluster_maps(clean(palette[:4]), clean(palette[:4], shift=6))
+    first = regions_in(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6))
+    second = regions_in(clean(palette[:4]), clean(palette[:4], shift=6))
     np.testing.assert_array_equal(first.content, second.content)
     np.testing.assert_array_equal(first.style, second.style)
 
@@ -95,14 +104,14 @@ def test_lossy_maps_give_the_right_regions(turn, quality):
     here, there = scene(palette[:4]), scene(palette[:4], shift=6)
     maps = lossy(here, quality), lossy(there, quality)
     assert len(np.unique(maps[0].reshape(-1, 3), axis=0)) > 200  # lossy indeed
-    found = cluster_maps(*maps)
+    found = regions_in(*maps)
     assert found.count == 4
     assert agreement(found.content, truth_of(here)) > 0.99
     assert agreement(found.style, truth_of(there)) > 0.99
 
 
 def test_a_label_means_the_same_colour_on_both_sides():
-    found = cluster_maps(lossy(scene(PALETTE[:4])), lossy(scene(PALETTE[:4], shift=6)))
+    found = regions_in(lossy(scene(PALETTE[:4])), lossy(scene(PALETTE[:4], shift=6)))
     truths = truth_of(scene(PALETTE[:4])), truth_of(scene(PALETTE[:4], shift=6))
     for region in range(4):
         names = [
@@ -116,7 +125,7 @@ def test_no_grey_is_invented_between_black_and_white():
     shapes = [((255, 255, 255), None), ((0, 0, 0), [(0, 50), (WIDTH, 35), (WIDTH, HEIGHT), (0, HEIGHT)])]
     content = lossy(shapes)
     assert ((content > 60) & (content < 195)).all(axis=2).sum() > 40  # greys are there, along the border
-    found = cluster_maps(content, lossy([*shapes[:1], ((0, 0, 0), [(20, 10), (70, 20), (60, 80), (15, 70)])]))
+    found = regions_in(content, lossy([*shapes[:1], ((0, 0, 0), [(20, 10), (70, 20), (60, 80), (15, 70)])]))
     assert found.count == 2
     assert agreement(found.content, truth_of(shapes)) > 0.99
 
@@ -129,7 +138,7 @@ def test_no_third_region_is_laid_between_two_when_their_blend_is_a_third_colour(
         ((0, 0, 0), [(0, 50), (80, 40), (80, HEIGHT), (0, HEIGHT)]),
         (grey, [(95, 0), (WIDTH, 0), (WIDTH, HEIGHT), (100, HEIGHT)]),
     ]
-    found = cluster_maps(lossy(shapes), lossy(shapes))
+    found = regions_in(lossy(shapes), lossy(shapes))
     assert found.count == 3
     painted = np.argmin(np.abs(found.colors.astype(int) - 128).sum(axis=1))
     border = binary_dilation(truth_of(shapes) == 1, iterations=2) & (truth_of(shapes) == 0)
@@ -140,7 +149,7 @@ def test_no_third_region_is_laid_between_two_when_their_blend_is_a_third_colour(
 
 @pytest.mark.parametrize("wanted", [1, 2, 3, 4])
 def test_fewer_regions_than_colours(wanted):
-    found = cluster_maps(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6), regions=wanted)
+    found = regions_in(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6), regions=wanted)
     assert found.count == wanted
     assert set(np.unique(found.content)) == set(range(wanted))
 
@@ -149,19 +158,19 @@ def test_more_regions_than_colours_are_refused():
     with pytest.raises(
         MapError, match=r"5 regions were asked for.*only 4 distinct colours: ask for 4 or fewer"
     ):
-        cluster_maps(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6), regions=5)
+        regions_in(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6), regions=5)
 
 
 def test_share_from_which_a_colour_is_a_region():
     content, style = clean(PALETTE[:4]), clean(PALETTE[:4], shift=6)
-    found = cluster_maps(content, style)
+    found = regions_in(content, style)
     smallest = (found.content_shares + found.style_shares).min() / 2
-    assert cluster_maps(content, style, min_share=smallest * 1.5).count == 3
-    assert cluster_maps(content, style, min_share=smallest * 0.5).count == 4
+    assert regions_in(content, style, min_share=smallest * 1.5).count == 3
+    assert regions_in(content, style, min_share=smallest * 0.5).count == 4
 
 
 def test_each_pixel_of_a_dropped_colour_goes_to_another_region():
-    found = cluster_maps(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6), min_share=0.05)
+    found = regions_in(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6), min_share=0.05)
     assert found.count == 3
     assert found.content.min() >= 0 and found.content.max() == 2
 
@@ -169,14 +178,14 @@ def test_each_pixel_of_a_dropped_colour_goes_to_another_region():
 def test_one_map_of_a_single_colour_is_refused():
     plain = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     with pytest.raises(MapError, match=r"^b\.png has a single colour and marks no regions"):
-        cluster_maps(clean(PALETTE[:4]), plain, names=("a.png", "b.png"))
+        regions_in(clean(PALETTE[:4]), plain)
     with pytest.raises(MapError, match=r"^a\.png has a single colour and marks no regions"):
-        cluster_maps(plain, clean(PALETTE[:4]), names=("a.png", "b.png"))
+        regions_in(plain, clean(PALETTE[:4]))
 
 
 def test_two_maps_of_a_single_colour_are_one_region():
     first, second = np.full((40, 50, 3), 250, np.uint8), np.full((30, 60, 3), 255, np.uint8)
-    found = cluster_maps(first, second)
+    found = regions_in(first, second)
     assert found.count == 1 and found.matched.all()
     assert (found.content == 0).all() and (found.style == 0).all()
     assert len(found.notes) == 1 and "one region" in found.notes[0]
@@ -185,7 +194,7 @@ def test_two_maps_of_a_single_colour_are_one_region():
 def test_regions_without_a_counterpart_are_noted():
     content = clean([PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[1]])
     style = clean([PALETTE[0], PALETTE[1], PALETTE[4], PALETTE[1]])
-    found = cluster_maps(content, style)
+    found = regions_in(content, style)
     assert found.count == 4
     black = [tuple(color) for color in found.colors].index((0, 0, 0))
     red = [tuple(color) for color in found.colors].index((255, 0, 0))
@@ -201,10 +210,9 @@ def test_regions_without_a_counterpart_are_noted():
 
 def test_maps_without_a_region_in_common_are_refused():
     with pytest.raises(MapError, match=r"a\.png and b\.png have no region in common"):
-        cluster_maps(
+        regions_in(
             clean([PALETTE[0], PALETTE[1], PALETTE[0], PALETTE[1]]),
             clean([PALETTE[2], PALETTE[4], PALETTE[2], PALETTE[4]]),
-            names=("a.png", "b.png"),
         )
 
 
@@ -213,14 +221,14 @@ def test_a_gray_map_file_is_read_as_its_codes(tmp_path):
     rows[40:], rows[70:] = 128, 255
     Image.fromarray(rows).save(tmp_path / "gray.png")
     semantic = read_map(tmp_path / "gray.png")
-    found = cluster_maps(semantic.colors, semantic.colors[::-1])
+    found = regions_in(semantic.colors, semantic.colors[::-1])
     assert found.count == 3
     np.testing.assert_array_equal(found.colors[found.content][..., 0], rows)
 
 
 def test_maps_of_different_sizes_do_not_mix_up_their_pixels():
     content, style = clean(PALETTE[:4]), clean(PALETTE[:4])[:70, :50]
-    found = cluster_maps(content, style)
+    found = regions_in(content, style)
     np.testing.assert_array_equal(found.style, found.content[:70, :50])
 
 
@@ -231,7 +239,7 @@ def luan_regions(luan60, pair):
         luan60 / "segmentation" / f"in{pair}.png",
         luan60 / "segmentation" / f"tar{pair}.png",
     )
-    return cluster_maps(read.content_map.colors, read.style_map.colors), read
+    return cluster_maps(read.content_map, read.style_map), read
 
 
 @pytest.mark.parametrize("pair", [7, 8])
@@ -241,7 +249,8 @@ def test_odd_map_files_of_the_evaluation_pairs(luan60, pair):
     assert any("one off" in note for note in read.notes) == (pair == 7)
     assert found.count == 2 and found.matched.all() and found.notes == ()
     photograph = read_photograph(luan60 / "input" / f"in{pair}.png")
-    assert found.content.shape == (photograph.height, photograph.width)
+    scaled = scale_regions(found, (photograph.height, photograph.width), found.style.shape)
+    assert scaled.content.shape == (photograph.height, photograph.width)
 
 
 @pytest.mark.parametrize("pair", [13, 22])

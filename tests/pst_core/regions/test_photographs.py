@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from pst_core.errors import MapError
-from pst_core.regions.photographs import cluster_photographs, display_colors
+from pst_core.regions.labels import display_colors
+from pst_core.regions.photographs import cluster_photographs
 from pst_core.settings.config import Config
 
 DAY = {"sky": (110, 160, 225), "ground": (70, 110, 40)}
