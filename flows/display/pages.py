@@ -7,8 +7,8 @@ import base64
 import hashlib
 import re
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flows.display.meter import Meter
@@ -143,10 +143,26 @@ def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
         pictures["large"], "",
         *(f"> {escape_markdown(note)}\n" for note in notes_on(plan, made)),
         "| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows), "",
-        "## Regions", "", pictures["regions"], "", "## Losses", "", pictures["curve"], "",
+        "## Regions", "", pictures["regions"], "", *region_rows(made.segmented.description), "",
+        "## Losses", "", pictures["curve"], "",
         "## Files", "", *(f"- {role}: `{_code(path)}`" for role, path in files.items()), "",
         f"Report, losses and regions lie beside the result in `{_code(folder)}`.",
     ])  # fmt: skip
+
+
+def region_rows(regions: Mapping[str, Any]) -> list[str]:
+    """A table of the regions: how the picture shows them, what the maps call them, how large they are."""
+    parts = zip(
+        regions["colors"], regions["names"], regions["content_shares"], regions["style_shares"], strict=True
+    )
+    return [
+        "| region | shown in | called | of the content | of the style |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {index} | {escape_markdown(color)} | {escape_markdown(name)} | {here:.1%} | {there:.1%} |"
+            for index, (color, name, here, there) in enumerate(parts)
+        ),
+    ]
 
 
 def _pictures(made: Made) -> dict[str, str]:

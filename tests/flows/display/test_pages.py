@@ -60,6 +60,16 @@ def picture_in(markdown):
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
+def test_a_page_tells_regions_as_their_maps_call_them():
+    regions = {
+        "colors": ["#0000ff", "#ffffff"], "names": ["value 9", "transparent"],
+        "content_shares": [0.75, 0.25], "style_shares": [0.5, 0.5],
+    }  # fmt: skip
+    assert pages.region_rows(regions)[2:] == [
+        r"| 0 | \#0000ff | value 9 | 75.0% | 50.0% |", r"| 1 | \#ffffff | transparent | 25.0% | 50.0% |",
+    ]  # fmt: skip
+
+
 def test_a_sheet_shows_every_pair_there_is(tmp_path):
     assert shades(draw_sheet(summary(tmp_path, outcome("a"), outcome("b", 0.1)))) == {
         0.2, 0.3, 0.5, 0.6, 0.8, 0.9,

@@ -259,12 +259,25 @@ def test_map_errors(scene):
         stylize(content, style, content_map, None, QUICK)
     with pytest.raises(MapError, match="A style map was given without a content map"):
         stylize(content, style, None, style_map, QUICK)
-    with pytest.raises(MapError, match=r"\(style map array\) is 96x72 pixels, but \(style array\) is 80x60"):
-        stylize(content, style, content_map, content_map, QUICK)
+    with pytest.raises(MapError, match=r"\(style map array\) is 96x60 pixels, but \(style array\) is 80x60"):
+        stylize(content, style, content_map, content_map[:60], QUICK)
     with pytest.raises(MapError, match="single colour"):
         stylize(content, style, content_map, np.zeros_like(style_map), QUICK)
     with pytest.raises(MapError, match="7 regions were asked for"):
         stylize(*scene, quick(regions=7))
+
+
+def test_a_map_of_half_the_size_is_scaled(scene):
+    content, style, content_map, style_map = scene
+    result = stylize(
+        content, style, np.kron(content_map, np.ones((2, 2, 1), np.uint8)), style_map[::2, ::2], QUICK
+    )
+    check(result)
+    assert [note for note in result.notes if "was scaled" in note] == [
+        "(content map array) is 192x144 pixels and was scaled to (content array)'s 96x72.",
+        "(style map array) is 40x30 pixels and was scaled to (style array)'s 80x60.",
+    ]
+    np.testing.assert_array_equal(result.regions.content, stylize(*scene, QUICK).regions.content)
 
 
 def test_a_map_one_pixel_off_is_said(scene):
