@@ -44,5 +44,5 @@ def segment(files: InputFiles, settings: RegionSettings, network: Network | None
 def _without_paths(note: str, files: InputFiles) -> str:
     """Name a file by its part: what is kept must hold under any name."""
     for role, file in files.given.items():
-        note = note.replace(str(file.path), f"The {in_words(role)}")
-    return note
+        note = note.replace(str(file.path), f"the {in_words(role)}")
+    return note[:1].upper() + note[1:]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pst_core.errors import MapError
-from pst_core.regions.codes import Codes
+from pst_core.regions.codes import Codes, Labelled
 from pst_core.regions.labels import MAX_REGIONS, Labels, given_to_nearest, shares
 from pst_core.regions.outlines import without_outlines
 from pst_core.regions.tables import Integers, Places
@@ -11,18 +11,13 @@ from pst_core.regions.tables import Integers, Places
 LISTED = 6  # names that a sentence bears
 
 
-def label_codes(
-    codes: Codes, regions: int | None, min_share: float, names: tuple[str, str]
-) -> tuple[Labels, Labels, Integers, tuple[str, ...]]:
+def label_codes(codes: Codes, regions: int | None, min_share: float, names: tuple[str, str]) -> Labelled:
     """Make a region of each of the largest codes; the others' pixels go to the regions nearest to them.
 
-    Returns
-    -------
-    content, style : ndarray of int16, shape (H, W)
-    kept : ndarray of int64, shape (R,)
-        The code of each region.
-    notes : tuple of str
-        On codes that became no region.
+    Parameters
+    ----------
+    names
+        What to call the maps in messages.
 
     Raises
     ------
@@ -43,8 +38,9 @@ def label_codes(
     content, style, lines = without_outlines(content, style, called, min_share)
     if regions is not None:
         content, style = _largest(content, style, regions, names)
-        return content, style, kept, lines
-    return content, style, kept, (*lines, *_notes_on_dropped(codes, kept, large, min_share))
+        return Labelled(content, style, codes.colors[kept], called, lines)
+    dropped = _notes_on_dropped(codes, kept, large, min_share)
+    return Labelled(content, style, codes.colors[kept], called, (*lines, *dropped))
 
 
 def _largest(content: Labels, style: Labels, regions: int, names: tuple[str, str]) -> tuple[Labels, Labels]:

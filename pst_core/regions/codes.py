@@ -6,12 +6,16 @@ reading of both files is looked for (`_by_numbers`, `_as_masks`), and a note say
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.images.reading import SemanticMap
+from pst_core.regions.labels import Labels
 from pst_core.regions.tables import Flags, Integers, Places, Table, tabulate
+
+Points = NDArray[np.float64]  # colours, shape (K, C)
 
 COLOR_RADIUS = 40.0  # Euclidean, on 0..255: compression and anti-aliasing stay inside
 SAME_COLOR = 10.0  # Euclidean: nearer colours, one in each map, are one that a program has rounded
@@ -55,10 +59,28 @@ class Codes:
         return [name_of(color.tolist(), as_number=bool(gray)) for color in self.colors]
 
     @property
+    def points(self) -> Points:
+        """Colours on 0..255, and with holes a channel more: a hole is far from any colour."""
+        colors = self.colors.astype(np.float64)
+        if colors[:, :3].max() > 255:
+            colors[:, :3] = np.rint(colors[:, :3] / 257)
+        return colors * [1, 1, 1, 255] if colors[:, 3].any() else colors[:, :3]
+
+    @property
     def shares(self) -> NDArray[np.float64]:
         """Share of both maps, each counting the same, that has each code; shape (K,)."""
         shares: NDArray[np.float64] = (self.counts / self.counts.sum(axis=1, keepdims=True)).mean(axis=0)
         return shares
+
+
+class Labelled(NamedTuple):
+    """What codes became: labels of both maps, each one's code and name, and what was odd."""
+
+    content: Labels
+    style: Labels
+    codes: Integers
+    called: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def read_together(content: SemanticMap, style: SemanticMap) -> Codes:

@@ -1,11 +1,10 @@
 """Semantic maps to regions: one joint reading of both maps, so that a region means the same on both sides.
 
 The paper (section 3) clusters "every pixel in the semantic map" with k = R. Where a map holds codes as
-they stand, each code is a cluster (`label_codes`). Real maps are often anti-aliased and lossy: there the
-clustering is k-means, and starts from the colours that form areas, not from those along borders.
+they stand, each code is a cluster (`label_codes`); where it was blended or compressed, the clustering is
+k-means (`cluster_codes`).
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -14,22 +13,13 @@ from numpy.typing import NDArray
 
 from pst_core.errors import MapError
 from pst_core.images.reading import SemanticMap
+from pst_core.regions.blended import cluster_codes
 from pst_core.regions.coded import label_codes
-from pst_core.regions.codes import COLOR_RADIUS, SAME_COLOR, Codes, name_of, read_together
-from pst_core.regions.labels import (
-    MAX_REGIONS,
-    Labels,
-    Regions,
-    display_colors,
-    given_to_nearest,
-    match_regions,
-    shares,
-)
-from pst_core.regions.outlines import without_outlines
+from pst_core.regions.codes import COLOR_RADIUS, Codes, Labelled, Points, read_together
+from pst_core.regions.labels import Labels, Regions, display_colors, match_regions, shares
 from pst_core.regions.tables import Integers
 
-Channels = NDArray[np.uint8]  # shape (H, W, C): red, green and blue, and 255 where there is a hole
-Points = NDArray[np.float64]  # colours, shape (K, C)
+SEEN_COLOR, SEEN_GRAY = 20.0, 40.0  # Euclidean, on 0..255: what the eye tells apart in a picture of regions
 
 
 def cluster_maps(
@@ -67,14 +57,11 @@ def cluster_maps(
     names = str(content.path), str(style.path)
     codes = read_together(content, style)
     plain = _refuse_plain(codes, names)
-    if all(codes.exact):
-        called = codes.names
-        here, there, kept, notes = label_codes(codes, regions, min_share, names)
-        shown = _shown(codes.colors[kept])
-        found = _in_order_of_size(here, there, shown, [called[each] for each in kept])
-    else:
-        found, notes = _cluster(codes, regions, min_share, names)
-    return match_regions(replace(found, notes=(*codes.notes, *plain, *notes)), names)
+    find = label_codes if all(codes.exact) else cluster_codes
+    found = find(codes, regions, min_share, names)
+    ordered = _in_order_of_size(found)
+    notes = (*codes.notes, *plain, *_note_on_near(codes, min_share, names), *found.notes)
+    return match_regions(replace(ordered, notes=notes), names)
 
 
 def scale_regions(regions: Regions, content: tuple[int, int], style: tuple[int, int]) -> Regions:
@@ -95,20 +82,48 @@ def _refuse_plain(codes: Codes, names: tuple[str, str]) -> tuple[str, ...]:
     plain = [_is_plain(codes, side) for side in (0, 1)]
     if all(plain):
         return ("Both maps have a single colour: each photograph is taken as one region.",)
-    for is_plain, name in zip(plain, names, strict=True):
-        if is_plain:
-            raise MapError(
-                f"{name} has a single colour and marks no regions: "
-                "paint at least two regions in it, or leave both maps out."
-            )
+    for side, name in enumerate(names):
+        if plain[side]:
+            raise MapError(f"{name} {_why_plain(codes, side, names[1 - side])}, or leave both maps out.")
     return ()
+
+
+def _why_plain(codes: Codes, side: int, other: str) -> str:
+    """What is wrong with a map in which no regions are found, and the way out."""
+    if np.count_nonzero(codes.counts[side]) == 1 or all(codes.exact):
+        return "has a single colour and marks no regions: paint at least two regions in it"
+    if codes.exact[side]:
+        return (
+            f"has colours or class numbers too near each other to be found again in {other}, which is "
+            f"blended or compressed: save {other} as a PNG without soft edges"
+        )
+    return (
+        "has a single colour, as far as a blended or compressed map tells, and marks no regions: "
+        "paint at least two regions in it, save class numbers as a PNG"
+    )
+
+
+def _note_on_near(codes: Codes, min_share: float, names: tuple[str, str]) -> tuple[str, ...]:
+    """A note where one map holds codes that the other one is too coarse for."""
+    if codes.exact[0] == codes.exact[1]:
+        return ()
+    side = codes.exact.index(True)
+    large = codes.areas & (codes.counts[side] >= min_share * codes.counts[side].sum())
+    colors = codes.points[large]
+    distances = np.linalg.norm(colors[:, None] - colors[None], axis=2)
+    if not ((distances > 0) & (distances <= COLOR_RADIUS)).any():
+        return ()
+    return (
+        f"{names[1 - side]} is blended or compressed, so near colours are taken for one in {names[side]}, "
+        "too: save both as PNG without soft edges to keep them apart.",
+    )
 
 
 def _is_plain(codes: Codes, side: int) -> bool:
     """Whether a map has one colour: one code, or as many as compression makes of a colour."""
     if all(codes.exact):
         return int(np.count_nonzero(codes.counts[side] * codes.areas)) == 1
-    colors, counts = _points(codes), codes.counts[side]
+    colors, counts = codes.points, codes.counts[side]
     middle = _weighted_median(colors, counts)
     return bool((np.linalg.norm(colors[counts > 0] - middle, axis=1) <= COLOR_RADIUS).all())
 
@@ -122,112 +137,13 @@ def _weighted_median(colors: Points, counts: Integers) -> Points:
     return median
 
 
-def _points(codes: Codes) -> Points:
-    """Colours on 0..255, and with holes a channel more: a hole is far from any colour."""
-    colors = codes.colors.astype(np.float64)
-    if colors[:, :3].max() > 255:
-        colors[:, :3] = np.rint(colors[:, :3] / 257)
-    return colors * [1, 1, 1, 255] if colors[:, 3].any() else colors[:, :3]
-
-
-def _cluster(
-    codes: Codes, regions: int | None, min_share: float, names: tuple[str, str]
-) -> tuple[Regions, tuple[str, ...]]:
-    """Regions by weighted k-means, for maps whose colours are only near to what was painted."""
-    palette, counts = _points(codes), codes.counts.sum(axis=0)
-    maps = [palette.astype(np.uint8)[places] for places in (codes.content, codes.style)]
-    flat = [_flat(colors) for colors in maps]
-    votes = sum(
-        np.bincount(places[inside], minlength=len(palette))
-        for places, inside in zip((codes.content, codes.style), flat, strict=True)
-    )
-    modes, notes = _modes(palette, np.asarray(votes), counts, regions, min_share)
-    if regions is not None and len(modes) < regions:
-        raise MapError(
-            f"{regions} regions were asked for, but {names[0]} and {names[1]} have only {len(modes)} "
-            f"distinct colours: ask for {len(modes)} or fewer."
-        )
-    labels, centers = _k_means(palette, counts, modes)
-    content, style = (
-        _absorb_borders(labels[places], inside)
-        for places, inside in zip((codes.content, codes.style), flat, strict=True)
-    )
-    colors = np.zeros((len(centers), 4), np.int64)
-    colors[:, : centers.shape[1]] = np.round(centers)
-    colors[:, 3] = colors[:, 3] > 127
-    called = [name_of(color.tolist()) for color in colors]
-    if regions is None:
-        content, style, lines = without_outlines(content, style, called, min_share)
-        notes = (*notes, *lines)
-    return _in_order_of_size(content, style, _shown(colors), called), notes
-
-
-def _flat(colors: Channels) -> NDArray[np.bool_]:
-    """Whether each pixel's 3x3 neighbourhood is of one colour, but for compression noise."""
-    from scipy.ndimage import maximum_filter, minimum_filter
-
-    spread = maximum_filter(colors, size=(3, 3, 1)).astype(np.int16) - minimum_filter(colors, size=(3, 3, 1))
-    flat: NDArray[np.bool_] = spread.max(axis=2) <= COLOR_RADIUS
-    return flat
-
-
-def _modes(
-    palette: Points, inside: Integers, counts: Integers, regions: int | None, min_share: float
-) -> tuple[Points, tuple[str, ...]]:
-    """Colours that areas are painted in, most frequent first; no two nearer than COLOR_RADIUS.
-
-    Only pixels inside areas vote, so a blend along borders (grey between black and white) is no
-    colour of its own. Where a given R needs more colours than areas show, borders vote too.
-    """
-    votes = inside.astype(np.float64)
-    enough = min_share * counts.sum()
-    modes: list[Points] = []
-    notes: tuple[str, ...] = ()
-    free = np.ones(len(palette), dtype=bool)
-    while free.any() and len(modes) < (regions or np.inf):
-        if regions is not None and not (votes[free] > 0).any():
-            votes = counts.astype(np.float64)
-        peak = palette[np.flatnonzero(free)[np.argmax(votes[free])]]
-        near = free & (np.linalg.norm(palette - peak, axis=1) <= COLOR_RADIUS)
-        if regions is None and votes[near].sum() < enough:
-            break
-        if len(modes) == MAX_REGIONS:
-            notes = (
-                f"The maps have more than {MAX_REGIONS} colours of {min_share:.1%} and more: the "
-                f"{MAX_REGIONS} largest are regions, the others went to those of the nearest colours.",
-            )
-            break
-        modes.append(peak)
-        free &= ~near
-    return np.array(modes or [palette[np.argmax(counts)]]), notes
-
-
-def _k_means(palette: Points, counts: Integers, modes: Points) -> tuple[Labels, Points]:
-    """Weighted k-means over the unique colours, started at `modes`: no draw, so no seed."""
-    from sklearn.cluster import KMeans
-
-    fit = KMeans(n_clusters=len(modes), init=modes, n_init=1, max_iter=50).fit(palette, sample_weight=counts)
-    return fit.labels_.astype(np.int16), fit.cluster_centers_
-
-
-def _absorb_borders(labels: Labels, flat: NDArray[np.bool_]) -> Labels:
-    """Give pixels of components that nowhere form an area to the nearest label that does."""
-    from skimage.measure import label as components
-
-    pieces = components(labels, connectivity=2, background=-1)
-    solid = np.zeros(pieces.max() + 1, dtype=bool)
-    solid[pieces[flat]] = True
-    keep = solid[pieces]
-    return given_to_nearest(labels, keep) if keep.any() else labels
-
-
 def _shown(colors: Integers) -> NDArray[np.uint8]:
     """Colours to show codes of shape (K, 4) in: their own, if the eye can tell them apart; shape (K, 3)."""
     seen = colors[:, 3] == 0
     own, shown = colors[seen, :3], np.zeros((len(colors), 3), np.uint8)
     gray = (own == own[:, :1]).all()
     distances = np.linalg.norm(own[:, None] - own[None], axis=2) + np.diag(np.full(len(own), np.inf))
-    if len(own) and (own.max() > 255 or distances.min() < (COLOR_RADIUS if gray else SAME_COLOR)):
+    if len(own) and (own.max() > 255 or distances.min() < (SEEN_GRAY if gray else SEEN_COLOR)):
         return display_colors(len(colors))
     shown[seen] = own
     corners = np.array(list(product((0, 255), repeat=3))[::-1])
@@ -236,15 +152,13 @@ def _shown(colors: Integers) -> NDArray[np.uint8]:
     return shown
 
 
-def _in_order_of_size(
-    content: Labels, style: Labels, colors: NDArray[np.uint8], called: Sequence[str]
-) -> Regions:
+def _in_order_of_size(found: Labelled) -> Regions:
     """Number regions by their size, so that another palette gives the same numbers."""
-    count = len(colors)
-    size = shares(content, count) + shares(style, count)
+    count = len(found.called)
+    size = shares(found.content, count) + shares(found.style, count)
     order = np.argsort(-size, kind="stable")
     order = order[size[order] > 0]
     rank = np.zeros(count, dtype=np.int16)
     rank[order] = np.arange(len(order))
-    names = tuple(called[each] for each in order)
-    return Regions(rank[content], rank[style], colors[order], names=names)
+    names = tuple(found.called[each] for each in order)
+    return Regions(rank[found.content], rank[found.style], _shown(found.codes[order]), names=names)

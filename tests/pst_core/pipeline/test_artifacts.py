@@ -87,12 +87,15 @@ def test_images_pairs_and_regions_come_back(random_image):
     for item in fields(WorkingPair):
         assert torch.equal(getattr(found, item.name), getattr(pair, item.name))
     labels = np.arange(12, dtype=np.int16).reshape(3, 4) % 3
-    regions = Regions(labels, labels.T, np.eye(3, dtype=np.uint8), "cluster", ("naïve note",))
+    regions = Regions(
+        labels, labels.T, np.eye(3, dtype=np.uint8), "cluster", ("naïve note",), ("a", "b", "ü")
+    )
     back = REGIONS.unpack(REGIONS.pack(regions), CPU)
     assert (
         (back.content == labels).all() and (back.style == labels.T).all() and back.content.dtype == np.int16
     )
     assert (back.colors == regions.colors).all() and (back.source, back.notes) == ("cluster", ("naïve note",))
+    assert back.names == regions.names
 
 
 @pytest.mark.usefixtures("pst_home")

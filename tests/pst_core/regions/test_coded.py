@@ -92,11 +92,20 @@ def test_maps_of_different_sizes_count_the_same():
     assert "value 25" in found.called
 
 
-@pytest.mark.parametrize("numbers", [[0, 1, 2, 3, 4], [0, 10, 20, 30, 40], [1000, 1001, 1002, 1003, 1004]])
+@pytest.mark.parametrize("numbers", [
+    [0, 1, 2, 3, 4], [0, 10, 20, 30, 40], [1000, 1001, 1002, 1003, 1004],
+    [(6, 230, 230), (120, 120, 70), (120, 120, 80), (140, 140, 140), (120, 120, 120)],
+])  # fmt: skip
 def test_regions_whose_codes_look_alike_are_shown_in_colours_that_do_not(numbers):
     found = cluster_maps(*(painted(scene(), numbers, dtype=np.uint16) for _ in range(2)))
     apart = np.linalg.norm(found.colors[:, None].astype(float) - found.colors[None].astype(float), axis=2)
     assert apart[~np.eye(5, dtype=bool)].min() > 60
+
+
+def test_regions_are_shown_in_their_own_colours_where_the_eye_can_tell_them_apart():
+    colors = [(70, 130, 180), (190, 153, 153), (153, 153, 153), (0, 60, 100), (0, 80, 100)]
+    found = cluster_maps(*(painted(scene(), colors) for _ in range(2)))
+    assert {tuple(color) for color in found.colors.tolist()} == set(colors)
 
 
 def test_arrays_are_codes_too():

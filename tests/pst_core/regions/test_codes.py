@@ -78,10 +78,32 @@ def test_crowded_palettes_are_kept_apart(colors):
 @pytest.mark.parametrize("lossless", [(True, False), (False, True), (False, False)])
 def test_near_colours_are_one_where_a_format_does_not_keep_them(lossless):
     colors = [COLORS[0], (0, 0, 235), COLORS[2], (235, 0, 0), COLORS[4]]
-    maps = [
-        painted(labels, colors, lossless=kept) for labels, kept in zip((HERE, THERE), lossless, strict=True)
-    ]
-    assert cluster_maps(*maps).count == 3
+    here, there = lossless
+    found = cluster_maps(
+        painted(HERE, colors, "a", lossless=here), painted(THERE, colors, "b", lossless=there)
+    )
+    assert found.count == 3
+    if any(lossless):
+        coarse, exact = "ba" if here else "ab"
+        assert found.notes == (
+            f"{coarse} is blended or compressed, so near colours are taken for one in {exact}, too: "
+            "save both as PNG without soft edges to keep them apart.",
+        )
+
+
+def test_class_numbers_beside_a_compressed_map_are_refused_for_its_sake():
+    numbers, coarse = painted(HERE, range(5), "a.png"), painted(THERE, COLORS, "b.jpg", lossless=False)
+    with pytest.raises(
+        MapError, match=r"^a\.png has colours or class numbers too near each other to be found again in "
+        r"b\.jpg, .*save b\.jpg as a PNG without soft edges, or leave both maps out\.$",
+    ):  # fmt: skip
+        cluster_maps(numbers, coarse)
+
+
+def test_compressed_class_numbers_are_refused_with_the_way_out():
+    numbers, exact = painted(HERE, range(5), "a.jpg", lossless=False), painted(THERE, COLORS, "b.png")
+    with pytest.raises(MapError, match=r"^a\.jpg has a single colour, as far as .*save class numbers as"):
+        cluster_maps(numbers, exact)
 
 
 @pytest.mark.parametrize("shown", [[0, 255], [0, 85], [0, 17]])

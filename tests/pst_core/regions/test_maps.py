@@ -232,6 +232,26 @@ def test_maps_of_different_sizes_do_not_mix_up_their_pixels():
     np.testing.assert_array_equal(found.style, found.content[:70, :50])
 
 
+def test_regions_are_scaled_to_their_photographs():
+    found = regions_in(clean(PALETTE[:4]), clean(PALETTE[:4], shift=6)[::2, ::2])
+    scaled = scale_regions(found, (2 * HEIGHT, 3 * WIDTH), (HEIGHT, WIDTH))
+    np.testing.assert_array_equal(scaled.content, found.content.repeat(2, axis=0).repeat(3, axis=1))
+    np.testing.assert_array_equal(scaled.style, found.style.repeat(2, axis=0).repeat(2, axis=1))
+    assert scaled.style_shares.sum() == pytest.approx(1)
+
+
+def test_more_colours_than_there_can_be_regions_are_told_also_of_blended_maps():
+    levels = np.array(np.meshgrid(*[[5, 65, 125, 185, 245]] * 3)).reshape(3, -1).T[:70]
+    squares = np.kron(np.arange(70).reshape(7, 10), np.ones((9, 9), int))
+    noise = np.random.default_rng(0).integers(-4, 5, (63, 90, 3))
+    colors = (levels[squares] + noise).astype(np.uint8)
+    found = regions_in(colors, colors)
+    assert found.count == 64
+    assert found.notes[0].startswith(
+        "The maps have more than 64 colours of 0.5% and more: the 64 largest are"
+    )
+
+
 def luan_regions(luan60, pair):
     read = load_inputs(
         luan60 / "input" / f"in{pair}.png",
