@@ -14,17 +14,16 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from PIL import ImageFile, TiffImagePlugin
-
 from pst_core.errors import ImageError, OutputError
-from pst_core.images.decoding import ImageLimits, open_header, read_file
-from pst_core.images.png import chunks, read_international_text
+from pst_core.images.decoding import open_header
+from pst_core.images.kinds import PNG
+from pst_core.images.limits import ImageLimits, read_file
+from pst_core.images.png import read_text, walk
 
 KEYWORD = b"pst:recipe"
 MAX_RECIPE_BYTES = 2**20
 
 _NAMESPACE = "https://photoreal-style.invalid/ns/1.0/"
-_XMP_TAG = 700
 
 
 def recipe_text(recipe: dict[str, Any]) -> str:
@@ -74,9 +73,9 @@ def read_recipe(path: str | os.PathLike[str], limits: ImageLimits | None = None)
     """
     place, limits = Path(path), limits or ImageLimits(min_side=1)
     data = read_file(place, limits)
-    image = open_header(data, place, limits)
+    picture = open_header(data, place, limits)
     try:
-        text = _png_text(data) if image.format == "PNG" else _xmp_text(_xmp_of(image))
+        text = _png_text(data) if picture.kind is PNG else _xmp_text(picture.xmp)
         recipe = None if text is None else json.loads(text)
     except (ValueError, RecursionError, ElementTree.ParseError) as error:
         raise ImageError(
@@ -88,19 +87,12 @@ def read_recipe(path: str | os.PathLike[str], limits: ImageLimits | None = None)
 
 
 def _png_text(data: bytes) -> str | None:
-    for kind, payload in chunks(data):
-        if kind == b"iTXt":
-            text = read_international_text(payload, KEYWORD, MAX_RECIPE_BYTES)
+    for chunk in walk(data):
+        if chunk.kind == b"iTXt":
+            text = read_text(chunk.kind, chunk.payload(data), KEYWORD, MAX_RECIPE_BYTES)
             if text is not None:
                 return text.decode("utf-8")
     return None
-
-
-def _xmp_of(image: ImageFile.ImageFile) -> bytes:
-    packet = image.info.get("xmp", b"")
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        packet = image.tag_v2.get(_XMP_TAG, b"")
-    return packet if isinstance(packet, bytes) else b""
 
 
 def _xmp_text(packet: bytes) -> str | None:

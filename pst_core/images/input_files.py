@@ -139,7 +139,8 @@ def probe(path: str | os.PathLike[str]) -> InputFile:
     ImageError
         If it cannot be read or is no picture of an accepted kind and size.
     """
-    from pst_core.images.decoding import ImageLimits, open_header, read_file
+    from pst_core.images.decoding import open_header
+    from pst_core.images.limits import ImageLimits, read_file
 
     place, limits = Path(path), ImageLimits()
     data = read_file(place, limits)

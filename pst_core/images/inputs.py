@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.errors import ImageError, MapError
-from pst_core.images.decoding import ImageLimits
 from pst_core.images.fitting import fit_map
+from pst_core.images.limits import ImageLimits
 from pst_core.images.reading import Photograph, SemanticMap, read_map, read_photograph
 from pst_core.images.roles import PHOTOGRAPHS, ROLES, START
 

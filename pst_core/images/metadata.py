@@ -18,12 +18,15 @@ from PIL import Image
 
 MAX_EXIF_BYTES = 64 * 1024 - 3  # what fits into a JPEG segment, behind its length
 
-_EXIF_HEADER = b"Exif\0\0"
-_ORIENTATION, _EXIF, _GPS, _REDUCED = 274, 34665, 34853, 254
+EXIF_HEADER = b"Exif\0\0"
+_ORIENTATION, _EXIF, _GPS = 274, 34665, 34853
 _MAKER_NOTE, _COLOR_SPACE = 37500, 40961
 _MAX_DIRECTORIES = 64
 # Bytes of one value, by the type's number; unknown types count as the largest.
 _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8}
+
+# Types of whole numbers without a sign, as `struct` calls them.
+_WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 
 # What describes the photograph. Everything else in the first directory describes the old file's bytes
 # (strips, tiles, colour profile, orientation, thumbnail) and would be wrong in the new one.
@@ -37,16 +40,24 @@ _DROPPED_EXIF = {40962, 40963, 40965}
 
 
 class Directory(NamedTuple):
-    """One directory of a TIFF structure: its tags' inline values, and the bytes all its tags point at."""
+    """One directory of a TIFF structure.
+
+    Attributes
+    ----------
+    values
+        Tag -> its value, where that is one whole number that stands in the directory itself.
+    types
+        Tag -> the number of its type, for all tags.
+    total_bytes
+        What all its tags point at.
+    next_offset
+        Where the next directory begins; 0 behind the last one.
+    """
 
     values: dict[int, int]
+    types: dict[int, int]
     total_bytes: int
     next_offset: int
-
-    @property
-    def is_reduced(self) -> bool:
-        """Whether this is a smaller copy of another picture in the file, such as a thumbnail."""
-        return bool(self.values.get(_REDUCED, 0) & 1)
 
 
 def directories(data: bytes) -> Iterator[Directory]:
@@ -96,19 +107,11 @@ def check_directories(data: bytes) -> None:
         raise ValueError("its tags overlap")
 
 
-def orientation(exif: bytes) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 where it is missing or nonsense.
-
-    Parameters
-    ----------
-    exif
-        A TIFF structure: the EXIF block without its ``Exif`` header, or a whole TIFF file.
-    """
-    try:
-        value = next(directories(exif), Directory({}, 0, 0)).values.get(_ORIENTATION, 1)
-    except ValueError:
-        return 1
-    return value if 1 <= value <= 8 else 1
+def bare_exif(block: bytes) -> bytes:
+    """Return the TIFF structure of an EXIF block, behind its header, or behind several: some write two."""
+    while block.startswith(EXIF_HEADER):
+        block = block[len(EXIF_HEADER) :]
+    return block
 
 
 def clean_exif(exif: bytes) -> bytes | None:
@@ -174,16 +177,17 @@ def _directory(data: bytes, offset: int, order: str, *, big: bool) -> Directory:
     (count,) = struct.unpack_from(count_format, data, offset)
     position = offset + struct.calcsize(count_format)
     inline = entry_size - struct.calcsize(entry_format)
-    values, total = {}, 0
+    values, types, total = {}, {}, 0
     for _ in range(count):
         tag, kind, amount = struct.unpack_from(entry_format, data, position)
         size = _TYPE_SIZES.get(kind, 8) * amount
+        types[tag] = kind
         if size > inline:
             total += min(size, len(data))
-        elif kind in (3, 4, 13, 16) and amount == 1:
-            code = {3: "H", 4: "I", 13: "I", 16: "Q"}[kind]
-            (values[tag],) = struct.unpack_from(order + code, data, position + entry_size - inline)
+        elif kind in _WHOLE_NUMBERS and amount == 1:
+            place = position + entry_size - inline
+            (values[tag],) = struct.unpack_from(order + _WHOLE_NUMBERS[kind], data, place)
         position += entry_size
     tail = data[position : position + (8 if big else 4)]
     following = int.from_bytes(tail, "little" if order == "<" else "big")
-    return Directory(values, total, following)
+    return Directory(values, types, total, following)

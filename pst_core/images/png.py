@@ -10,6 +10,7 @@ Portable Network Graphics (PNG) Specification, third edition, W3C, 2025.
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,23 +42,46 @@ def encode(
     height, width, channels = samples.shape
     depth = 8 * samples.dtype.itemsize
     header = struct.pack(">IIBBBBB", width, height, depth, _COLOR_TYPES[channels], 0, 0, 0)
-    parts = [SIGNATURE, _chunk(b"IHDR", header)]
-    parts += [_chunk(kind, payload) for kind, payload in ancillary]
-    parts += [_chunk(b"IDAT", piece) for piece in _compressed(samples)]
-    parts.append(_chunk(b"IEND", b""))
+    parts = [SIGNATURE, chunk(b"IHDR", header)]
+    parts += [chunk(kind, payload) for kind, payload in ancillary]
+    parts += [chunk(b"IDAT", piece) for piece in _compressed(samples)]
+    parts.append(chunk(b"IEND", b""))
     return b"".join(parts)
 
 
-def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Walk over the chunks of a PNG as (type, payload), until the end or the first one that is cut short."""
+class Chunk(NamedTuple):
+    """A chunk of a PNG that is all there: its type, and where its payload lies."""
+
+    kind: bytes
+    start: int
+    end: int
+
+    @property
+    def is_ancillary(self) -> bool:
+        """Whether a picture can be shown without it."""
+        return bool(self.kind[0] & 0x20)
+
+    def is_sound(self, data: bytes) -> bool:
+        """Whether its checksum is right."""
+        found = zlib.crc32(memoryview(data)[self.start - 4 : self.end])
+        return found == int.from_bytes(data[self.end : self.end + 4], "big")
+
+    def payload(self, data: bytes) -> bytes:
+        """What it holds."""
+        return data[self.start : self.end]
+
+
+def walk(data: bytes) -> Iterator[Chunk]:
+    """Walk over the chunks of a PNG, until the end or the first one that is cut short."""
     position = len(SIGNATURE)
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 8 + length
         if end + 4 > len(data):
             return
-        # The pixels are of no use to a reader of chunks, and may be hundreds of megabytes.
-        yield kind, b"" if kind == b"IDAT" else data[position + 8 : end]
+        yield Chunk(kind, position + 8, end)
+        if kind == b"IEND":
+            return
         position = end + 4
 
 
@@ -74,7 +98,7 @@ def insert(data: bytes, kind: bytes, payload: bytes) -> bytes:
         if place + 12 > len(data):
             raise ValueError("a PNG without pixels")
         place += 12 + int.from_bytes(data[place : place + 4], "big")
-    return data[:place] + _chunk(kind, payload) + data[place:]
+    return data[:place] + chunk(kind, payload) + data[place:]
 
 
 def international_text(keyword: bytes, text: str) -> bytes:
@@ -82,8 +106,13 @@ def international_text(keyword: bytes, text: str) -> bytes:
     return keyword + b"\0\0\0\0\0" + text.encode("utf-8")
 
 
-def read_international_text(payload: bytes, keyword: bytes, limit: int) -> bytes | None:
-    """Return the text (UTF-8 bytes) of an ``iTXt`` payload with this keyword, or None if it has another one.
+def read_text(chunk_kind: bytes, payload: bytes, keyword: bytes, limit: int) -> bytes | None:
+    """Return the text of a ``tEXt``, ``zTXt`` or ``iTXt`` chunk with this keyword; None if it has another.
+
+    Returns
+    -------
+    bytes or None
+        UTF-8 of an ``iTXt`` chunk, else Latin-1.
 
     Raises
     ------
@@ -93,21 +122,41 @@ def read_international_text(payload: bytes, keyword: bytes, limit: int) -> bytes
     name, _, rest = payload.partition(b"\0")
     if name != keyword:
         return None
-    fields = rest[2:].split(b"\0", 2)
-    if len(fields) != 3:
-        raise ValueError("iTXt chunk is cut short")
-    text = fields[2]
-    if rest[0] == 1:
-        try:
-            text = zlib.decompressobj().decompress(text, limit + 1)
-        except zlib.error as error:
-            raise ValueError("iTXt chunk cannot be decompressed") from error
+    text, zipped = rest, False
+    if chunk_kind == b"iTXt":
+        fields = rest[2:].split(b"\0", 2)
+        if len(fields) != 3:
+            raise ValueError("iTXt chunk is cut short")
+        text, zipped = fields[2], rest[0] == 1
+    elif chunk_kind == b"zTXt":
+        text, zipped = rest[1:], True
+    if zipped:
+        text = inflate(text, limit)
     if len(text) > limit:
-        raise ValueError("iTXt chunk is too long")
+        raise ValueError("the text is too long")
     return text
 
 
-def _chunk(kind: bytes, payload: bytes) -> bytes:
+def inflate(packed: bytes, limit: int) -> bytes:
+    """Decompress what a chunk holds, up to one byte more than a limit.
+
+    Raises
+    ------
+    ValueError
+        It cannot be decompressed, or is cut short before the limit.
+    """
+    inflater = zlib.decompressobj()
+    try:
+        found = inflater.decompress(packed, limit + 1)
+    except zlib.error as error:
+        raise ValueError("the chunk cannot be decompressed") from error
+    if not inflater.eof and len(found) <= limit:
+        raise ValueError("the chunk is cut short")
+    return found
+
+
+def chunk(kind: bytes, payload: bytes) -> bytes:
+    """Build a chunk: length, type, payload, checksum."""
     return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
 
 

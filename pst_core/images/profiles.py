@@ -26,6 +26,7 @@ Space = Literal["gray", "rgb", "cmyk", "lab"]
 
 _PILLOW_MODES: dict[Space, str] = {"gray": "L", "rgb": "RGB", "cmyk": "CMYK", "lab": "LAB"}
 _PROFILE_SPACES: dict[bytes, Space] = {b"GRAY": "gray", b"RGB ": "rgb", b"CMYK": "cmyk", b"Lab ": "lab"}
+_D50 = np.array([0.9642, 1.0, 0.8249], np.float32)  # XYZ of the white that profiles connect through
 _PIXELS_AT_ONCE = 2**20  # bounds the working memory of the 16-bit conversion
 
 
@@ -51,8 +52,8 @@ def to_srgb(samples: Samples, space: Space, profile: bytes | None) -> tuple[Samp
     Parameters
     ----------
     samples
-        Shape (H, W) for gray, (H, W, 3) for RGB and Lab, (H, W, 4) for CMYK; uint8, and for gray and
-        RGB also uint16.
+        Shape (H, W) for gray, (H, W, 3) for RGB and Lab, (H, W, 4) for CMYK; uint8, and for all but CMYK
+        also uint16.
     space
         What the samples mean.
     profile
@@ -66,6 +67,8 @@ def to_srgb(samples: Samples, space: Space, profile: bytes | None) -> tuple[Samp
         What was converted, or ignored, as plain sentences.
     """
     notes = []
+    if space == "lab" and samples.dtype == np.uint16:  # whose profile could not say more than Lab does
+        return _deep_lab(samples), ["Lab converted to sRGB"]
     if profile is not None and len(profile) > MAX_PROFILE_BYTES:
         notes.append(f"colour profile of {len(profile)} bytes ignored: more than {MAX_PROFILE_BYTES} bytes")
     elif profile:
@@ -238,6 +241,28 @@ def _through_matrix(samples: Samples, profile: _MatrixProfile) -> Samples:
         linear = np.stack([curve[band[:, index]] for index, curve in enumerate(profile.curves)], axis=1)
         encoded = _encode_srgb(np.clip(linear @ profile.matrix.T, 0, 1))
         converted[top : top + rows] = np.rint(encoded * 65535).reshape(-1, width, 3)
+    return converted
+
+
+def _deep_lab(samples: Samples) -> Samples:
+    """Convert uint16 Lab (H, W, 3) under D50 to sRGB, a band of rows at a time.
+
+    L is 0 to 100 over the whole range, a and b are -128 to 127 with 0 at 128 * 257.
+    """
+    height, width = samples.shape[:2]
+    converted = np.empty((height, width, 3), np.uint16)
+    to_linear = np.linalg.inv(_colorants(srgb_profile())).astype(np.float32)
+    rows = max(1, _PIXELS_AT_ONCE // width)
+    for top in range(0, height, rows):
+        band = samples[top : top + rows].astype(np.float32)
+        across = band[..., 1:] / 257 - 128
+        middle = (band[..., :1] / 655.35 + 16) / 116
+        roots = np.concatenate(
+            [middle + across[..., :1] / 500, middle, middle - across[..., 1:] / 200], axis=2
+        )
+        light = np.where(roots > 6 / 29, roots**3, (roots - 4 / 29) * (3 * (6 / 29) ** 2)) * _D50
+        encoded = _encode_srgb(np.clip(light @ to_linear.T, 0, 1))
+        converted[top : top + rows] = np.rint(encoded * 65535)
     return converted
 
 

@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageFile
 
 from pst_core.errors import ImageError
-from pst_core.images.decoding import ImageLimits, Raster, decode, open_header, quiet_pillow, read_file
-from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories, clean_exif, orientation
+from pst_core.images.decoding import decode, open_header
+from pst_core.images.kinds import RAW, TIFF
+from pst_core.images.limits import ImageLimits, read_file
+from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories, clean_exif
+from pst_core.images.orientations import orientation_of, upright
+from pst_core.images.pillow import quiet_pillow
 from pst_core.images.profiles import Samples, to_srgb
+from pst_core.images.rasters import Picture, Raster
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +115,7 @@ class SemanticMap:
 
 
 def read_photograph(path: str | os.PathLike[str], limits: ImageLimits | None = None) -> Photograph:
-    """Read a JPEG, PNG, WebP, TIFF or BMP file; its content decides which, not its name.
+    """Read a photograph of any format that is accepted; its content decides which, not its name.
 
     Parameters
     ----------
@@ -133,8 +137,8 @@ def read_photograph(path: str | os.PathLike[str], limits: ImageLimits | None = N
     place, limits = Path(path), limits or ImageLimits()
     with _within_memory(place):
         data = read_file(place, limits)
-        image = open_header(data, place, limits)
-        return _photograph(image, decode(image, data, place), data, place)
+        picture = open_header(data, place, limits)
+        return _photograph(picture, decode(picture, place), data, place)
 
 
 def read_map(path: str | os.PathLike[str], limits: ImageLimits | None = None) -> SemanticMap:
@@ -155,15 +159,13 @@ def read_map(path: str | os.PathLike[str], limits: ImageLimits | None = None) ->
     place, limits = Path(path), replace(limits or ImageLimits(), min_side=1)
     with _within_memory(place):
         data = read_file(place, limits)
-        image = open_header(data, place, limits)
-        raster = decode(image, data, place)
+        picture = open_header(data, place, limits)
+        raster = decode(picture, place)
         colors, _ = to_srgb(raster.samples, raster.space, None)
-        numbers = np.asarray(image) if image.mode == "P" else None
         hole, notes = _hole(raster.alpha)
-        turn, sha256 = orientation(_exif_of(image, data)), hashlib.sha256(data).hexdigest()
-        stored = SemanticMap(
-            colors, sha256, place, numbers, hole, _is_lossless(image, data), turn, (*raster.notes, *notes)
-        )
+        (turn, turn_notes), sha256 = orientation_of(picture), hashlib.sha256(data).hexdigest()
+        told = (*picture.notes, *raster.notes, *turn_notes, *notes)
+        stored = SemanticMap(colors, sha256, place, raster.numbers, hole, picture.is_lossless, turn, told)
         return stored.turned(turn)
 
 
@@ -177,29 +179,11 @@ def _hole(alpha: Samples | None) -> tuple[NDArray[np.bool_] | None, tuple[str, .
     return (hole if hole.any() else None), ()
 
 
-def _is_lossless(image: ImageFile.ImageFile, data: bytes) -> bool:
-    """Whether the format keeps values: a JPEG's and most WebPs' are only near those that were painted."""
-    if image.format == "WEBP":
-        return b"VP8L" in _webp_chunks(data)
-    if image.format == "TIFF":
-        return "jpeg" not in str(image.info.get("compression", "raw"))
-    return image.format in ("PNG", "BMP")
-
-
-def _webp_chunks(data: bytes) -> Iterator[bytes]:
-    """Names of a WebP's chunks."""
-    place = 12
-    while place + 8 <= len(data):
-        yield data[place : place + 4]
-        size = int.from_bytes(data[place + 4 : place + 8], "little")
-        place += 8 + size + size % 2
-
-
-def _photograph(image: ImageFile.ImageFile, raster: Raster, data: bytes, path: Path) -> Photograph:
-    turn = orientation(_exif_of(image, data))
-    exif, exif_notes = _clean_exif(image, data)
-    samples, color_notes = to_srgb(raster.samples, raster.space, image.info.get("icc_profile"))
-    notes = [*raster.notes, *color_notes, *exif_notes]
+def _photograph(picture: Picture, raster: Raster, data: bytes, path: Path) -> Photograph:
+    turn, turn_notes = orientation_of(picture)
+    exif, exif_notes = _clean_exif(picture)
+    samples, color_notes = to_srgb(raster.samples, raster.space, picture.profile)
+    notes = [*picture.notes, *raster.notes, *turn_notes, *color_notes, *exif_notes]
     alpha = None
     if raster.alpha is not None and raster.alpha.min() < np.iinfo(raster.alpha.dtype).max:
         alpha = _unit(upright(raster.alpha, turn))
@@ -219,18 +203,13 @@ def _within_memory(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _exif_of(image: ImageFile.ImageFile, data: bytes) -> bytes:
-    """Return the EXIF block as a bare TIFF structure; a TIFF file is one itself."""
-    block: bytes = data if image.format == "TIFF" else image.info.get("exif", b"")
-    return block.removeprefix(b"Exif\0\0")
-
-
-def _clean_exif(image: ImageFile.ImageFile, data: bytes) -> tuple[bytes | None, list[str]]:
+def _clean_exif(picture: Picture) -> tuple[bytes | None, list[str]]:
     """Return an EXIF block fit for the restyled copy, and what there is to say about it."""
-    block = _exif_of(image, data)
+    block = picture.exif
     if not block:
         return None, []
-    if len(block) > MAX_EXIF_BYTES and image.format != "TIFF":  # of a TIFF file only a small part is kept
+    # Where the file is one block, only a small part of it is kept.
+    if len(block) > MAX_EXIF_BYTES and picture.kind not in (TIFF, RAW):
         return None, [f"EXIF of {len(block)} bytes left out: more than {MAX_EXIF_BYTES} bytes"]
     try:
         with quiet_pillow():
@@ -238,17 +217,6 @@ def _clean_exif(image: ImageFile.ImageFile, data: bytes) -> tuple[bytes | None, 
             return clean_exif(block), []
     except Exception:  # noqa: BLE001 - Pillow raises nearly everything on broken EXIF, and no picture hangs on it
         return None, ["EXIF left out: it is broken"]
-
-
-def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn and mirror (H, W) or (H, W, C) as the EXIF orientation demands; a view of the same memory."""
-    if orientation >= 5:  # stored lying on its side: rows are columns
-        samples = samples.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        samples = samples[::-1]
-    if orientation in (2, 3, 6, 7):
-        samples = samples[:, ::-1]
-    return samples
 
 
 def _unit(samples: Samples) -> NDArray[np.float32]:

@@ -15,9 +15,9 @@ from PIL import Image, TiffImagePlugin
 from pst_core.errors import OutputError
 from pst_core.files import write_bytes_atomically
 from pst_core.images import png
-from pst_core.images.decoding import quiet_pillow
 from pst_core.images.embedding import KEYWORD, recipe_text, xmp_packet
 from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories, clean_exif
+from pst_core.images.pillow import quiet_pillow
 from pst_core.images.profiles import Samples, srgb_profile
 from pst_core.shapes import expect_shapes
 

@@ -2,6 +2,7 @@ import errno
 import io
 import os
 import random
+import re
 import signal
 import socket
 import struct
@@ -34,10 +35,10 @@ from photographs import (
 from PIL import Image
 
 from pst_core.errors import ImageError
-from pst_core.images import decoding as image_decoding
+from pst_core.images import limits as image_limits
 from pst_core.images import png
-from pst_core.images.decoding import ImageLimits
 from pst_core.images.embedding import read_recipe
+from pst_core.images.limits import ImageLimits
 from pst_core.images.reading import read_map, read_photograph
 from pst_core.images.writing import write_image
 
@@ -118,8 +119,8 @@ def test_sixteen_bit_tiff_of_separate_planes(tmp_path):
         tmp_path / "y.tif", planes, photometric="rgb", planarconfig="separate", compression="zlib"
     )
     photo = read_photograph(tmp_path / "y.tif")
-    assert photo.notes == ("16-bit picture of this kind read at 8 bits",) and photo.bit_depth == 8
-    np.testing.assert_allclose(photo.pixels, floats(samples), atol=1.01 / 255)
+    assert (photo.notes, photo.bit_depth) == ((), 16)
+    np.testing.assert_allclose(photo.pixels, floats(samples), atol=1e-7)
 
 
 def test_sixteen_bit_gray_tiff_whose_zero_is_white(tmp_path):
@@ -253,22 +254,42 @@ def test_empty_and_oversized_files(tmp_path):
 
 def test_a_file_that_grows_while_it_is_read(tmp_path, monkeypatch):
     path = saved(tmp_path / "x.png", smooth())
-    checked = image_decoding._checked_size
-    monkeypatch.setattr(image_decoding, "_checked_size", lambda *args: checked(*args) - 1)
+    checked = image_limits._checked_bytes
+    monkeypatch.setattr(image_limits, "_checked_bytes", lambda *args: checked(*args) - 1)
     assert "changed while it was read" in refusal(path)
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"x", b"hello, world" * 9, b"GIF89a" + bytes(99), b"%PDF-1.7" + bytes(99), b"\0\0\0\x18ftypheic"],
+    "content, what, way_out",
+    [
+        (b"\xfe\x01\x02\x03 what nobody knows", "of a kind that is not known", "save it as"),
+        (b"hello, world" * 9, "a text", "remove it"),
+        (b"<!DOCTYPE html><html><body>404</body></html>", "an HTML page", "fetch or copy the picture again"),
+        (b"GIF89a" + bytes(99), "a GIF picture", "export it"),
+        (b"%PDF-1.7" + bytes(99), "a PDF document", "export it"),
+        (b"\0\0\0\x18ftypisom" + bytes(99), "a video", "export a frame"),
+        (b"PK\x03\x04" + bytes(99), "a ZIP archive", "unpack it"),
+        (b"8BPS" + bytes(99), "a Photoshop document", "export it"),
+        (b"\xff\x0a" + bytes(99), "a JPEG XL picture", "export it"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99), "a JPEG 2000 picture", "export it"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer", "run git lfs pull"),
+        (bytes(4096), "nothing but zeros", "fetch or copy the picture again"),
+    ],
 )
-def test_what_is_no_picture_in_an_accepted_format(tmp_path, content):
-    (tmp_path / "x.png").write_bytes(content)
-    assert "JPEG, PNG, WebP, TIFF or BMP" in refusal(tmp_path / "x.png")
+def test_what_is_no_photograph_is_called_by_its_name(tmp_path, content, what, way_out):
+    (tmp_path / "x.jpg").write_bytes(content)
+    for read in (read_photograph, read_map):
+        sentence = refusal(tmp_path / "x.jpg", read=read)
+        assert f"is {what}" in sentence and f"; {way_out}" in sentence
 
 
-def test_a_real_gif_is_not_accepted(tmp_path):
-    assert "accepted format" in refusal(saved(tmp_path / "x.gif", smooth()))
+@pytest.mark.parametrize(
+    "beginning", [b"\xff\xd8\xff\xe0", png.SIGNATURE, b"II*\0", b"BM", b"RIFF\0\0\0\0WEBP"]
+)
+def test_a_damaged_picture_is_called_by_its_format(tmp_path, beginning):
+    (tmp_path / "x").write_bytes(beginning + b"\x10\x20\x30" * 99)
+    name = {b"\xff": "JPEG", b"\x89": "PNG", b"I": "TIFF", b"B": "BMP", b"R": "WebP"}[beginning[:1]]
+    assert re.search(f"is a {name} picture that is (damaged|cut short)", refusal(tmp_path / "x"))
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp", "x.tif", "x.bmp", "z.tif", "16.png", "16.tif"])

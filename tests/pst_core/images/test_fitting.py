@@ -6,7 +6,8 @@ import pytest
 
 from pst_core.errors import MapError
 from pst_core.images.fitting import fit_map
-from pst_core.images.reading import Photograph, SemanticMap, upright
+from pst_core.images.orientations import upright
+from pst_core.images.reading import Photograph, SemanticMap
 
 HEIGHT, WIDTH = 40, 50
 UNDONE = {5: 5, 6: 8, 7: 7, 8: 6, 2: 2, 3: 3, 4: 4}

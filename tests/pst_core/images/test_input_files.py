@@ -131,7 +131,7 @@ def decoded(monkeypatch):
     """Names of the files that were decoded, in order."""
     names, decode = [], reading.decode
     monkeypatch.setattr(
-        reading, "decode", lambda image, data, path: names.append(path.name) or decode(image, data, path)
+        reading, "decode", lambda picture, path: names.append(path.name) or decode(picture, path)
     )
     return names
 

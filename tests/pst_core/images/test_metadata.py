@@ -9,7 +9,7 @@ from PIL import Image
 
 from pst_core.images import decoding as image_decoding
 from pst_core.images import png
-from pst_core.images.decoding import ImageLimits
+from pst_core.images.limits import ImageLimits
 from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories
 from pst_core.images.reading import read_map, read_photograph
 from pst_core.images.writing import write_image
@@ -130,7 +130,7 @@ def test_exif_is_measured_before_pillow_parses_it(tmp_path, monkeypatch):
     monkeypatch.setattr(Image.Exif, "load", lambda self, block: parsed.append(len(block)))
     monkeypatch.setattr(Image.Exif, "load_from_fp", lambda self, file: parsed.append(len(file.getvalue())))
     data = path.read_bytes()
-    image_decoding.decode(image_decoding.open_header(data, path, ImageLimits()), data, path)
+    image_decoding.decode(image_decoding.open_header(data, path, ImageLimits()), path)
     assert parsed == []
     read_photograph(path)
     assert parsed == [len(camera_exif()) - 6]

@@ -56,7 +56,7 @@ def test_an_inserted_chunk_is_whole_and_stands_before_the_pixels():
     bare = encode_png(picture())
     found = png.insert(bare, b"teXt", b"payload")
     assert len(found) == len(bare) + 12 + 7
-    kinds = [kind for kind, _ in png.chunks(found)]
+    kinds = [chunk.kind for chunk in png.walk(found)]
     assert kinds.index(b"teXt") == kinds.index(b"IDAT") - 1
     at = found.index(b"teXt")
     assert found[at - 4 : at] == struct.pack(">I", 7)

@@ -103,7 +103,7 @@ def test_png_chunks_have_valid_checksums(tmp_path):
     write_image(tmp_path / "x.png", floats(smooth()).astype(np.float32), recipe=RECIPE, exif=camera_exif())
     with Image.open(tmp_path / "x.png") as image:
         image.verify()
-    kinds = [kind for kind, _ in png.chunks((tmp_path / "x.png").read_bytes())]
+    kinds = [chunk.kind for chunk in png.walk((tmp_path / "x.png").read_bytes())]
     assert list(dict.fromkeys(kinds)) == [b"IHDR", b"iCCP", b"eXIf", b"iTXt", b"IDAT", b"IEND"]
 
 
