@@ -1,9 +1,11 @@
 """Small pictures of every kind and profiles written byte by byte; several test modules share them."""
 
+import io
 import struct
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, TiffImagePlugin
 
 from pst_core.errors import ImageError
@@ -165,3 +167,37 @@ def mutated(data, rng):
         if len(data) < 2:
             break
     return bytes(data)
+
+
+def dng(height, width, orientation=1, neutral=(1, 1, 1)):
+    """A camera's raw file (Bayer pattern): red rises to the right, green downwards, blue is one half."""
+    y, x = np.mgrid[:height, :width]
+    colors = np.stack([x / width, y / height, np.full((height, width), 0.5)], axis=-1) * neutral
+    channel = np.array([[0, 1], [1, 2]])[y % 2, x % 2]
+    mosaic = np.take_along_axis(colors, channel[..., None], axis=2)[..., 0]
+    to_camera = (
+        3.2406,
+        -1.5372,
+        -0.4986,
+        -0.9689,
+        1.8758,
+        0.0415,
+        0.0557,
+        -0.2040,
+        1.0570,
+    )  # from XYZ: sRGB's
+    tags = [
+        (271, 2, 0, "Maker", True), (272, 2, 0, "Model", True), (274, 3, 1, orientation, True),
+        (33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes([0, 1, 1, 2]), True),
+        (50706, 1, 4, bytes([1, 4, 0, 0]), True), (50708, 2, 0, "Maker Model", True),
+        (50717, 4, 1, 65535, True), (50721, 10, 9, _rationals(to_camera), True),
+        (50728, 5, 3, _rationals(neutral), True), (50778, 3, 1, 21, True),
+    ]  # fmt: skip
+    buffer = io.BytesIO()
+    samples = np.rint(mosaic * 60000).astype(np.uint16)
+    tifffile.imwrite(buffer, samples, photometric=32803, metadata=None, extratags=tags)
+    return buffer.getvalue()
+
+
+def _rationals(values):
+    return tuple(part for value in values for part in (round(10_000 * value), 10_000))

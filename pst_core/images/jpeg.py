@@ -28,7 +28,7 @@ _END = b"\xff\xd9"
 # What ends the coded data of a scan: a marker that is neither a stuffed byte nor a restart.
 _AFTER_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _BEYOND = re.compile(r"([1-9]\d*) extraneous bytes before marker 0xd9")  # how the decoder tells of them
-_START_OF_SCAN, _FRAMES = 0xDA, (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+_START_OF_SCAN, _APP2, _FRAMES = 0xDA, 0xE2, (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)  # any number of bytes may fill the place before it
 # simplejpeg's name of the samples that each of Pillow's modes has, and what they mean.
 _SPACES: dict[str, tuple[str, Space]] = {
@@ -65,7 +65,13 @@ def _unpack(image: _Jpeg, data: bytes, path: Path) -> Raster:
     try:
         samples = _decoded(data, image)
     except ValueError as error:  # a warning of the decoder's, in its words, or what it cannot decode
-        return _odd(image, data, str(error), path)
+        complaint = str(error)
+        if "ICC" not in complaint:
+            return _odd(image, data, complaint, path)
+        try:  # it warns of one thing only, and of this one the header's reader has told already
+            samples = _decoded(_without_profile(data), image)
+        except ValueError as another:
+            return _odd(image, data, str(another), path)
     return Raster(samples, _SPACES[image.mode][1])
 
 
@@ -124,6 +130,19 @@ def _before_end(body: bytes, image: _Jpeg) -> tuple[Samples | None, str]:
             break
         body = body[: -int(beyond[1])]
     return None, complaint
+
+
+def _without_profile(data: bytes) -> bytes:
+    """Leave the segments out that hold parts of a colour profile."""
+    kept, position = [data[:2]], 2
+    while found := _MARKER.match(data, position):
+        if found[1][0] == _START_OF_SCAN:
+            break
+        end = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+        if found[1][0] != _APP2:
+            kept.append(data[position:end])
+        position = end
+    return b"".join([*kept, data[position:]])
 
 
 def _plain(complaint: str) -> str:

@@ -40,13 +40,13 @@ def open_raw(data: bytes, path: Path, limits: ImageLimits) -> Picture:
     size = (sizes.height, sizes.width) if sizes.flip in _ON_ITS_SIDE else (sizes.width, sizes.height)
     check_size(path, size, limits)
     return Picture(
-        RAW, size, lambda: _develop(raw, size, path),
+        RAW, size, lambda: _develop(raw, path),
         exif=data if data.startswith(_TIFF_BEGINNINGS) else b"", orientation=1,
         notes=("raw file developed with the camera's white balance",),
     )  # fmt: skip
 
 
-def _develop(raw: Any, size: tuple[int, int], path: Path) -> Raster:  # noqa: ANN401 - the library is an extra
+def _develop(raw: Any, path: Path) -> Raster:  # noqa: ANN401 - the library is an extra
     import rawpy
 
     try:
@@ -59,8 +59,6 @@ def _develop(raw: Any, size: tuple[int, int], path: Path) -> Raster:  # noqa: AN
         ) from error
     finally:
         raw.close()
-    if samples.shape != (size[1], size[0], 3):
-        raise ValueError("two sizes")
     return Raster(np.asarray(samples, np.uint16), "rgb")
 
 

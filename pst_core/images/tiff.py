@@ -60,9 +60,9 @@ def is_raw(data: bytes) -> bool:
         Its directories are broken.
     """
     found = list(directories(data))
-    if any(
-        page.types.get(_DNG_VERSION) == _BYTES or page.values.get(_PHOTOMETRIC) in _SENSOR for page in found
-    ):
+    if any(page.types.get(_DNG_VERSION) == _BYTES for page in found):
+        return True
+    if any(page.values.get(_PHOTOMETRIC) in _SENSOR for page in found):
         return True
     # A preview, with the photograph in a directory below: how most cameras' makers arrange it.
     return bool(found) and all(_what_it_is(page) for page in found) and _SUB_DIRECTORIES in found[0].types

@@ -108,7 +108,8 @@ def _alpha(page: Any, samples: Samples, colors: int) -> tuple[Samples | None, bo
 def _unmultiplied(color: Samples, alpha: Samples) -> Samples:
     top = np.iinfo(color.dtype).max
     opacity = np.maximum(alpha, 1)[..., None].astype(np.float32) / top
-    return np.rint(np.minimum(color / opacity, top)).astype(np.uint8 if top == 255 else np.uint16)
+    divided = np.rint(np.minimum(color / opacity, top))
+    return divided.astype(np.uint8) if top == 255 else divided.astype(np.uint16)
 
 
 def _narrow(samples: Samples) -> Samples:
@@ -116,12 +117,13 @@ def _narrow(samples: Samples) -> Samples:
 
 
 def _standard_lab(samples: Samples, photometric: int) -> Samples:
-    """Bring Lab to unsigned numbers, L of 0 to 100 over the whole range, a and b of 0 in the middle.
+    """Bring Lab to one encoding: L is 0 to 100 over the whole range.
 
-    At 8 bits the middle is 128, as in Pillow; at 16 it is 128 * 257, so that both are the same scale.
+    At 8 bits a and b have signs, as in Pillow; at 16 bits they have none, and 0 is 128 * 257.
     """
     if samples.dtype == np.uint8:
-        return samples if photometric == _ICCLAB else np.bitwise_xor(samples, _SIGNS)
+        signed: Samples = samples if photometric == _CIELAB else (samples ^ _SIGNS).astype(np.uint8)
+        return signed
     wide = samples.astype(np.float64)
     if photometric == _ICCLAB:
         lightness, across = wide[..., :1] / 65280, wide[..., 1:] / 256
@@ -129,4 +131,5 @@ def _standard_lab(samples: Samples, photometric: int) -> Samples:
         signed = samples[..., 1:].astype(np.int16, casting="unsafe")
         lightness, across = wide[..., :1] / 65535, signed / 256 + 128
     scaled = np.concatenate([lightness * 65535, across * 257], axis=2)
-    return np.rint(np.clip(scaled, 0, 65535)).astype(np.uint16)
+    standard: Samples = np.rint(np.clip(scaled, 0, 65535)).astype(np.uint16)
+    return standard
