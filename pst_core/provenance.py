@@ -11,7 +11,7 @@ from pathlib import Path
 
 LIBRARIES = (
     "torch", "torchvision", "numpy", "scikit-learn", "scikit-image", "scipy", "opencv-python",
-    "pillow", "pyarrow",
+    "pillow", "simplejpeg", "tifffile", "imagecodecs", "pyarrow",
 )  # fmt: skip
 
 

@@ -122,8 +122,8 @@ def _standard_lab(samples: Samples, photometric: int) -> Samples:
     At 8 bits a and b have signs, as in Pillow; at 16 bits they have none, and 0 is 128 * 257.
     """
     if samples.dtype == np.uint8:
-        signed: Samples = samples if photometric == _CIELAB else (samples ^ _SIGNS).astype(np.uint8)
-        return signed
+        stored: Samples = samples if photometric == _CIELAB else (samples ^ _SIGNS).astype(np.uint8)
+        return stored
     wide = samples.astype(np.float64)
     if photometric == _ICCLAB:
         lightness, across = wide[..., :1] / 65280, wide[..., 1:] / 256

@@ -8,29 +8,25 @@ import socket
 import struct
 import sys
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import tifffile
+from damaged_pictures import mutate_and_read, specimens
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from photographs import (
-    EXTENSIONS,
-    RECIPE,
-    RGB_PROFILES,
     H,
     W,
-    camera_exif,
     floats,
-    mutated,
     noise,
     refusal,
     saved,
     smooth,
-    table_profile,
 )
 from PIL import Image
 
@@ -411,55 +407,32 @@ def test_without_opencv_only_deep_pictures_that_need_it_fail(tmp_path, monkeypat
     read_photograph(tmp_path / "x.png")
 
 
-def specimens(folder):
-    """One file of every kind, with all the metadata it can carry."""
-    pixels = floats(smooth()).astype(np.float32)
-    alpha = pixels[0]
-    for extension in EXTENSIONS:
-        write_image(folder / f"full{extension}", pixels, alpha=alpha, exif=camera_exif(), recipe=RECIPE)
-    for extension in (".png", ".tif"):
-        write_image(folder / f"deep{extension}", pixels, bit_depth=16, alpha=alpha)
-    tifffile.imwrite(
-        folder / "plain.tif", smooth().astype(np.uint16), photometric="rgb", iccprofile=RGB_PROFILES["p3"]
-    )
-    Image.fromarray(smooth()).save(folder / "x.bmp")
-    Image.fromarray(smooth()).convert("P").save(
-        folder / "p.png", transparency=3, icc_profile=RGB_PROFILES["p3"]
-    )
-    Image.fromarray(smooth()).convert("CMYK").save(
-        folder / "cmyk.jpg", icc_profile=table_profile(b"CMYK", 4, b"prtr")
-    )
-    return sorted(folder.iterdir())
-
-
 def test_damaged_files_raise_image_errors_only(tmp_path):
-    rng = random.Random(20240501)
     (tmp_path / "good").mkdir()
-    limits = ImageLimits(max_pixels=300_000)
-    outcomes = {"read": 0, "refused": 0}
-    target = tmp_path / "bad"
+    (tmp_path / "bad").mkdir()
+    outcomes = Counter()
     for path in specimens(tmp_path / "good"):
-        data = path.read_bytes()
-        for _ in range(50):
-            target.write_bytes(mutated(data, rng))
-            for read in (read_photograph, read_map, read_recipe):
-                try:
-                    found = read(target, limits)
-                    outcomes["read"] += 1
-                except ImageError as error:
-                    assert str(target) in str(error)
-                    outcomes["refused"] += 1
-                else:
-                    if read is read_photograph:
-                        assert found.pixels.min() >= 0 and found.pixels.max() <= 1
-    assert min(outcomes.values()) > 100, (
-        outcomes
-    )  # mutations that are all fatal, or all harmless, test nothing
+        outcomes += mutate_and_read(path, tmp_path / "bad", random.Random(path.name), rounds=40)
+    # Mutations that are all fatal, or all harmless, test nothing.
+    assert min(outcomes["read"], outcomes["refused"]) > 300, outcomes
 
 
 @hypothesis_settings(max_examples=150, deadline=None, database=None)
 @given(
-    st.sampled_from([png.SIGNATURE, b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM", b"RIFF0000WEBPVP8X"]),
+    st.sampled_from(
+        [
+            png.SIGNATURE,
+            b"\xff\xd8\xff",
+            b"II*\0",
+            b"MM\0*",
+            b"BM",
+            b"RIFF0000WEBPVP8X",
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            b"\0\0\0\x18ftypavif\0\0\0\0mif1avif",
+            b"II*\0\x10\0\0\0CR\2\0",
+            b"FUJIFILMCCD-RAW 0201",
+        ]
+    ),
     st.binary(max_size=200),
 )
 def test_any_bytes_behind_a_signature_raise_image_errors_only(tmp_path_factory, signature, rest):
