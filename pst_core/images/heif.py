@@ -34,8 +34,12 @@ def open_avif(data: bytes, path: Path, limits: ImageLimits) -> Picture:
     Raises
     ------
     ImageError
-        It is an animation, or not within `limits`.
+        It is an animation, not within `limits`, or Pillow was built without AVIF.
     """
+    if not AvifImagePlugin.SUPPORTED:
+        raise ImageError(
+            f"{path} is {AVIF.name}, and the Pillow installed here was built without it; export it as PNG."
+        )
     image = AvifImagePlugin.AvifImageFile(io.BytesIO(data))
     check_size(path, image.size, limits)
     check_frames(path, image.n_frames)

@@ -32,8 +32,9 @@ _BYTES = 1  # a tag's type
 _SENSOR = (32803, 34892)  # photometrics of what a sensor saw
 _PILLOW_BITS = {1, 2, 4, 8}
 _FLOATING, _SIGNED = (3, 6), (2, 5)
-# tifffile reports through a logger; without a handler Python would print its lines on standard error.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
+# Both report through loggers; without a handler Python would print their lines on standard error.
+for _name in ("tifffile", "PIL"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 class _Tiff(TiffImagePlugin.TiffImageFile):

@@ -43,6 +43,8 @@ def unpack(page: Any, file_bytes: int) -> Raster:  # noqa: ANN401 - tifffile's p
     _check_extent(page, file_bytes)
     samples = _interleaved(page)
     space, count = PHOTOMETRICS[page.photometric]
+    if samples.shape[2] < count:
+        raise ValueError("too few channels for its colours")
     top = (1 << _bits(page)) - 1
     if top != np.iinfo(samples.dtype).max:  # 10, 12 or 14 bits in 16
         samples = (np.minimum(samples, top).astype(np.uint32) * 65535 // top).astype(np.uint16)

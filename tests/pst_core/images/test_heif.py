@@ -4,7 +4,7 @@ import numpy as np
 import pillow_heif
 import pytest
 from photographs import RGB_PROFILES, H, W, exif_with, floats, refusal, smooth
-from PIL import Image, ImageOps
+from PIL import AvifImagePlugin, Image, ImageOps
 
 from pst_core.images.limits import ImageLimits
 from pst_core.images.reading import read_map, read_photograph
@@ -114,6 +114,12 @@ def test_without_the_extra_its_name_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     sentence = refusal(path)
     assert "is a HEIC photograph" in sentence and 'pip install "photoreal-style[heif]"' in sentence
+
+
+def test_a_pillow_without_avif_is_told(tmp_path, monkeypatch):
+    path = avif(tmp_path / "x.avif")
+    monkeypatch.setattr(AvifImagePlugin, "SUPPORTED", False)
+    assert "was built without it" in refusal(path)
 
 
 def test_a_container_of_nothing_is_refused(tmp_path):

@@ -77,6 +77,23 @@ def test_cmyk_with_a_fifth_channel(tmp_path, dtype, kind, expected):
     assert ("16-bit CMYK read at 8 bits" in photo.notes) is (dtype == np.uint16)
 
 
+@pytest.mark.parametrize("photometric, channels", [("separated", 3), ("cielab", 2), ("rgb", 2)])
+def test_fewer_channels_than_the_colours_need_are_refused(tmp_path, photometric, channels, capfd):
+    path = written(
+        tmp_path / "x.tif", noise(H, W, 5, dtype=np.uint16), photometric="minisblack", planarconfig="contig"
+    )
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        tags = file.pages[0].tags
+        places = {name: tags[name].valueoffset for name in ("PhotometricInterpretation", "SamplesPerPixel")}
+    number = tifffile.PHOTOMETRIC[photometric.upper()]
+    for place, value in zip(places.values(), (number, channels), strict=True):
+        data[place : place + 2] = int(value).to_bytes(2, "little")
+    path.write_bytes(data)
+    assert "damaged" in refusal(path)
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("encoding", ["cielab", "icclab"])
 @pytest.mark.parametrize("compression", [None, "lzw"])
 def test_sixteen_bit_lab_is_read_at_full_depth(tmp_path, encoding, compression):
