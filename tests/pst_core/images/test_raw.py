@@ -1,7 +1,9 @@
+import io
 import sys
 
 import numpy as np
 import pytest
+import tifffile
 from photographs import dng, refusal
 
 from pst_core.images.limits import ImageLimits
@@ -48,6 +50,13 @@ def test_limits_and_damage(tmp_path):
     path = tmp_path / "x.dng"
     path.write_bytes(dng(HEIGHT, WIDTH))
     assert "more than the" in refusal(path, ImageLimits(max_pixels=HEIGHT * WIDTH - 1))
+    data = bytearray(dng(HEIGHT, WIDTH))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        for name in ("ImageWidth", "ImageLength"):
+            place = file.pages[0].tags[name].valueoffset
+            data[place : place + 2] = (60_000).to_bytes(2, "little")
+    path.write_bytes(data)
+    assert "60000 x 60000 pixels" in refusal(path)
     path.write_bytes(dng(HEIGHT, WIDTH)[:3000])
     for read in (read_photograph, read_map):
         assert "a camera's raw file that" in refusal(path, read=read)
