@@ -15,7 +15,7 @@ from flows.display.batch import describe
 from flows.display.pages import draw_sheet, show_batch
 from flows.display.watching import watcher
 from flows.layout import SHEET
-from flows.orders.batch_order import BatchOrder, check_order
+from flows.orders.batch_order import BatchOrder, FoundOrders, check_order
 from flows.orders.conflicts import OnConflict
 from flows.orders.planning import PairOrder, Prober, plan_pair
 from flows.orders.saved import SavedOrder
@@ -66,9 +66,9 @@ def stylize_folder(
     return _stylize(order, check_order(order))
 
 
-def run_batch(order: BatchOrder, orders: Sequence[PairOrder]) -> Summary:
+def run_batch(order: BatchOrder, found: FoundOrders) -> Summary:
     """Run a batch whose pairs are known, as `check_order` finds them; see `run_found`."""
-    return run_found(stylize_folder, order, lambda: _stylize(order, orders), Summary)
+    return run_found(stylize_folder, order, lambda: _stylize(order, found), Summary)
 
 
 def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State], kind: type[Kind]) -> Kind:
@@ -90,22 +90,26 @@ def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State
     return ended
 
 
-def _stylize(order: BatchOrder, orders: Sequence[PairOrder]) -> State:
+def _stylize(order: BatchOrder, found: FoundOrders) -> State:
     order.save()
-    summary = run_orders(order.out, orders, Prober())
+    summary = run_orders(order.out, found.pairs, Prober(), found.notes)
     # A failed pair makes the run one that an operator looks at; everything else in it is done all the same.
     ended: State = (Failed if summary.failed else Completed)(message=summary.sentence, data=summary)
     return ended
 
 
-def run_orders(out: Path, orders: Sequence[PairOrder], prober: Prober) -> Summary:
+def run_orders(
+    out: Path, orders: Sequence[PairOrder], prober: Prober, notes: tuple[str, ...] = ()
+) -> Summary:
     """Run pairs one after another, and leave their table, contact sheet and gallery; within a flow run."""
+    for note in notes:
+        get_run_logger().info("%s", note)
     outcomes: list[PairOutcome] = []
-    watcher().batch_started(len(orders))
+    watcher().batch_started(len(orders), notes)
     try:
         _run_all(orders, outcomes, prober)
     finally:
-        summary = Summary(out=out, outcomes=tuple(outcomes), total=len(orders))
+        summary = Summary(out=out, outcomes=tuple(outcomes), total=len(orders), notes=notes)
         write_outcomes(summary)
         write_gallery(summary)
         watcher().batch_ended(summary)

@@ -8,7 +8,8 @@ OUTCOMES = "batch.parquet"
 FAILED = "failed.jsonl"
 SHEET = "contact.png"
 GALLERY, GALLERY_PICTURES = "gallery.html", "gallery"
-RESERVED = frozenset({BATCH, OUTCOMES, FAILED, SHEET, GALLERY, GALLERY_PICTURES})
+DETAILS = "details"
+RESERVED = frozenset({BATCH, OUTCOMES, FAILED, SHEET, GALLERY, GALLERY_PICTURES, DETAILS})
 """Names at the top of a batch's folder that are its own: no pair can be called so."""
 
 # A pair's folder.
@@ -16,6 +17,8 @@ RESULT = "result.png"
 REPORT = "report.json"
 LOSSES, CURVE = "losses.parquet", "losses.png"
 REGIONS = "regions.png"
+PAIR_FILES = frozenset({RESULT, REPORT, LOSSES, CURVE, REGIONS})
+"""Names in a pair's folder that are its own: no part of another pair's name can be called so."""
 
 # An evaluation's folder.
 EVALUATION = "evaluation.json"

@@ -32,6 +32,11 @@ def row(**cells):
     return {"content": "a.jpg", "style": "look.png"} | cells
 
 
+def pairs_of(source, **options):
+    """The pairs that are found in it."""
+    return find_pairs(source, **options).pairs
+
+
 def summary(pairs, root):
     """Name, content and style of each pair, as short texts."""
     return [

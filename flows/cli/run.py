@@ -110,9 +110,9 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
     prepare_environment()
     from flows.batch import run_batch
 
-    orders = check_order(order)  # known before a server is even started
+    found = check_order(order)  # known before a server is even started
     watcher = choose_watcher(quiet=quiet, as_json=as_json)
-    summary, server_lost = run_anywhere(watcher, order.out, lambda: run_batch(order, orders))
+    summary, server_lost = run_anywhere(watcher, order.out, lambda: run_batch(order, found))
     if not (quiet or as_json):
         print_summary(summary)
     if summary.failed and not as_json:

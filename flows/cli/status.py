@@ -30,10 +30,12 @@ def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
     """Print where each pair stands; exit status 3 if some cannot be done."""
     from flows.display.batch import print_table
     from flows.display.meter import clock, emit
+    from flows.orders.batch_order import find_orders
     from flows.results.standing import estimate_seconds, find_standings
 
+    found = find_orders(order)
     rows, states = [], []
-    for standing in find_standings(order):
+    for standing in find_standings(order, found.pairs):
         states.append(standing.state)
         if as_json:
             emit("pair", **standing.model_dump(mode="json"))
@@ -43,10 +45,12 @@ def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
     seconds = estimate_seconds(order.out, sum(state in WAITING for state in states))
     counts = {state: states.count(state) for state in dict.fromkeys(states)}
     if as_json:
-        emit("summary", pairs=len(states), seconds_estimated=seconds, **counts)
+        emit("summary", pairs=len(states), seconds_estimated=seconds, notes=[*found.notes], **counts)
     else:
         print_table(("pair", "state", "steps kept", "why"), rows)
         told = ", ".join(f"{number} {state}" for state, number in counts.items())
         estimate = f"; about {clock(seconds)} of work" if seconds else ""
+        for note in found.notes:
+            print(note)
         print(f"{len(states)} pairs: {told}{estimate}.")
     return SOME_FAILED if "failed" in states else 0

@@ -27,9 +27,9 @@ class JsonWatcher(Watcher):
         """Write a ``method`` event."""
         emit("method", title=title)
 
-    def batch_started(self, total: int) -> None:
+    def batch_started(self, total: int, notes: Sequence[str]) -> None:
         """Write a ``batch`` event."""
-        emit("batch", pairs=total)
+        emit("batch", pairs=total, notes=[*notes])
 
     def pair_started(self, name: str, stages: Sequence[Stage]) -> None:
         """Write a ``start`` event."""
@@ -58,9 +58,11 @@ class PlainWatcher(Watcher):
         """Name the method that the next lines are about."""
         self._say(f"{title}:")
 
-    def batch_started(self, total: int) -> None:
+    def batch_started(self, total: int, notes: Sequence[str]) -> None:
         """Count from here."""
         self.total, self.ended = total, 0
+        for note in notes:
+            self._say(note)
 
     def pair_ended(self, outcome: PairOutcome) -> None:
         """Say how a pair ended."""
@@ -83,9 +85,9 @@ class LiveWatcher(Live, PlainWatcher):
         self.computed: list[float] = []
         self.failed = 0
 
-    def batch_started(self, total: int) -> None:
+    def batch_started(self, total: int, notes: Sequence[str]) -> None:
         """Know how many there are."""
-        super().batch_started(total)
+        super().batch_started(total, notes)
         self.bar.update(self.batch, total=total, completed=0, description=f"0 of {total} pairs")
 
     def pair_started(self, name: str, stages: Sequence[Stage]) -> None:

@@ -28,8 +28,8 @@ class Watcher:
     def method_started(self, title: str) -> None:
         """Begin a method's batch within an evaluation."""
 
-    def batch_started(self, total: int) -> None:
-        """Begin a batch of so many pairs."""
+    def batch_started(self, total: int, notes: Sequence[str]) -> None:
+        """Begin a batch of so many pairs, with what there is to know of its source."""
 
     def pair_started(self, name: str, stages: Sequence[Stage]) -> None:
         """Begin a pair that is not found done."""

@@ -1,5 +1,6 @@
 """A batch as it was ordered: which pairs, with which settings, and where the results go."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,22 +29,37 @@ class BatchOrder(SavedOrder):
         return PairOrder(pair, self.out, self.config_of(pair), preset, self.on_conflict)
 
 
-def find_orders(order: BatchOrder) -> tuple[PairOrder, ...]:
+@dataclass(frozen=True)
+class FoundOrders:
+    """The orders of every pair of a batch, and what else there is to know of its source.
+
+    Attributes
+    ----------
+    pairs : tuple of PairOrder
+    notes : tuple of str
+        See `flows.pairs.find.Found`.
+    """
+
+    pairs: tuple[PairOrder, ...]
+    notes: tuple[str, ...] = ()
+
+
+def find_orders(order: BatchOrder) -> FoundOrders:
     """Every pair of a batch.
 
     Raises
     ------
     PairingError, ConfigError
-        There are none, or names collide, or a manifest or a setting is wrong.
+        There are none, or a manifest or a setting is wrong.
     """
-    pairs = find_pairs(
+    found = find_pairs(
         order.source, pairing=order.pairing, style=order.style, allow_outside=order.allow_outside,
         out=order.out,
     )  # fmt: skip
-    return tuple(map(order.pair_order, pairs))
+    return FoundOrders(tuple(map(order.pair_order, found.pairs)), found.notes)
 
 
-def check_order(order: BatchOrder) -> tuple[PairOrder, ...]:
+def check_order(order: BatchOrder) -> FoundOrders:
     """Every pair of a batch, after looking whether its results can be written.
 
     Raises
@@ -51,9 +67,9 @@ def check_order(order: BatchOrder) -> tuple[PairOrder, ...]:
     PairingError, ConfigError, OutputError
         There are no pairs, or they cannot be told apart, or the output folder cannot be written.
     """
-    orders = find_orders(order)
+    found = find_orders(order)
     check_writable(order.out)
-    return orders
+    return found
 
 
 def load_batch_order(out: Path) -> BatchOrder:

@@ -87,7 +87,7 @@ def check_evaluation(order: EvaluationOrder) -> tuple[Pair, ...]:
         raise ConfigError("Name at least one method, or results made elsewhere.")
     pairs = _chosen(find_pairs(
         order.source, pairing=order.pairing, allow_outside=order.allow_outside, out=order.out,
-    ), order.pairs)  # fmt: skip
+    ).pairs, order.pairs)  # fmt: skip
     _refuse_named_methods(pairs)
     for folder in order.external.values():
         find_pictures(folder, [pair.name for pair in pairs])

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from flows.layout import RESERVED, RESULT
 from flows.pairs.names import fold, show
-from flows.pairs.pair import EXTENSIONS, PairingError
+from flows.pairs.pair import PairingError
 from pst_core.errors import ConfigError
+from pst_core.images.kinds import EXTENSIONS
 
 _NUMBER = re.compile("[0-9]+")
 

@@ -1,7 +1,7 @@
 """Which photographs belong together: from a folder's layout, or a manifest, to a list of pairs."""
 
 import stat
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -15,8 +15,23 @@ from flows.pairs.pair import (
     is_folder,
     photograph_problem,
     reason,
-    refuse_collisions,
 )
+from flows.pairs.passed_over import Tally
+
+
+@dataclass(frozen=True)
+class Found:
+    """The pairs of a source, in natural order of their names, and what else there is to know of it.
+
+    Attributes
+    ----------
+    pairs : tuple of Pair
+    notes : tuple of str
+        How it was read and what was passed over, a sentence each.
+    """
+
+    pairs: tuple[Pair, ...]
+    notes: tuple[str, ...] = ()
 
 
 def find_pairs(
@@ -26,11 +41,11 @@ def find_pairs(
     style: Path | None = None,
     allow_outside: bool = False,
     out: Path | None = None,
-) -> tuple[Pair, ...]:
-    """List the pairs of a folder or a manifest, in natural order of their names.
+) -> Found:
+    """List the pairs of a folder or a manifest.
 
-    Links to folders are not followed; hidden files, and files that programs leave beside photographs,
-    are passed over. What is wrong with a single pair is its `Pair.problem`.
+    Links to folders are not followed; what is no photograph is passed over, and counted in a note. What is
+    wrong with a single pair is its `Pair.problem`.
 
     Parameters
     ----------
@@ -48,7 +63,7 @@ def find_pairs(
     Raises
     ------
     PairingError
-        No pair can be told, two of them would share a folder, or a manifest cannot be used.
+        No pair can be told, or a manifest cannot be used.
     """
     if pairing not in get_args(Pairing):
         raise PairingError(f"There is no pairing {pairing!r}: choose one of {', '.join(get_args(Pairing))}.")
@@ -56,11 +71,13 @@ def find_pairs(
     chosen = _choose(source, in_folder, style) if pairing == "auto" else pairing
     _check_fit(source, in_folder, chosen, style)
     if chosen == "manifest":
-        pairs: Iterable[Pair] = read_manifest(source, allow_outside=allow_outside)
+        pairs, notes = read_manifest(source, allow_outside=allow_outside)
     else:
-        pairs = pairs_in(source, chosen, style, out)
-        refuse_collisions([(pair.name, show(pair.origin)) for pair in pairs], "rename one of them")
-    return tuple(sorted(pairs, key=lambda pair: natural_key(pair.name)))
+        tally = Tally()
+        pairs = tuple(pairs_in(source, chosen, style, out, tally))
+        told = tally.told()
+        notes = (f"Passed over in {show(source)}: {told}.",) if told else ()
+    return Found(tuple(sorted(pairs, key=lambda pair: natural_key(pair.name))), notes)
 
 
 def _require_source(source: Path) -> bool:

@@ -2,21 +2,17 @@
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from flows.layout import RESERVED
-from flows.pairs.names import fold, show
+from flows.pairs.names import show
 from pst_core.errors import PstError
+from pst_core.images.kinds import EXTENSIONS, Kind, kind_of_file
 from pst_core.images.roles import ROLES
 
 Pairing = Literal["auto", "pairs", "one-style", "every-style", "luan", "manifest"]
-
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
-"""What a photograph's name ends with, in lower case."""
-_RESULT_FILES = ("result", "report", "losses", "regions")  # how the files in a pair's folder begin
 
 
 class PairingError(PstError):
@@ -87,7 +83,22 @@ def reason(error: Exception) -> str:
 
 
 def photograph_problem(path: Path) -> str | None:
-    """One sentence on why a file cannot be a photograph, judged from outside; None if it may be one."""
+    """One sentence on why a file cannot be a photograph; None if it may be one.
+
+    A file that is called like a photograph is not opened: what is wrong with its content is found by whoever
+    reads it. Any other counts by its first bytes.
+    """
+    problem = status_problem(path)
+    if problem is not None or path.suffix.lower() in EXTENSIONS:
+        return problem
+    try:
+        return kind_problem(path, kind_of_file(path))
+    except OSError as error:
+        return f"{show(path)} cannot be read ({reason(error)}): correct its permissions."
+
+
+def status_problem(path: Path) -> str | None:
+    """One sentence on why there is no file to be read; None if there is one."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -99,42 +110,13 @@ def photograph_problem(path: Path) -> str | None:
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
         return f"{show(path)} is {kind}: a photograph's file is needed here."
-    extension = path.suffix
-    if extension.lower() not in EXTENSIONS:
-        called = f"extension {show(extension)}" if extension else "no extension"
-        return f"{show(path)} is no photograph that can be read ({called}): remove it or convert it."
     return None
 
 
-def refuse_collisions(names: Sequence[tuple[str, str]], way_out: str) -> None:
-    """Make sure that no two pairs share a folder, and that none takes the place of another's files.
-
-    Parameters
-    ----------
-    names
-        Each pair's name, and what to call its origin.
-    way_out
-        What can be done about it, as the end of a sentence.
-
-    Raises
-    ------
-    PairingError
-    """
-    taken: dict[str, str] = {}
-    for name, label in names:
-        folded = fold(name)
-        if folded.split("/", 1)[0] in RESERVED:
-            raise PairingError(
-                f"The results of {label} would take the place of the batch's {name}: {way_out}."
-            )
-        if folded in taken:
-            raise PairingError(f"{taken[folded]} and {label} would share the folder {name!r}: {way_out}.")
-        taken[folded] = label
-    for folded, label in taken.items():
-        parts = folded.split("/")
-        for count in range(1, len(parts)):
-            above = taken.get("/".join(parts[:count]))
-            if above is not None and parts[count].startswith(_RESULT_FILES):
-                raise PairingError(
-                    f"The results of {label} and of {above} would mix in one folder: {way_out}."
-                )
+def kind_problem(path: Path, kind: Kind | None) -> str | None:
+    """One sentence on why a file of a kind is no photograph; None if it is one."""
+    if kind is None:
+        return f"{show(path)} is no picture that is known: save it as JPEG, PNG or TIFF."
+    if kind.family == "photograph":
+        return None
+    return f"{show(path)} is {kind.name}: {kind.way_out}."

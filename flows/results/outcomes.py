@@ -77,6 +77,8 @@ class Summary(BaseModel):
     out: Path
     outcomes: tuple[PairOutcome, ...]
     total: int
+    notes: tuple[str, ...] = ()
+    """What there is to know of the source: how it was read, what was passed over."""
 
     @property
     def counts(self) -> dict[str, int]:

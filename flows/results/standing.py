@@ -1,13 +1,13 @@
 """Where every pair of a batch stands, found without computing anything."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from flows.orders.batch_order import BatchOrder, find_orders
+from flows.orders.batch_order import BatchOrder
 from flows.orders.planning import PairOrder, Plan, Prober, plan_pair
 from flows.results.finished import find_made
 from flows.results.outcomes import PairOutcome, read_outcomes
@@ -46,17 +46,11 @@ class Standing(BaseModel):
     why: str = ""
 
 
-def find_standings(order: BatchOrder) -> Iterator[Standing]:
-    """Look at each pair of a batch.
-
-    Raises
-    ------
-    PairingError
-        There are none, or names collide, or a manifest is wrong.
-    """
+def find_standings(order: BatchOrder, orders: Iterable[PairOrder]) -> Iterator[Standing]:
+    """Look at each pair of a batch."""
     prober = Prober()
     last = {outcome.name: outcome for outcome in read_outcomes(order.out)}
-    for pair_order in find_orders(order):
+    for pair_order in orders:
         yield _stand(pair_order, prober, last.get(pair_order.name))
 
 

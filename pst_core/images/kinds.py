@@ -134,6 +134,8 @@ _BRANDS: dict[bytes, Kind] = {
     b"avif": AVIF, b"avis": AVIF,
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), HEIC),
 }  # fmt: skip
+TEXTS = (TEXT, _XML, _JSON)
+"""Kinds that a program may read as text."""
 _ANY_STILL = (b"mif1", b"msf1")  # pictures in whichever coding, which another brand may name
 
 

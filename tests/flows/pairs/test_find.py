@@ -3,15 +3,13 @@
 import os
 from pathlib import Path
 
-from pair_files import maps_of, refusal, summary
-
-from flows.pairs.find import find_pairs
+from pair_files import maps_of, pairs_of, refusal, summary
 
 SAMPLE = Path(__file__).resolve().parents[3] / "data" / "sample"
 
 
 def test_the_sample_folder_is_paired_with_its_maps():
-    pairs = find_pairs(SAMPLE)
+    pairs = pairs_of(SAMPLE)
     assert summary(pairs, SAMPLE) == [
         ("pagoda", "content/pagoda.jpg", "style/pagoda.jpg"),
         ("still", "content/still.jpg", "style/still.png"),
@@ -23,7 +21,7 @@ def test_the_sample_folder_is_paired_with_its_maps():
 def test_pairs_come_in_natural_order(folder):
     names = ["img10", "img2", "IMG1", "b/img3", "b10/img1", "b9/img1"]
     root = folder(*[f"{side}/{name}.jpg" for name in names for side in ("content", "style")])
-    assert [pair.name for pair in find_pairs(root)] == [
+    assert [pair.name for pair in pairs_of(root)] == [
         "b/img3", "b9/img1", "b10/img1", "IMG1", "img2", "img10",
     ]  # fmt: skip
 
