@@ -1,16 +1,14 @@
-"""Manifests: tables (CSV, JSON Lines, Parquet) with one pair of photographs a row."""
+"""Manifests: tables (CSV, JSON, Parquet) with one pair of photographs a row."""
 
-import os
 import re
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows.layout import RESERVED
-from flows.pairs.names import cut, fold, show, unprintable
-from flows.pairs.pair import Pair, PairingError, photograph_problem, refuse_collisions
+from flows.pairs.manifest_paths import ManifestPaths
+from flows.pairs.names import clean, cut, fold, show, unprintable
+from flows.pairs.own_names import can_be_folder, digest, settle, with_free_folders
+from flows.pairs.pair import Pair, PairingError, photograph_problem
 from flows.pairs.tables import Row, read_table
 from pst_core.errors import ConfigError
 from pst_core.images.roles import PHOTOGRAPHS, ROLES, is_map
@@ -19,74 +17,25 @@ from pst_core.settings.config import Config
 from pst_core.settings.texts import from_text
 
 COLUMNS = (*ROLES, "name", "preset")
-"""Columns with a meaning of their own; every other one is a setting."""
+"""Columns with a meaning of their own; every other one is a setting, or somebody's own."""
 
 _LONGEST_NAME = 200
 _LONGEST_PART = 255  # bytes, on most file systems
+_MENTIONED = 3
 
 
-@dataclass(frozen=True)
-class _Paths:
-    """Paths of one manifest: relative to its folder, and inside it unless that is waived."""
-
-    folder: Path
-    allow_outside: bool
-    root: Path
-    judged: dict[Path, bool] = field(default_factory=dict)
-
-    def resolve(self, row: Row, column: str) -> Path:
-        """Return the path in a cell, or refuse it."""
-        value = row.cells[column]
-        if not isinstance(value, str):
-            raise PairingError(f"The {column} {cut(value)} ({row.place}) is no text: write a path.")
-        fault = self._fault(value)
-        if fault:
-            raise PairingError(f"The {column} {cut(value)} ({row.place}) {fault}.")
-        return self.folder / value
-
-    def _fault(self, value: str) -> str:
-        if unprintable(value):
-            return "holds a control character or one that is not valid: correct the path"
-        if self.allow_outside:
-            return ""
-        way_out = "write it relative to the manifest's folder, or use --allow-outside"
-        path = Path(value)
-        if path.anchor:
-            return f"is an absolute path: {way_out}"
-        if ".." in path.parts:
-            return f"holds '..': {way_out}"
-        if not self._is_inside(self.root / path):
-            return (
-                "is or passes a link that leads out of the manifest's folder: use --allow-outside to allow it"
-            )
-        return ""
-
-    def _is_inside(self, path: Path) -> bool:
-        # Most rows share a few folders, and resolving a path costs a look at each of its parts.
-        place = path if _may_be_link(path) else path.parent
-        if place not in self.judged:
-            self.judged[place] = Path(os.path.realpath(place)).is_relative_to(self.root)
-        return self.judged[place]
-
-
-def _may_be_link(path: Path) -> bool:
-    try:
-        return path.is_symlink()
-    except OSError:  # too long a name, a folder that may not be searched
-        return True
-
-
-def read_manifest(path: Path, *, allow_outside: bool = False) -> tuple[Pair, ...]:
-    """Read the pairs of a manifest, in its own order.
+def read_manifest(path: Path, *, allow_outside: bool = False) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+    """Read the pairs of a manifest, in its own order, and notes on how it was read.
 
     Paths in it are relative to its folder. The name of a pair, where none is given, is its content's
-    stem, or content's and style's if several rows have that content. Files that are missing are the
-    pair's `Pair.problem`; whatever else is wrong is refused before any work.
+    stem, or content's and style's if several rows have that content; names that still meet get a few letters
+    more. Files that are missing are the pair's `Pair.problem`; whatever else is wrong is refused before any
+    work.
 
     Parameters
     ----------
     path
-        A ``.csv``, ``.jsonl``, ``.ndjson`` or ``.parquet`` file.
+        See `flows.pairs.tables.read_table`.
     allow_outside
         Whether paths may be absolute, hold ``..`` or lead out of the folder by links.
 
@@ -95,32 +44,51 @@ def read_manifest(path: Path, *, allow_outside: bool = False) -> tuple[Pair, ...
     PairingError
         One sentence that names the manifest, and the row where there is one.
     """
-    rows = read_table(path, required=PHOTOGRAPHS, known=[*COLUMNS, *Config.model_fields])
-    paths = _Paths(path.parent, allow_outside, Path(os.path.realpath(path.parent)))
-    names = _names(rows, paths)
-    origins = [f"{show(str(row.cells['content']))} ({row.place})" for row in rows]
-    way_out = "give them names of their own in a column 'name'"
-    refuse_collisions([*zip(names, origins, strict=True)], way_out)
-    return tuple(_pair(row, name, paths) for row, name in zip(rows, names, strict=True))
+    table = read_table(path, required=PHOTOGRAPHS, known=[*COLUMNS, *Config.model_fields])
+    paths = ManifestPaths(path.parent, allow_outside=allow_outside)
+    names, changed = _names(table.rows, paths)
+    pairs = tuple(_pair(row, name, paths) for row, name in zip(table.rows, names, strict=True))
+    read = [*table.notes, *paths.notes]
+    notes = [f"How {show(path)} is read: {'; '.join(read)}."] if read else []
+    return pairs, (*notes, *changed)
 
 
 # --- names
 
 
-def _names(rows: Sequence[Row], paths: _Paths) -> list[str]:
-    """Name the rows: as given, else after the content, else after content and style."""
-    given = [_given_name(row) for row in rows]
-    stems = [_stem(paths.resolve(row, "content")) for row in rows]
-    counts = Counter(fold(name or stem) for name, stem in zip(given, stems, strict=True))
-    names = []
-    for row, name, stem in zip(rows, given, stems, strict=True):
-        own = stem if counts[fold(stem)] == 1 else f"{stem}-{_stem(paths.resolve(row, 'style'))}"
-        names.append(name or own)
-        if fault := _name_fault(names[-1]):
-            raise PairingError(
-                f"The name {cut(names[-1])} ({row.place}) {fault}: write another one in the column 'name'."
-            )
-    return names
+def _names(rows: Sequence[Row], paths: ManifestPaths) -> tuple[list[str], list[str]]:
+    """Name the rows, as given or else after their photographs; and a note on names that had to be others."""
+    given = {index: name for index, row in enumerate(rows) if (name := _given_name(row)) is not None}
+    own = [f"-{digest(repr([*row.cells.items()]))}" for row in rows]
+    wishes = [(free := with_free_folders(name), free + own[index]) for index, name in given.items()]
+    names = dict(zip(given, settle(wishes, can_be_folder), strict=True))
+    taken = {fold(name) for name in names.values()}
+    others = [index for index in range(len(rows)) if index not in given]
+    stems = [_found_names(rows[index], paths) for index in others]
+    found = settle(
+        [(stem, longer, longer + own[index]) for index, (stem, longer) in zip(others, stems, strict=True)],
+        lambda name: can_be_folder(name) and fold(name) not in taken,
+    )
+    for index, name in zip(others, found, strict=True):
+        _check_name(name, rows[index])
+        names[index] = name
+    return [names[index] for index in range(len(rows))], _told(given, names)
+
+
+def _told(given: dict[int, str], names: dict[int, str]) -> list[str]:
+    changed = [f"{name!r} is {names[index]!r}" for index, name in given.items() if names[index] != name]
+    if not changed:
+        return []
+    more = f" and {len(changed) - _MENTIONED} more" if len(changed) > _MENTIONED else ""
+    return [
+        f"Names that meet, or that the results' folder needs, are others: {', '.join(changed[:3])}{more}."
+    ]
+
+
+def _found_names(row: Row, paths: ManifestPaths) -> tuple[str, str]:
+    """Names after the content, and after content and style."""
+    content, style = (clean(paths.resolve(row, role).stem) for role in PHOTOGRAPHS)
+    return content, f"{content}-{style}"
 
 
 def _given_name(row: Row) -> str | None:
@@ -131,11 +99,15 @@ def _given_name(row: Row) -> str | None:
         return str(value)
     if not isinstance(value, str):
         raise PairingError(f"The name {cut(value)} ({row.place}) is no text: write one.")
-    return value.strip(" ")
+    _check_name(name := value.strip(" "), row)
+    return name
 
 
-def _stem(path: Path) -> str:
-    return path.stem.replace("\\", "_")
+def _check_name(name: str, row: Row) -> None:
+    if fault := _name_fault(name):
+        raise PairingError(
+            f"The name {cut(name)} ({row.place}) {fault}: write another one in the column 'name'."
+        )
 
 
 def _name_fault(name: str) -> str:
@@ -150,7 +122,6 @@ def _name_fault(name: str) -> str:
         "has '.' or '..' as a part": {".", ".."} & {*parts},
         "has an empty part": "" in parts,
         f"is too long (at most {_LONGEST_NAME} characters)": too_long,
-        "is one of the batch's own files": fold(parts[0]) in RESERVED,
     }
     return next((fault for fault, holds in faults.items() if holds), "")
 
@@ -158,7 +129,7 @@ def _name_fault(name: str) -> str:
 # --- from a row to a pair
 
 
-def _pair(row: Row, name: str, paths: _Paths) -> Pair:
+def _pair(row: Row, name: str, paths: ManifestPaths) -> Pair:
     found = {role: paths.resolve(row, role) for role in ROLES if role in row.cells}
     problems = {role: photograph_problem(path) for role, path in found.items()}
     pair = Pair(
@@ -169,7 +140,7 @@ def _pair(row: Row, name: str, paths: _Paths) -> Pair:
     return pair.with_maps(found.get("content_map"), found.get("style_map"), of_maps)
 
 
-def _given(row: Row, paths: _Paths) -> dict[str, Any]:
+def _given(row: Row, paths: ManifestPaths) -> dict[str, Any]:
     """Convert and check what a row sets, as what the environment sets is."""
     texts = {
         name: value.strip() if isinstance(value, str) else value
@@ -196,7 +167,7 @@ def _preset(row: Row) -> str:
     return value.strip()
 
 
-def _weights(row: Row, paths: _Paths) -> object:
+def _weights(row: Row, paths: ManifestPaths) -> object:
     """Resolve the weights' file as the other paths are; a row must not open any file there is."""
     value = row.cells["weights"]
     if not isinstance(value, str):

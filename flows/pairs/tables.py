@@ -1,11 +1,9 @@
-"""Tables with a pair a row, as read from CSV, JSON Lines or Parquet."""
+"""Tables with a pair a row, as read from CSV, JSON or Parquet."""
 
-import csv
-import io
-import json
 import math
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,13 +11,15 @@ from typing import Any
 
 from flows.pairs.names import cut, show
 from flows.pairs.pair import PairingError
+from flows.pairs.readers import OWN, brief, read_csv, read_json, read_parquet
+from pst_core.images.kinds import HEAD, TEXTS, kind_of
 
-_MOST_ROWS = 1_000_000  # a Parquet file of a few bytes can claim billions
-_MOST_BYTES = 1 << 30
 _MENTIONED = 10
-_SHOWN = 80
-
-_Check = Callable[[list[str]], object]
+_READERS = {
+    ".csv": read_csv, ".tsv": read_csv, ".txt": read_csv,
+    ".jsonl": read_json, ".ndjson": read_json, ".json": read_json,
+    ".parquet": read_parquet,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,36 +30,47 @@ class Row:
     cells: Mapping[str, Any]
 
 
-def read_table(path: Path, *, required: Sequence[str], known: Sequence[str]) -> list[Row]:
-    """Read a table's rows, in its own order; spaces around columns' names go, and ``-`` in them is ``_``.
+@dataclass(frozen=True)
+class Table:
+    """A table's rows in its own order, and how it was read where that had to be found out."""
+
+    rows: Sequence[Row]
+    notes: Sequence[str]
+
+
+def read_table(path: Path, *, required: Sequence[str], known: Sequence[str]) -> Table:
+    """Read a table; columns' names may have capitals, spaces around, and ``-`` in place of ``_``.
 
     Parameters
     ----------
     path
-        A ``.csv``, ``.jsonl``, ``.ndjson`` or ``.parquet`` file.
+        A ``.csv``, ``.tsv``, ``.txt``, ``.jsonl``, ``.ndjson``, ``.json`` or ``.parquet`` file; of texts the
+        separator and the encoding are found out.
     required
         Columns that must be there, and filled in every row.
     known
-        All columns that there may be.
+        All columns that there may be, besides those that begin with ``x_``.
 
     Raises
     ------
     PairingError
         One sentence that names the table, and the row where there is one.
     """
-    readers = {".csv": _read_csv, ".jsonl": _read_lines, ".ndjson": _read_lines, ".parquet": _read_parquet}
-    reader = readers.get(path.suffix.lower())
+    reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise PairingError(
-            f"{show(path)} is no manifest that can be read: name one that ends in {', '.join(readers)}."
+            f"{show(path)} is no manifest that can be read: name one that ends in {', '.join(_READERS)}."
         )
+    check = partial(_check_columns, path=path, required=required, known=known)
     try:
-        rows = reader(path, partial(_check_columns, path=path, required=required, known=known))
+        _require_table(path)
+        sheet = reader(path, check, required)
     except OSError as error:
-        reason = error.strerror or _brief(error)
+        reason = error.strerror or brief(error)
         raise PairingError(
             f"The manifest {show(path)} cannot be read ({reason}): name another one, or mend it."
         ) from error
+    rows = [row for row in (_row(place, cells) for place, cells in sheet.rows) if row.cells]
     if not rows:
         raise PairingError(f"The manifest {show(path)} has no rows: add one for each pair.")
     for row in rows:
@@ -67,7 +78,20 @@ def read_table(path: Path, *, required: Sequence[str], known: Sequence[str]) -> 
             raise PairingError(
                 f"No {missing} photograph is named ({row.place}): fill the cell or remove the row."
             )
-    return rows
+    return Table(rows, sheet.notes)
+
+
+def _require_table(path: Path) -> None:
+    """Refuse what only is called like a table: a workbook, a picture, a page."""
+    if path.suffix.lower() == ".parquet":
+        return
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    kind = kind_of(head)
+    if head and kind is not None and kind not in TEXTS:
+        raise PairingError(
+            f"The manifest {show(path)} is {kind.name}: save the table as CSV, in UTF-8, and name that."
+        )
 
 
 def _check_columns(columns: list[str], path: Path, required: Sequence[str], known: Sequence[str]) -> None:
@@ -85,8 +109,8 @@ def _check_columns(columns: list[str], path: Path, required: Sequence[str], know
     unknown = next((name for name in columns if name not in known), None)
     if unknown is not None:
         raise PairingError(
-            f"There is no setting {cut(unknown)} (column of {show(path)})"
-            f"{_similar(unknown, known)}: rename or remove the column."
+            f"There is no setting {cut(unknown)} (column of {show(path)}){_similar(unknown, known)}: "
+            f"rename the column, remove it, or call it {cut(OWN + unknown)} to have it left aside."
         )
 
 
@@ -97,106 +121,9 @@ def _similar(name: str, known: Sequence[str]) -> str:
     return f", but {close[0]!r}" if close else ""
 
 
-def _text(path: Path) -> str:
-    with path.open("rb") as file:
-        data = file.read(_MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
-        raise PairingError(f"The manifest {show(path)} is larger than 1 GiB: split it.")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PairingError(
-            f"The manifest {show(path)} is no UTF-8 text (byte {error.start}): save it as UTF-8."
-        ) from error
-
-
-def _read_csv(path: Path, check: _Check) -> list[Row]:
-    # Strict, as an opening quotation mark that is never closed would swallow the rows after it.
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    columns: list[str] | None = None
-    rows: list[Row] = []
-    try:
-        for cells in reader:
-            place = f"line {reader.line_num} of {show(path)}"
-            if not any(cells):
-                continue
-            if columns is None:
-                columns = [_column(cell) for cell in cells]
-                continue
-            if len(cells) > len(columns):
-                raise PairingError(
-                    f"There are {len(cells)} cells but {len(columns)} columns ({place}): "
-                    "put quotation marks around cells that hold a comma."
-                )
-            rows.append(_row(place, zip(columns, cells, strict=False)))
-    except csv.Error as error:
-        place = f"line {reader.line_num} of {show(path)}"
-        raise PairingError(f"The CSV is broken ({error}; {place}): mend that line.") from error
-    check(columns or [])
-    return rows
-
-
-def _read_lines(path: Path, check: _Check) -> list[Row]:
-    columns: dict[str, None] = {}
-    rows: list[Row] = []
-    for number, line in enumerate(_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        place = f"line {number} of {show(path)}"
-        try:
-            cells = json.loads(line, object_pairs_hook=_object)
-        except (ValueError, RecursionError) as error:
-            reason = getattr(error, "msg", str(error))
-            raise PairingError(f"There is no valid JSON ({reason}; {place}): mend that line.") from error
-        if not isinstance(cells, dict):
-            raise PairingError(f"There is no JSON object ({place}): write one object with its pair a line.")
-        named = [(_column(name), value) for name, value in cells.items()]
-        if len({name for name, _ in named}) < len(named):
-            raise PairingError(f"One name stands twice ({place}): remove one.")
-        columns |= dict.fromkeys(name for name, _ in named)
-        rows.append(_row(place, named))
-    check([*columns])
-    return rows
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise ValueError("one name stands twice")
-    return made
-
-
-def _read_parquet(path: Path, check: _Check) -> list[Row]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        # Not parquet.read_table: it would read columns out of folders that are called key=value.
-        with path.open("rb") as opened, parquet.ParquetFile(opened) as file:
-            columns = [_column(name) for name in file.schema_arrow.names]
-            if file.metadata.num_rows > _MOST_ROWS:
-                raise PairingError(f"The manifest {show(path)} has more than {_MOST_ROWS:,} rows: split it.")
-            check(columns)  # before columns are read that would be refused anyway
-            read = file.read().rename_columns(columns).to_pylist()
-    except (pa.ArrowException, ValueError, KeyError, OverflowError) as error:
-        raise PairingError(
-            f"The manifest {show(path)} is no Parquet that can be read ({_brief(error)}): write it anew."
-        ) from error
-    places = (f"row {number} of {show(path)}" for number in range(1, len(read) + 1))
-    return [_row(place, cells.items()) for place, cells in zip(places, read, strict=True)]
-
-
-def _brief(error: Exception) -> str:
-    """Write what a library says, which may be lines long, as a part of a sentence."""
-    return show(" ".join(str(error).split())[:_SHOWN])
-
-
-def _column(name: str) -> str:
-    return name.strip().replace("-", "_")
-
-
-def _row(place: str, cells: Iterable[tuple[str, object]]) -> Row:
-    return Row(place, {name: _plain(value) for name, value in cells if not _is_empty(value)})
+def _row(place: str, cells: Mapping[str, object]) -> Row:
+    plain = ((name, _plain(value)) for name, value in cells.items())
+    return Row(place, {name: value for name, value in plain if not _is_empty(value)})
 
 
 def _is_empty(value: object) -> bool:
@@ -206,7 +133,9 @@ def _is_empty(value: object) -> bool:
 
 
 def _plain(value: object) -> object:
-    """Undo what tables do to values: whole numbers as floats, maps as lists, fields that are not set."""
+    """Undo what tables do to values: texts as bytes, whole numbers as floats, maps as lists, unset fields."""
+    if isinstance(value, bytes):
+        return os.fsdecode(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if isinstance(value, list) and value and all(isinstance(part, tuple) for part in value):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -12,12 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pair_files import csv_file, empty_photographs, lines_file, parquet_file, row
+from pair_files import csv_file, empty_photographs, lines_file, pairs_of, parquet_file, row
 from pair_files import refusal_naming as refusal
 from pyarrow import parquet
 
 from flows.pairs.find import find_pairs
 from flows.pairs.manifest import read_manifest
+from flows.pairs.names import fold
 from flows.pairs.pair import PairingError
 from pst_core.settings.config import Config
 
@@ -36,7 +38,7 @@ def test_a_csv_names_photographs_maps_names_and_settings(folder):
         'a.jpg,look.png,am.png,sm.png,set/one,fast,48,"conv1_1=0.5,conv2_1=1",auto\r\n'
         "sub/a.jpg,other.jpg,,,,,none,,0.5\r\n"
     )
-    one, two = find_pairs(csv_file(folder, text))[::-1]
+    one, two = pairs_of(csv_file(folder, text))[::-1]
     assert (one.name, one.content, one.style) == ("set/one", folder / "a.jpg", folder / "look.png")
     assert (one.content_map, one.style_map) == (folder / "am.png", folder / "sm.png")
     assert one.given == {
@@ -50,27 +52,27 @@ def test_a_csv_names_photographs_maps_names_and_settings(folder):
 
 def test_the_manifests_own_order_is_kept_but_pairs_come_in_natural_order(folder):
     path = csv_file(folder, "content,style,name\n" + "".join(f"a.jpg,look.png,n{n}\n" for n in (10, 2, 1)))
-    assert [pair.name for pair in read_manifest(path)] == ["n10", "n2", "n1"]
-    assert [pair.name for pair in find_pairs(path)] == ["n1", "n2", "n10"]
+    assert [pair.name for pair in read_manifest(path)[0]] == ["n10", "n2", "n1"]
+    assert [pair.name for pair in pairs_of(path)] == ["n1", "n2", "n10"]
 
 
 def test_a_byte_order_mark_blank_lines_and_missing_cells_are_taken(folder):
     text = b"\xef\xbb\xbfcontent, style ,name\r\n\r\na.jpg,look.png\r\n,,\r\n"
-    assert [pair.name for pair in find_pairs(csv_file(folder, text, "PAIRS.CSV"))] == ["a"]
+    assert [pair.name for pair in pairs_of(csv_file(folder, text, "PAIRS.CSV"))] == ["a"]
     lines = lines_file(folder, "\ufeff" + json.dumps(row()), "", name="pairs.ndjson")
-    assert [pair.name for pair in find_pairs(lines)] == ["a"]
+    assert [pair.name for pair in pairs_of(lines)] == ["a"]
 
 
 @pytest.mark.parametrize("empty", [None, "", "  ", float("nan")])
 def test_empty_cells_mean_not_given(folder, empty):
     path = lines_file(folder, row(name=empty, size=empty, preset=empty, content_map=empty, style_map=empty))
-    (pair,) = find_pairs(path)
+    (pair,) = pairs_of(path)
     assert (pair.name, pair.given, pair.content_map, pair.problem) == ("a", {}, None, None)
 
 
 def test_whole_numbers_that_a_table_made_floats_are_whole_again(folder):
     path = parquet_file(folder, [row(bit_depth=16.0, size=64.0, name=7.0), row(bit_depth=None)])
-    seven, other = find_pairs(path)
+    seven, other = pairs_of(path)
     assert seven.given == {"bit_depth": 16, "size": 64}
     assert (seven.name, other.name, other.given) == ("7", "a", {})
 
@@ -82,37 +84,37 @@ def test_layers_may_be_structures_or_maps_in_parquet(folder):
         {"content": ["a.jpg"], "style": ["look.png"], "style_layers": layers, "content_layers": weights}
     )
     parquet.write_table(table, folder / "pairs.parquet")
-    (pair,) = find_pairs(folder / "pairs.parquet")
+    (pair,) = pairs_of(folder / "pairs.parquet")
     assert pair.given == {"style_layers": {"conv1_1": 1.0}, "content_layers": {"conv4_2": 2.0}}
 
 
 def test_a_folder_called_key_value_adds_no_column(folder):
     inner = folder / "size=64"
     inner.mkdir()
-    (pair,) = find_pairs(parquet_file(inner, [row()]))
+    (pair,) = pairs_of(parquet_file(inner, [row()]))
     assert pair.given == {}
 
 
 def test_names_follow_the_content_and_the_style_where_that_is_not_enough(folder):
     rows = [row(), row(style="other.jpg"), row(content="b.jpg"), row(content="sub/a.jpg", name="own")]
-    names = [pair.name for pair in read_manifest(lines_file(folder, *rows))]
+    names = [pair.name for pair in read_manifest(lines_file(folder, *rows))[0]]
     assert names == ["a-look", "a-other", "b", "own"]
     rows = [row(name="B"), row(content="b.jpg")]
-    assert [pair.name for pair in read_manifest(lines_file(folder, *rows))] == ["B", "b-look"]
+    assert [pair.name for pair in read_manifest(lines_file(folder, *rows))[0]] == ["B", "b-look"]
 
 
 def test_what_is_wrong_with_one_pair_is_its_problem(folder):
-    (folder / "doc.pdf").touch()
+    (folder / "doc.pdf").write_bytes(b"%PDF-1.7\n")
     rows = [
         row(content="none.jpg"), row(style="sub", name="folder"), row(content="doc.pdf"),
         row(name="map", content_map="am.png"), row(name="no map", content_map="am.png", style_map="x.png"),
         row(name="long", style=f"{'x' * 300}.jpg"), row(name="fine"),
     ]  # fmt: skip
-    problems = {pair.name: pair.problem for pair in find_pairs(lines_file(folder, *rows))}
+    problems = {pair.name: pair.problem for pair in pairs_of(lines_file(folder, *rows))}
     assert problems.pop("fine") is None
     assert "none.jpg does not exist" in problems["none"]
     assert "sub is a folder" in problems["folder"]
-    assert "extension .pdf" in problems["doc"]
+    assert "doc.pdf is a PDF document: export it" in problems["doc"]
     assert "am.png but no style map" in problems["map"]
     assert "x.png does not exist" in problems["no map"]
     assert "cannot be looked at" in problems["long"]
@@ -158,7 +160,7 @@ def write_all(folder, rows):
 def test_every_format_gives_the_same_pairs(rows):
     rows = [cells | {"name": f"{number} of all/ü"} for number, cells in enumerate(rows)]
     with tempfile.TemporaryDirectory() as folder:
-        found = [find_pairs(path) for path in write_all(Path(folder), rows)]
+        found = [pairs_of(path) for path in write_all(Path(folder), rows)]
         assert found[0] == found[1] == found[2]
         for cells, pair in zip(rows, found[0], strict=True):
             assert pair.content == Path(folder) / cells["content"]
@@ -193,16 +195,16 @@ def test_paths_out_of_the_folder_are_refused_unless_allowed(with_links, column, 
     text = refusal(path)
     assert f"{column} {value!r} (line 2 of" in text
     assert "--allow-outside" in text
-    pair = {pair.name: pair for pair in find_pairs(path, allow_outside=True)}["p"]
+    pair = {pair.name: pair for pair in pairs_of(path, allow_outside=True)}["p"]
     if column in ("content", "style"):
         assert getattr(pair, column) == with_links / value
 
 
 def test_links_that_stay_inside_are_followed(with_links):
     path = lines_file(with_links, row(content="in.jpg"), row(content="back/b.jpg"))
-    assert [(pair.name, pair.problem) for pair in find_pairs(path)] == [("b", None), ("in", None)]
+    assert [(pair.name, pair.problem) for pair in pairs_of(path)] == [("b", None), ("in", None)]
     (with_links.parent / "link").symlink_to(with_links)
-    assert len(find_pairs(with_links.parent / "link" / path.name)) == 2
+    assert len(pairs_of(with_links.parent / "link" / path.name)) == 2
 
 
 @pytest.mark.parametrize("value", ["nul\0.jpg", "new\nline.jpg", "\x1b[2J.jpg", "\udcff.jpg", "\x85.jpg"])
@@ -223,11 +225,11 @@ def test_weights_lead_to_no_home_folder_and_nowhere_by_spaces(folder, value, mon
 
 def test_weights_lie_beside_the_manifest_or_are_untrained(folder):
     path = lines_file(folder, row(name="1", weights="w.pth"), row(name="2", weights=" untrained "))
-    one, two = find_pairs(path)
+    one, two = pairs_of(path)
     assert one.given == {"weights": str(folder / "w.pth")}
     assert two.given == {"weights": "untrained"}
     home = lines_file(folder, row(weights="~/w.pth"))
-    assert find_pairs(home, allow_outside=True)[0].given == {"weights": "~/w.pth"}
+    assert pairs_of(home, allow_outside=True)[0].given == {"weights": "~/w.pth"}
 
 
 PIECES = [
@@ -270,7 +272,7 @@ def test_no_text_yields_a_path_outside_the_folder(tmp_path_factory, content, sty
         (folder / "back").symlink_to("sub/up/photos")
     path = lines_file(folder, {"content": content, "style": style, "weights": style})
     try:
-        (pair,) = find_pairs(path)
+        (pair,) = pairs_of(path)
     except PairingError as error:
         assert str(error).isprintable()
         return
@@ -290,9 +292,7 @@ def test_no_text_yields_a_path_outside_the_folder(tmp_path_factory, content, sty
         ("/abs", "absolute"), ("C:\\x", "backslash"), ("C:x", "absolute"), ("../up", "'..'"),
         ("a/../b", "'..'"),
         ("a/./b", "'.'"), ("a//b", "empty"), ("a/", "empty"), ("a\\b", "backslash"), ("a\nb", "control"),
-        ("a\0", "control"), ("x" * 201, "too long"), ("ü" * 150, "too long"), ("batch.json", "own files"),
-        ("Contact.PNG", "own files"), ("failed.jsonl/x", "own files"), ("batch.parquet", "own files"),
-        ("Gallery", "own files"), ("gallery/x", "own files"),
+        ("a\0", "control"), ("x" * 201, "too long"), ("ü" * 150, "too long"),
     ],
 )  # fmt: skip
 def test_names_that_cannot_be_folders_are_refused(folder, name, reason):
@@ -303,24 +303,111 @@ def test_names_that_cannot_be_folders_are_refused(folder, name, reason):
 
 
 def test_names_found_are_checked_as_given_ones(folder):
-    assert "own files" in refusal(lines_file(folder, row(content="batch.json.jpg")))
     assert "no text" in refusal(lines_file(folder, row(name=["x"])))
-    assert find_pairs(lines_file(folder, row(content="w\\x.jpg")))[0].name == "w_x"
+    assert pairs_of(lines_file(folder, row(content="w\\x.jpg")))[0].name == "w_x"
     long = "/".join(["x" * 99] * 2) + "y"
-    assert find_pairs(lines_file(folder, row(name=long)))[0].name == long
+    assert pairs_of(lines_file(folder, row(name=long)))[0].name == long
 
 
-@pytest.mark.parametrize(("one", "other"), [("a", "a"), ("a", "A"), ("é", "e\u0301"), ("a", "a/result.png")])
-def test_names_that_meet_are_refused_with_both_rows(folder, one, other):
-    text = refusal(lines_file(folder, row(name=one), row(content="b.jpg", name=other)))
-    for part in ("a.jpg (line 1 of", "b.jpg (line 2 of", "column 'name'"):
-        assert part in text
+@pytest.mark.parametrize(
+    "name", ["batch.json", "Contact.PNG", "failed.jsonl/x", "Gallery", "gallery/x", "a/result.png", "details"]
+)
+def test_names_that_the_results_folder_needs_are_changed_and_told(folder, name):
+    found = find_pairs(lines_file(folder, row(name=name), row(name="other")))
+    changed, other = found.pairs if found.pairs[1].name == "other" else found.pairs[::-1]
+    assert other.name == "other"
+    assert re.fullmatch(r"(failed\.jsonl|gallery)_/x|" + re.escape(name) + "-[0-9a-f]{6}", changed.name)
+    assert changed.name != name
+    assert f"{name!r} is {changed.name!r}" in found.notes[0]
 
 
-def test_two_rows_of_the_same_photographs_need_names(folder):
-    assert "'a-look'" in refusal(
-        csv_file(folder, "content,style,size\na.jpg,look.png,48\na.jpg,look.png,64\n")
-    )
+def test_a_content_called_like_a_file_of_the_results_gets_a_name_too(folder):
+    (pair,) = pairs_of(lines_file(folder, row(content="batch.json.jpg")))
+    assert pair.name == "batch.json-look"
+
+
+@pytest.mark.parametrize(("one", "other"), [("a", "a"), ("a", "A"), ("é", "e\u0301")])
+def test_names_that_meet_are_told_apart_and_the_others_stay(folder, one, other):
+    rows = [row(name=one), row(content="b.jpg", name=other), row(name="z")]
+    found = find_pairs(lines_file(folder, *rows))
+    names = {pair.name for pair in found.pairs}
+    assert "z" in names
+    assert len({fold(name) for name in names}) == 3
+    assert f"{one!r} is '{one}-" in found.notes[0]
+    assert {pair.name for pair in pairs_of(lines_file(folder, *rows[::-1]))} == names
+
+
+def test_rows_of_the_same_photographs_get_names_by_what_they_set(folder):
+    rows = [row(size=48), row(size=64), row(content="b.jpg"), row(content="b.jpg")]
+    pairs = pairs_of(lines_file(folder, *rows))
+    assert len({pair.name for pair in pairs}) == 4
+    sizes = {pair.given["size"]: pair.name for pair in pairs if pair.given}
+    more = pairs_of(lines_file(folder, row(size=32), *rows))
+    assert sizes.items() <= {pair.given["size"]: pair.name for pair in more if pair.given}.items()
+
+
+# --- how paths may be meant
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("sub/a.jpg", None),
+        (" sub/a.jpg ", "spaces around paths"),
+        ("sub\\a.jpg", "backslashes in paths"),
+        (" sub\\a.jpg", "backslashes in paths"),
+        ("./sub/a.jpg", None),
+        ("sub/two%20words.jpg", "%20"),
+        ("sub\\two%20words.jpg", "%20"),
+        ("100%25.jpg", None),
+    ],
+)
+def test_a_path_is_taken_as_it_is_plainly_meant_where_only_that_is_a_file(folder, written, told):
+    for name in ("sub/two words.jpg", "100%25.jpg", "100%.jpg"):
+        (folder / name).touch()
+    found = find_pairs(lines_file(folder, row(style=written)))
+    (pair,) = found.pairs
+    assert pair.problem is None
+    assert pair.style in {folder / "sub/a.jpg", folder / "sub/two words.jpg", folder / "100%25.jpg"}
+    assert found.notes == () if told is None else told in found.notes[0]
+
+
+def test_a_path_as_it_is_written_goes_before_what_it_may_be_meant_as(folder):
+    for name in ("sub\\a.jpg", " b.jpg", "c%20d.jpg", "c d.jpg"):
+        (folder / name).touch()
+    for name in ("sub\\a.jpg", " b.jpg", "c%20d.jpg"):
+        found = find_pairs(lines_file(folder, row(content=name)))
+        assert found.pairs[0].content == folder / name
+        assert found.notes == ()
+
+
+def test_an_address_is_a_file_or_says_what_to_do(folder):
+    place = f"file://{folder}/two%20words.jpg"
+    (folder / "two words.jpg").touch()
+    (pair,) = pairs_of(lines_file(folder, row(style=place)), allow_outside=True)
+    assert pair.style == folder / "two words.jpg"
+    assert "is an address: fetch the picture" in refusal(lines_file(folder, row(style="https://x.org/a.jpg")))
+
+
+@pytest.mark.parametrize(
+    "written", ["..\\secret.jpg", "%2e%2e/secret.jpg", "sub\\..\\..\\secret.jpg", "/a.jpg "]
+)
+def test_no_reading_of_a_path_leads_out(folder, written):
+    try:
+        (pair,) = pairs_of(lines_file(folder, row(style=written)))
+    except PairingError:
+        return
+    assert "does not exist" in pair.problem
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.jpg", b"new\nline.jpg", b"tab\t.jpg"])
+def test_a_files_name_need_not_be_text_where_a_file_is_called_so(folder, name):
+    path = folder / os.fsdecode(name)
+    path.touch()
+    (pair,) = pairs_of(lines_file(folder, row(content=path.name)))
+    assert (pair.content, pair.problem) == (path, None)
+    pair.name.encode()
+    assert pair.name.isprintable()
 
 
 # --- what is refused
@@ -361,7 +448,7 @@ def test_damaged_manifests_raise_nothing_else(tmp_path_factory, data):
         damaged[place] = data.draw(st.integers(0, 255))
     path.write_bytes(damaged)
     try:
-        find_pairs(path)
+        pairs_of(path)
     except PairingError as error:
         assert str(error).isprintable()
 
