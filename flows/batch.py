@@ -26,9 +26,11 @@ from flows.results.gallery import write_gallery
 from flows.results.outcomes import PairOutcome, Summary, write_outcomes
 from flows.runtime.failures import explain_failure
 from flows.runtime.interrupts import deferring_signals
+from flows.runtime.parameters import Parameter
 from flows.runtime.server import is_server_loss
 from pst_core.errors import PstError
 from pst_core.files import write_bytes_atomically
+from pst_core.printing import printable
 from pst_core.settings.config import PresetName
 from pst_core.settings.overrides import Overrides, settings_of
 from pst_core.store import open_store
@@ -76,13 +78,13 @@ def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State
 
     Returns what it hands back, of its kind, whether its run counts as failed or not; raises what ended it.
     """
-    run_name = str(like.flow_run_name).replace("{", "{order.")
+    run_name = printable(str(like.flow_run_name).format(**dict(order)))
 
-    @flow(name=like.name, flow_run_name=run_name, persist_result=False)
-    def found(order: SavedOrder) -> State:  # noqa: ARG001 - shown as the run's parameter
+    @flow(name=like.name, flow_run_name=lambda: run_name, persist_result=False)
+    def found(order: Parameter) -> State:  # noqa: ARG001 - shown as the run's parameter
         return run()
 
-    state: State[Any] = found(order, return_state=True)
+    state: State[Any] = found(Parameter(value=order), return_state=True)
     ended = state.result(raise_on_failure=False)
     if not isinstance(ended, kind):
         state.result()
@@ -141,7 +143,7 @@ def _run_pair(order: PairOrder, prober: Prober) -> PairOutcome:
     else:
         try:
             plan = plan_pair(order, prober)
-            outcome = find_done(plan) or stylize_planned(plan, return_state=True).result()
+            outcome = find_done(plan) or stylize_planned(Parameter(value=plan), return_state=True).result()
         except Exception as error:
             if is_server_loss(error):
                 raise

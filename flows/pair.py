@@ -29,6 +29,7 @@ from flows.results.finished import describe_outcome, keep, skipped
 from flows.results.outcomes import PairOutcome
 from flows.results.publication import choose_folder
 from flows.runtime.interrupts import deferring_signals
+from flows.runtime.parameters import Parameter
 from pst_core.faults import is_out_of_memory
 from pst_core.pipeline.plan import Stage, cheaper_plan, plan_stages
 from pst_core.settings.config import Config, PresetName
@@ -69,14 +70,14 @@ def stylize_pair(
     return _stylize(plan_pair(PairOrder(pair, out, config, preset, on_conflict), Prober()))
 
 
-@flow(name="stylize-pair", flow_run_name="{plan.order.name}", persist_result=False)
-def stylize_planned(plan: Plan) -> PairOutcome:
+@flow(name="stylize-pair", flow_run_name="{plan.value.order.name}", persist_result=False)
+def stylize_planned(plan: Parameter) -> PairOutcome:
     """`stylize_pair` where the plan is made already, as in a batch.
 
     Args:
-        plan: Files with their hashes, settings, network, and where the result goes.
+        plan: A `Plan`: files with their hashes, settings, network, and where the result goes.
     """
-    return _stylize(plan)
+    return _stylize(plan.value)
 
 
 def _stylize(plan: Plan) -> PairOutcome:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pst_core.errors import PstError
+from pst_core.printing import storable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,7 @@ def pack_rows(rows: Sequence[Mapping[str, Any]], schema: Any, **options: Any) ->
     Parameters
     ----------
     rows
-        Column -> value; what a row lacks is null.
+        Column -> value; what a row lacks is null. Text that is none, as a file's name may be, is escaped.
     schema : pyarrow.Schema
     options
         Of `pyarrow.parquet.write_table`.
@@ -27,7 +28,7 @@ def pack_rows(rows: Sequence[Mapping[str, Any]], schema: Any, **options: Any) ->
     from pyarrow import parquet
 
     sink = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), sink, **options)
+    parquet.write_table(pa.Table.from_pylist([*map(storable, rows)], schema=schema), sink, **options)
     return bytes(sink.getvalue())
 
 

@@ -18,6 +18,7 @@ from flows.results.outcomes import PairOutcome, Summary
 from flows.results.publication import notes_on
 from pst_core.markdown import escape_markdown
 from pst_core.pipeline.plan import Stage, plan_stages
+from pst_core.printing import printable
 from pst_core.quality.measures import LISTED, REPORTED, in_words
 from pst_core.store import StoreMiss, open_store
 from tasks.pair import Made
@@ -218,4 +219,4 @@ def _fitting(name: str, picture: bytes) -> str:
 
 
 def _code(text: object) -> str:
-    return str(text).replace("`", "'").replace("\n", " ")
+    return printable(text).replace("`", "'")

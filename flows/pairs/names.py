@@ -4,9 +4,9 @@ import re
 import unicodedata
 from pathlib import Path
 
-# Control characters, line separators, and halves of characters (also what stands for undecodable bytes)
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_NOT_IN_NAMES = re.compile(rf"{_UNPRINTABLE.pattern}|\\")
+from pst_core.printing import UNPRINTABLE, printable
+
+_NOT_IN_NAMES = re.compile(rf"{UNPRINTABLE.pattern}|\\")
 _DIGITS = re.compile("([0-9]+)")
 _SHOWN = 80
 
@@ -36,12 +36,12 @@ def clean(name: str) -> str:
 
 def unprintable(text: str) -> bool:
     """Tell whether a text holds control characters, line ends, NUL, or halves of characters."""
-    return _UNPRINTABLE.search(text) is not None
+    return UNPRINTABLE.search(text) is not None
 
 
 def show(path: Path | str) -> str:
     """Write a path so that it stays on one line and can be printed everywhere."""
-    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], str(path))
+    return printable(path)
 
 
 def cut(value: object) -> str:

@@ -5,6 +5,7 @@ import signal
 from flows.runtime.interrupts import Stopped
 from pst_core.errors import PstError
 from pst_core.faults import is_out_of_memory
+from pst_core.printing import printable
 
 FAILED = 1
 SOME_FAILED = 3
@@ -17,7 +18,7 @@ def explain_failure(error: BaseException) -> tuple[str, int]:
     if isinstance(error, Stopped):
         name = signal.Signals(error.number).name
         return f"ended by {name}; nothing was left half-written.", 128 + error.number
-    return " ".join(_sentence(error).split()), FAILED
+    return printable(" ".join(_sentence(error).split())), FAILED
 
 
 def _sentence(error: BaseException) -> str:

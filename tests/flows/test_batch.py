@@ -16,7 +16,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from pyarrow import parquet
 
 from flows.batch import run_batch, stylize_folder
-from flows.orders.batch_order import BatchOrder, check_order
+from flows.orders.batch_order import BatchOrder, check_order, find_orders
 from flows.pair import stylize_pair
 from flows.results.outcomes import read_outcomes
 from flows.results.standing import find_standings
@@ -358,19 +358,23 @@ def test_results_that_were_lost_or_altered_are_put_back_without_computing(tmp_pa
     assert (computed, finals(out)) == ([], wanted)
 
 
+def standings(order):
+    return find_standings(order, find_orders(order).pairs)
+
+
 def test_standings_tell_what_is_done_and_why_not(tmp_path):
     source, out = make_folder(tmp_path / "in", 3), tmp_path / "out"
     order = BatchOrder(source=source, out=out, settings=QUICK)
-    assert [(each.state, each.steps_kept) for each in find_standings(order)] == [("new", 0)] * 3
+    assert [(each.state, each.steps_kept) for each in standings(order)] == [("new", 0)] * 3
     run_folder(source, out)
-    assert [each.state for each in find_standings(order)] == ["done"] * 3
+    assert [each.state for each in standings(order)] == ["done"] * 3
     (out / "p1" / "result.png").unlink()
     shutil.copy(source / "style" / "p0.png", source / "style" / "p2.png")
-    found = {each.name: each for each in find_standings(order)}
+    found = {each.name: each for each in standings(order)}
     assert (found["p0"].state, found["p1"].state) == ("done", "kept")
     assert found["p2"].state == "new" and found["p2"].why.endswith("made: style")
     changed = order.model_copy(update={"settings": QUICK | {"filter_radius": 2}})
-    first = next(iter(find_standings(changed)))
+    first = next(iter(standings(changed)))
     assert (first.state, first.steps_kept) == ("partly", 4) and "filter_radius" in first.why
 
 

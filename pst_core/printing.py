@@ -1,0 +1,22 @@
+"""Text that can be printed, stored and sent everywhere: names of files may hold what no text can."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, line separators, and halves of characters, as which undecodable bytes are read."""
+
+
+def printable(text: object) -> str:
+    r"""Write something on one line, with what cannot be printed escaped as Python does: ``caf\udce9``."""
+    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
+def storable(value: Any) -> Any:  # noqa: ANN401 - whatever a table or a message holds
+    """A value whose texts are text: UTF-8 knows no halves of characters, so they are escaped."""
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {storable(key): storable(part) for key, part in value.items()}
+    return type(value)(map(storable, value)) if isinstance(value, list | tuple) else value
