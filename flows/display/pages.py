@@ -5,6 +5,7 @@ Only pictures inside the page show there (data URIs), and a page over 500 KB is 
 
 import base64
 import hashlib
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -85,7 +86,8 @@ def show_batch(summary: Summary, sheet: bytes | None) -> None:
     from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
     key = _key("batch", summary.out.name, str(summary.out.absolute()))
-    told = f"{summary.sentence}; {summary.models}" if summary.models else summary.sentence
+    models = f"; {summary.models}" if summary.models else ""
+    told = ". ".join([f"{summary.sentence}{models}", *summary.notes])
     create_table_artifact(key=key, table=_rows(summary), description=escape_markdown(told))
     if sheet is not None:
         picture = _fitting("contact sheet", sheet)
@@ -204,7 +206,7 @@ def _table_row(outcome: PairOutcome) -> dict[str, str]:
 def _key(kind: str, name: str, identity: str) -> str:
     """A key in the letters Prefect allows; the identity's hash keeps apart what looks alike in them."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[-40:].strip("-") or "pair"
-    return f"pst-{kind}-{slug}-{hashlib.sha256(identity.encode()).hexdigest()[:6]}"
+    return f"pst-{kind}-{slug}-{hashlib.sha256(os.fsencode(identity)).hexdigest()[:6]}"
 
 
 def _image(name: str, data: bytes, kind: str = "jpeg") -> str:

@@ -44,6 +44,7 @@ class ManifestPaths:
         value = row.cells[column]
         if not isinstance(value, str):
             raise PairingError(f"The {column} {cut(value)} ({row.place}) is no text: write a path.")
+        value = _as_named_here(value)
         for text, ways in _readings(value):
             if not self._fault(text) and self._is_there(text):
                 self._used |= dict.fromkeys(ways)
@@ -98,6 +99,15 @@ def _readings(value: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield slashes, (*trimmed, "slashes")
     yield unquote(value, errors="surrogateescape"), (*trimmed, "percent")
     yield unquote(slashes, errors="surrogateescape"), (*trimmed, "slashes", "percent")
+
+
+def _as_named_here(value: str) -> str:
+    """A path as this system's file names are read: where it speaks ASCII, other letters are bytes to it."""
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return os.fsdecode(value.encode(errors="surrogateescape"))
+    return value
 
 
 def _may_be_link(path: Path) -> bool:

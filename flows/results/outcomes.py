@@ -129,7 +129,8 @@ def read_outcomes(out: Path) -> tuple[PairOutcome, ...]:
     from pyarrow import parquet
 
     try:
-        rows = parquet.read_table(out / OUTCOMES).to_pylist()
+        with (out / OUTCOMES).open("rb") as table:  # by itself it opens no file whose name is no text
+            rows = parquet.read_table(table).to_pylist()
         return tuple(PairOutcome(**_outcome_fields(row)) for row in rows)
     except (OSError, pa.ArrowException, ValueError, TypeError, KeyError):
         return ()
