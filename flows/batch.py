@@ -14,7 +14,7 @@ from prefect.states import Completed, Failed
 from flows.display.batch import describe
 from flows.display.pages import draw_sheet, show_batch
 from flows.display.watching import watcher
-from flows.layout import SHEET
+from flows.layout import sheet_path
 from flows.orders.batch_order import BatchOrder, FoundOrders, check_order
 from flows.orders.conflicts import OnConflict
 from flows.orders.planning import PairOrder, Prober, plan_pair
@@ -48,6 +48,7 @@ def stylize_folder(
     settings: Overrides = Overrides(),  # noqa: B008 - frozen
     on_conflict: OnConflict = "changed",
     allow_outside: bool = False,
+    picture_name: str | None = None,
 ) -> State:
     """Restyle a whole folder of photographs, pair by pair; what is done already is not done again.
 
@@ -60,10 +61,11 @@ def stylize_folder(
         settings: Settings that replace the preset's.
         on_conflict: What happens to results that are there already.
         allow_outside: Whether a manifest's paths may lead out of its folder.
+        picture_name: Puts all pictures into the folder itself, named so; {name}{ext} is the pair's name.
     """
     order = BatchOrder(
         source=source, out=out, pairing=pairing, style=style, preset=preset, settings=settings_of(settings),
-        on_conflict=on_conflict, allow_outside=allow_outside,
+        on_conflict=on_conflict, allow_outside=allow_outside, picture_name=picture_name,
     )  # fmt: skip
     return _stylize(order, check_order(order))
 
@@ -115,7 +117,7 @@ def run_orders(
         write_outcomes(summary)
         write_gallery(summary)
         watcher().batch_ended(summary)
-    _show(summary)
+    _show(summary, pictures_together=any(order.picture for order in orders))
     return summary
 
 
@@ -157,9 +159,10 @@ def _failed(order: PairOrder, sentence: str) -> PairOutcome:
     return PairOutcome(name=order.name, state="failed", error=sentence, files=files)
 
 
-def _show(summary: Summary) -> None:
+def _show(summary: Summary, *, pictures_together: bool) -> None:
     """The contact sheet in the folder, and the batch's pages in the UI."""
     sheet = draw_sheet(summary)
     if sheet is not None:
-        write_bytes_atomically(summary.out / SHEET, sheet, overwrite=True)
+        path = sheet_path(summary.out, pictures_together=pictures_together)
+        write_bytes_atomically(path, sheet, overwrite=True)
     show_batch(summary, sheet)

@@ -1,5 +1,7 @@
-"""Names of everything that an output folder holds."""
+"""Names of everything that an output folder holds, and where a pair's files lie in it."""
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 # A batch's folder; every pair has a folder of its own in it.
@@ -8,6 +10,7 @@ OUTCOMES = "batch.parquet"
 FAILED = "failed.jsonl"
 SHEET = "contact.png"
 GALLERY, GALLERY_PICTURES = "gallery.html", "gallery"
+# Where pictures lie together, everything else that is a picture lies in here.
 DETAILS = "details"
 RESERVED = frozenset({BATCH, OUTCOMES, FAILED, SHEET, GALLERY, GALLERY_PICTURES, DETAILS})
 """Names at the top of a batch's folder that are its own: no pair can be called so."""
@@ -31,6 +34,52 @@ DRAWINGS = {"table": "table.png", "comparison": "comparison.png", "ablation": "a
 STUDY = "study.html"
 ANSWERS = "answers-*.json"
 CHOICES, SHARES, TALLY, FIGURE = "answers.parquet", "tally.parquet", "tally.md", "figure4.png"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of a pair lie.
+
+    Attributes
+    ----------
+    folder : Path
+        The pair's own, with its report and what explains the picture.
+    picture : Path
+        In it, or among the other pairs' pictures.
+    """
+
+    folder: Path
+    picture: Path
+
+    @property
+    def report(self) -> Path:
+        """The report's file."""
+        return self.folder / REPORT
+
+    @property
+    def picture_from_folder(self) -> str:
+        """The picture's place as seen from the folder."""
+        return Path(os.path.relpath(self.picture, self.folder)).as_posix()
+
+    def numbered(self, number: int) -> "Place":
+        """A place beside this one."""
+        folder = self.folder.with_name(f"{self.folder.name}-{number}")
+        if self.picture.parent == self.folder:
+            return Place(folder, folder / self.picture.name)
+        picture = self.picture
+        return Place(folder, picture.with_name(f"{picture.stem}-{number}{picture.suffix}"))
+
+
+def place_of(out: Path, name: str, picture: str | None) -> Place:
+    """Where a pair's files lie in a batch's folder; ``picture`` is its place there, if not in the pair's."""
+    if picture is None:
+        return Place(out / name, out / name / RESULT)
+    return Place(out / DETAILS / name, out / picture)
+
+
+def sheet_path(out: Path, *, pictures_together: bool) -> Path:
+    """Where the contact sheet of a batch goes: not among pictures that lie together."""
+    return out / DETAILS / SHEET if pictures_together else out / SHEET
 
 
 def report_path(picture: Path) -> Path:

@@ -27,7 +27,7 @@ from flows.orders.planning import PairOrder, Plan, Prober, plan_pair
 from flows.pairs.pair import Pair
 from flows.results.finished import describe_outcome, keep, skipped
 from flows.results.outcomes import PairOutcome
-from flows.results.publication import choose_folder
+from flows.results.publication import choose_place
 from flows.runtime.interrupts import deferring_signals
 from flows.runtime.parameters import Parameter
 from pst_core.faults import is_out_of_memory
@@ -85,15 +85,15 @@ def _stylize(plan: Plan) -> PairOutcome:
     keep_results_in_store()
     found_done: list[bool] = []
     with open_store().in_use(), deferring_signals() as stop_if_asked:
-        if choose_folder(plan) is None:
+        if choose_place(plan) is None:
             return skipped(plan)
         made, keys = _make(plan, _runner(found_done, stop_if_asked), stop_if_asked)
-        folder = keep(plan, made, keys)
-    if folder is None:  # another result is there by now
+        place = keep(plan, made, keys)
+    if place is None:  # another result is there by now
         return skipped(plan)
-    show_pair(plan, made, folder)
+    show_pair(plan, made, place)
     return describe_outcome(
-        plan, made, folder, state="cached" if all(found_done) else "done", steps=len(found_done),
+        plan, made, place, state="cached" if all(found_done) else "done", steps=len(found_done),
         steps_cached=sum(found_done), seconds=time.monotonic() - started,
     )  # fmt: skip
 
@@ -106,7 +106,7 @@ def _make(
     while True:
         stages = plan_stages(config, side)
         watcher().pair_started(plan.order.name, stages)
-        page = ProgressPage(plan.order.name, plan.order.folder, stages)
+        page = ProgressPage(plan.order.name, plan.order.place.folder, stages)
         try:
             with listening(_listener(page, stop_if_asked)):
                 network = plan.network.under(config)

@@ -23,6 +23,8 @@ def run(
     pairing: Pairing = "auto",
     style: Path | None = None,
     on_conflict: OnConflict = "changed",
+    flat: Flag = False,
+    name: str | None = None,
     allow_outside: Flag = False,
     dry_run: Flag = False,
     quiet: Quiet = False,
@@ -46,6 +48,10 @@ def run(
     on_conflict
         What becomes of a result that is there. changed: replaced if inputs or settings changed. skip: left.
         overwrite: replaced, whoever made it. unique: a folder beside it. fail: the pair fails.
+    flat
+        All pictures in DIR itself, called like their pairs: DIR/PAIR.png; everything else in DIR/details.
+    name
+        The same with names of your own, made of {name} (the pair's), {content}, {style}, {preset}, {ext}.
     allow_outside
         Let a manifest's paths lead out of its folder.
     dry_run
@@ -54,10 +60,11 @@ def run(
         One JSON object per line on stdout: event server, batch, start, pair (a pair's end), summary, error.
     """
     from flows.cli.status import list_standings
+    from flows.orders.picture_names import LIKE_PAIRS
 
     order = make_order(
         source, out, resolve(options), pairing=pairing, style=style, on_conflict=on_conflict,
-        allow_outside=allow_outside,
+        allow_outside=allow_outside, picture_name=name or (LIKE_PAIRS if flat else None),
     )  # fmt: skip
     if dry_run:
         return list_standings(order, as_json=as_json)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows import layout
 from flows.orders.evaluation_order import EvaluationOrder
 from flows.orders.planning import Prober
 from flows.pairs.elsewhere import find_pictures
@@ -57,7 +56,7 @@ def list_wanted(
     ]
     for method, summary in summaries.items():
         for pair, outcome in zip(pairs, summary.outcomes, strict=True):
-            picture = Path(outcome.folder) / layout.RESULT if outcome.state != "failed" else None
+            picture = Path(outcome.picture) if outcome.state != "failed" else None
             wanted.append(WantedResult(pair, method, picture, outcome.error))
     for name, folder in order.external.items():
         found = find_pictures(folder, [pair.name for pair in pairs])

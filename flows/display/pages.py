@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flows.display.meter import Meter
-from flows.layout import OUTCOMES, RESULT
+from flows.layout import OUTCOMES, Place
 from flows.orders.planning import Plan
 from flows.results.outcomes import PairOutcome, Summary
 from flows.results.publication import notes_on
@@ -71,12 +71,13 @@ class ProgressPage:
             update_progress_artifact(artifact_id=self.id, progress=percent)
 
 
-def show_pair(plan: Plan, made: Made, folder: "Path") -> None:
+def show_pair(plan: Plan, made: Made, place: Place) -> None:
     """Create the report of a finished pair."""
     from prefect.artifacts import create_markdown_artifact
 
     create_markdown_artifact(
-        key=_key("pair", plan.order.name, str(folder.absolute())), markdown=_pair_page(plan, made, folder),
+        key=_key("pair", plan.order.name, str(place.folder.absolute())),
+        markdown=_pair_page(plan, made, place),
         description=f"{escape_markdown(plan.order.name)}: {in_words(made.scored.scores)}",
     )  # fmt: skip
 
@@ -124,7 +125,7 @@ def draw_sheet(summary: Summary) -> bytes | None:
     return draw_contact_sheet(rows, side=side) if rows else None
 
 
-def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
+def _pair_page(plan: Plan, made: Made, place: Place) -> str:
     pictures = _pictures(made)
     scored, weights = made.scored, made.precomputed.weights
     by = {key: f" ({escape_markdown(model)})" for key, model in scored.models.items()}
@@ -138,7 +139,7 @@ def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
         ("Weights", escape_markdown(f"{weights['name']}, sha256 {weights['sha256'][:12]}")),
         ("Device", escape_markdown(f"{made.precomputed.device}, {made.precomputed.dtype}")),
     ]
-    files = {**{role: file.path for role, file in plan.files.given.items()}, "result": folder / RESULT}
+    files = {**{role: file.path for role, file in plan.files.given.items()}, "result": place.picture}
     return "\n".join([
         f"# {escape_markdown(plan.order.name)}", "",
         "| content | style | result |", "| --- | --- | --- |",
@@ -149,7 +150,7 @@ def _pair_page(plan: Plan, made: Made, folder: "Path") -> str:
         "## Regions", "", pictures["regions"], "", *region_rows(made.segmented.description), "",
         "## Losses", "", pictures["curve"], "",
         "## Files", "", *(f"- {role}: `{_code(path)}`" for role, path in files.items()), "",
-        f"Report, losses and regions lie beside the result in `{_code(folder)}`.",
+        f"Report, losses and regions lie in `{_code(place.folder)}`.",
     ])  # fmt: skip
 
 

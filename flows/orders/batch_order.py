@@ -1,11 +1,13 @@
 """A batch as it was ordered: which pairs, with which settings, and where the results go."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from flows import layout
 from flows.orders.conflicts import OnConflict
+from flows.orders.picture_names import name_pictures
 from flows.orders.planning import PairOrder
 from flows.orders.saved import SavedOrder
 from flows.pairs.find import find_pairs
@@ -22,11 +24,18 @@ class BatchOrder(SavedOrder):
 
     style: Path | None = None
     on_conflict: OnConflict = "changed"
+    picture_name: str | None = None
 
-    def pair_order(self, pair: Pair) -> PairOrder:
+    def pair_order(self, pair: Pair, picture: str | None = None) -> PairOrder:
         """The order of one of its pairs; see `config_of`."""
         preset = pair.given.get("preset", self.preset)
-        return PairOrder(pair, self.out, self.config_of(pair), preset, self.on_conflict)
+        return PairOrder(pair, self.out, self.config_of(pair), preset, self.on_conflict, picture)
+
+    def pictures_of(self, pairs: Sequence[Pair]) -> Sequence[str | None]:
+        """Where each pair's picture goes, if not into its own folder."""
+        if self.picture_name is None:
+            return [None] * len(pairs)
+        return name_pictures(pairs, self.picture_name, self.preset)
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,8 @@ def find_orders(order: BatchOrder) -> FoundOrders:
         order.source, pairing=order.pairing, style=order.style, allow_outside=order.allow_outside,
         out=order.out,
     )  # fmt: skip
-    return FoundOrders(tuple(map(order.pair_order, found.pairs)), found.notes)
+    pictures = order.pictures_of(found.pairs)
+    return FoundOrders(tuple(map(order.pair_order, found.pairs, pictures)), found.notes)
 
 
 def check_order(order: BatchOrder) -> FoundOrders:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from flows.layout import Place, place_of
 from flows.orders.conflicts import OnConflict
 from flows.pairs.pair import Pair
 from pst_core.images.input_files import InputFile, InputFiles, probe
@@ -26,6 +27,8 @@ class PairOrder:
         What they began with.
     on_conflict : OnConflict
         What happens to a result that is there already.
+    picture : str, optional
+        Where the picture goes in the batch's folder, if not into the pair's own.
     """
 
     pair: Pair
@@ -33,6 +36,7 @@ class PairOrder:
     config: Config
     preset: PresetName = "default"
     on_conflict: OnConflict = "changed"
+    picture: str | None = None
 
     @property
     def name(self) -> str:
@@ -45,9 +49,9 @@ class PairOrder:
         return self.pair.paths
 
     @property
-    def folder(self) -> Path:
+    def place(self) -> Place:
         """Where the result goes, if nothing is in the way."""
-        return self.out / self.name
+        return place_of(self.out, self.name, self.picture)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from flows.layout import PAIR_FILES, RESERVED
 from flows.pairs.names import fold
 
 
-def settle(wishes: Sequence[Sequence[str]], is_usable: Callable[[str], bool]) -> list[str]:
+def settle(
+    wishes: Sequence[Sequence[str]], is_usable: Callable[[str], bool], extension: str = ""
+) -> list[str]:
     """Give each of many a name that no other has, however file systems spell and compare names.
 
     Who is alone in wanting a name gets it: a clash changes the names of those that clash, and no other's.
@@ -22,6 +24,8 @@ def settle(wishes: Sequence[Sequence[str]], is_usable: Callable[[str], bool]) ->
         For each the names it would take, best first.
     is_usable
         Whether a name can be had at all.
+    extension
+        What all names end with, behind a number.
     """
     names: dict[int, str] = {}
     taken: set[str] = set()
@@ -38,7 +42,8 @@ def settle(wishes: Sequence[Sequence[str]], is_usable: Callable[[str], bool]) ->
         taken.update(map(fold, granted.values()))
         waiting = [index for index in waiting if index not in granted]
     for index in waiting:
-        names[index] = next(name for name in _numbered(wishes[index][-1]) if fold(name) not in taken)
+        numbered = _numbered(wishes[index][-1].removesuffix(extension), extension)
+        names[index] = next(name for name in numbered if fold(name) not in taken)
         taken.add(fold(names[index]))
     return [names[index] for index in range(len(wishes))]
 
@@ -62,5 +67,5 @@ def digest(*parts: str | os.PathLike[str]) -> str:
     return hashlib.sha256(b"\0".join(map(os.fsencode, parts))).hexdigest()[:6]
 
 
-def _numbered(name: str) -> Iterable[str]:
-    return (f"{name}-{number}" for number in count(1))
+def _numbered(name: str, extension: str) -> Iterable[str]:
+    return (f"{name}-{number}{extension}" for number in count(1))

@@ -1,12 +1,11 @@
 """Pairs that are finished: found without computing anything, brought to their folders, and told of."""
 
-from pathlib import Path
 from typing import Any
 
-from flows.layout import REPORT
+from flows.layout import Place
 from flows.orders.planning import Plan
 from flows.results.outcomes import PairOutcome
-from flows.results.publication import choose_folder, notes_on, publish
+from flows.results.publication import choose_place, notes_on, publish
 from pst_core.store import Receipt, StoreMiss, open_store
 from tasks.pair import Made, pair_key
 
@@ -28,50 +27,53 @@ def find_done(plan: Plan) -> PairOutcome | None:
     OutputError
         Its folder cannot be written, or what is there is not to be replaced.
     """
-    if choose_folder(plan) is None:
+    if choose_place(plan) is None:
         return skipped(plan)
     found = find_made(plan)
     if found is None:
         return None
     made, receipt = found
     try:
-        folder = publish(plan, made, plan.key)
+        place = publish(plan, made, plan.key)
     except StoreMiss:
         return None
-    if folder is None:
+    if place is None:
         return skipped(plan)
-    report = str((folder / REPORT).absolute())
+    report = str(place.report.absolute())
     if report not in receipt.outputs:
         outputs = (*receipt.outputs, report)
         open_store().write_receipt(plan.key, receipt.model_copy(update={"outputs": outputs}))
     steps = len(receipt.records)
-    return describe_outcome(plan, made, folder, state="cached", steps=steps, steps_cached=steps)
+    return describe_outcome(plan, made, place, state="cached", steps=steps, steps_cached=steps)
 
 
-def keep(plan: Plan, made: Made, keys: tuple[str, ...]) -> Path | None:
+def keep(plan: Plan, made: Made, keys: tuple[str, ...]) -> Place | None:
     """Publish a pair that was made, then write its receipt: first the files, then what vouches for them.
 
     Returns
     -------
-    Path or None
-        The folder; None if another result is there by now that is to be left: the work is kept all the same.
+    Place or None
+        Where it lies; None if another result is there by now that is to be left: the work is kept.
     """
     key = plan.key
     if made.config != plan.config:  # a cheaper plan's result is never kept under the full plan's key
         key = pair_key(plan.files, made.config, plan.network.under(made.config))
-    folder = publish(plan, made, key)
-    outputs = () if folder is None else (str((folder / REPORT).absolute()),)
+    place = publish(plan, made, key)
+    outputs = () if place is None else (str(place.report.absolute()),)
     receipt = Receipt(records=keys, outputs=outputs, content=made.model_dump_json())
     open_store().write_receipt(key, receipt)
-    return folder
+    return place
 
 
 def skipped(plan: Plan) -> PairOutcome:
     """How a pair ends whose folder holds another result, which is to be left."""
-    return PairOutcome(name=plan.order.name, state="skipped", folder=str(plan.order.folder))
+    place = plan.order.place
+    return PairOutcome(
+        name=plan.order.name, state="skipped", folder=str(place.folder), picture=str(place.picture)
+    )
 
 
-def describe_outcome(plan: Plan, made: Made, folder: Path, **figures: Any) -> PairOutcome:  # noqa: ANN401
+def describe_outcome(plan: Plan, made: Made, place: Place, **figures: Any) -> PairOutcome:  # noqa: ANN401
     """How a pair ended that has a result.
 
     Parameters
@@ -80,7 +82,8 @@ def describe_outcome(plan: Plan, made: Made, folder: Path, **figures: Any) -> Pa
         ``state``, ``seconds``, ``steps`` and ``steps_cached``.
     """
     return PairOutcome(
-        name=plan.order.name, folder=str(folder), notes=notes_on(plan, made),
+        name=plan.order.name, folder=str(place.folder), picture=str(place.picture),
+        notes=notes_on(plan, made),
         scores=made.scored.scores, models=made.scored.models, previews=made.scored.previews,
         files={role: str(path) for role, path in plan.order.paths.items()},
         **figures,

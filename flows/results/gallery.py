@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from flows.layout import GALLERY, GALLERY_PICTURES, REPORT, RESULT
+from flows.layout import GALLERY, GALLERY_PICTURES, REPORT
+from flows.pairs.names import clean
 from flows.results.outcomes import PairOutcome, Summary
 from pst_core.files import write_bytes_atomically
 from pst_core.quality.measures import LISTED
@@ -103,12 +104,17 @@ def _copy(preview: Reference, out: Path) -> str | None:
 
 
 def _links(outcome: PairOutcome, out: Path) -> dict[str, str]:
-    """Name -> address, relative to the page, of what lies in the pair's folder."""
-    folder, root = Path(outcome.folder).absolute(), out.absolute()
-    if not outcome.folder or not folder.is_relative_to(root):
-        return {}  # a link out of the folder would lead nowhere once it is moved
-    place = quote(os.fsencode(folder.relative_to(root).as_posix()))
-    return {name: f"{place}/{name}" for name in (RESULT, REPORT) if (folder / name).is_file()}
+    """Name -> address, relative to the page, of a pair's picture and report."""
+    if not outcome.folder:
+        return {}
+    root = out.absolute()
+    files = [Path(place).absolute() for place in (outcome.picture, f"{outcome.folder}/{REPORT}")]
+    return {
+        clean(path.name): quote(os.fsencode(path.relative_to(root).as_posix()))
+        for path in files
+        if path.is_relative_to(root)
+        and path.is_file()  # one out of the folder leads nowhere once it is moved
+    }
 
 
 def _render(summary: Summary, rows: Sequence[dict[str, Any]]) -> str:

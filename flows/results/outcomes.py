@@ -27,7 +27,9 @@ class PairOutcome(BaseModel):
     state : {"done", "cached", "skipped", "failed"}
         Cached: nothing had to be computed. Skipped: a result was there and was to be left.
     folder : str
-        Where the result is; empty for none.
+        The pair's own, where its report is; empty for none.
+    picture : str
+        The result; empty for none.
     error : str
         Why it failed, one sentence.
     seconds : float
@@ -51,6 +53,7 @@ class PairOutcome(BaseModel):
     name: str
     state: State
     folder: str = ""
+    picture: str = ""
     error: str = ""
     seconds: float = 0.0
     steps: int = 0
@@ -147,7 +150,8 @@ def _table(outcomes: Sequence[PairOutcome]) -> bytes:
 
     texts = pa.map_(pa.string(), pa.string())
     schema = pa.schema([
-        ("name", pa.string()), ("state", pa.string()), ("folder", pa.string()), ("error", pa.string()),
+        ("name", pa.string()), ("state", pa.string()), ("folder", pa.string()), ("picture", pa.string()),
+        ("error", pa.string()),
         ("seconds", pa.float64()), ("steps", pa.int32()), ("steps_cached", pa.int32()),
         ("notes", pa.list_(pa.string())), *((measure.key, pa.float64()) for measure in REPORTED),
         ("models", texts), ("files", texts), ("settings", pa.string()), ("previews", pa.string()),

@@ -7,12 +7,12 @@ and whose files have the report's hashes is done, whatever else happened.
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from flows.layout import CURVE, LOSSES, REGIONS, REPORT, RESULT
+from flows.layout import CURVE, LOSSES, REGIONS, Place
 from flows.orders.planning import Plan
 from pst_core.errors import ImageError, OutputError
 from pst_core.files import write_bytes_atomically
@@ -25,15 +25,15 @@ from tasks.pair import Made
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A folder when it was looked at: whether it held a result, and that one's report, if it is ours."""
+class _Found:
+    """A place when it was looked at: whether it held a result, and that one's report, if it is ours."""
 
-    folder: Path
+    place: Place
     taken: bool
     report: Mapping[str, Any]
 
 
-def choose_folder(plan: Plan) -> Path | None:
+def choose_place(plan: Plan) -> Place | None:
     """Where the result goes by the order's policy on conflicts; None if what is there is to be left.
 
     Raises
@@ -41,12 +41,12 @@ def choose_folder(plan: Plan) -> Path | None:
     OutputError
         Something is in the way that is not this program's, or is not to be replaced.
     """
-    place = _choose(plan)
-    return None if place is None else place.folder
+    found = _choose(plan)
+    return None if found is None else found.place
 
 
-def publish(plan: Plan, made: Made, key: str) -> Path | None:
-    """Bring a finished pair's folder up to date, and return it; None if what is there is to be left.
+def publish(plan: Plan, made: Made, key: str) -> Place | None:
+    """Bring a finished pair's files up to date; where they lie, or None if what is there is to be left.
 
     What came there while the pair was computed is held to the order's policy like anything that was there
     before, down to the moment in which the result gets its name.
@@ -61,21 +61,21 @@ def publish(plan: Plan, made: Made, key: str) -> Path | None:
     StoreMiss
         An artifact is gone from the store.
     OutputError
-        As for `choose_folder`, or the folder cannot be written.
+        As for `choose_place`, or the folder cannot be written.
     """
-    while (place := _choose(plan)) is not None:
-        if _write(place, _files(plan, made, key, place.folder)):
-            return place.folder
+    while (found := _choose(plan)) is not None:
+        if _write(found, _files(plan, made, key, found.place)):
+            return found.place
     return None
 
 
-def is_published(folder: Path, key: str) -> bool:
-    """Whether a folder holds the result of this key, whole and unaltered."""
-    report = read_report(folder)
+def is_published(place: Place, key: str) -> bool:
+    """Whether a place holds the result of this key, whole and unaltered."""
+    report = read_report(place)
     files = report.get("files")
     if report.get("key") != key or not isinstance(files, dict):
         return False
-    return all(_sha256(folder / str(name)) == sha256 for name, sha256 in files.items())
+    return all(_sha256(place.folder / str(name)) == sha256 for name, sha256 in files.items())
 
 
 def notes_on(plan: Plan, made: Made) -> tuple[str, ...]:
@@ -91,41 +91,45 @@ def notes_on(plan: Plan, made: Made) -> tuple[str, ...]:
     return (*spared, *notes_of(made.segmented.notes, made.config, unmatched=unmatched, trained=trained))
 
 
-def read_report(folder: Path) -> dict[str, Any]:
-    """The report of a folder; empty if it has none of this program's."""
-    return read_own(folder / REPORT)
+def read_report(place: Place) -> dict[str, Any]:
+    """The report of a place; empty if it has none of this program's."""
+    return read_own(place.report)
 
 
-def _choose(plan: Plan) -> _Place | None:
-    place = _place(plan.order.folder)
-    if not place.taken or place.report.get("key") == plan.key:
-        return place
+def _choose(plan: Plan) -> _Found | None:
+    found = _look_at(plan.order.place)
+    if not found.taken or found.report.get("key") == plan.key:
+        return found
     match plan.order.on_conflict:
         case "skip":
             return None
         case "overwrite":
-            return place
+            return found
         case "unique":
             return _free_place(plan)
-        case "changed" if place.report:
-            return place
+        case "changed" if found.report:
+            return found
         case "changed":
             raise OutputError(
-                f"{place.folder} holds a result that is not this program's: choose another --out folder, "
-                "or --on-conflict overwrite."
+                f"{_shown(found.place)} holds a result that is not this program's: "
+                "choose another --out folder, or --on-conflict overwrite."
             )
         case "fail":
             raise OutputError(
-                f"{place.folder} holds a result of other inputs or settings: choose another --out folder, "
-                "or another --on-conflict."
+                f"{_shown(found.place)} holds a result of other inputs or settings: "
+                "choose another --out folder, or another --on-conflict."
             )
 
 
-def _write(place: _Place, files: Mapping[str, bytes]) -> bool:
+def _shown(place: Place) -> Path:
+    """What a place is known by: the pair's folder, or its picture among others."""
+    return place.folder if place.picture.parent == place.folder else place.picture
+
+
+def _write(found: _Found, files: Mapping[Path, bytes]) -> bool:
     """Write what is not there yet; False if another's result was quicker to take a place that was free."""
-    for name, data in files.items():
-        path = place.folder / name
-        claims = name == RESULT and not place.taken
+    for path, data in files.items():
+        claims = path == found.place.picture and not found.taken
         if _has(path, data):
             continue
         try:
@@ -137,22 +141,24 @@ def _write(place: _Place, files: Mapping[str, bytes]) -> bool:
     return True
 
 
-def _files(plan: Plan, made: Made, key: str, folder: Path) -> dict[str, bytes]:
-    """Every file of a result's folder, in the order in which they are written: the report last."""
-    store, run = open_store(), _run(plan, made, folder / RESULT)
+def _files(plan: Plan, made: Made, key: str, place: Place) -> dict[Path, bytes]:
+    """Every file of a result, in the order in which they are written: the report last."""
+    store, run = open_store(), _run(plan, made, place.picture)
     recipe = run.recipe().model_dump(mode="json")
     files = {
-        RESULT: embed_recipe(store.read(made.rendered.picture), recipe),
+        place.picture_from_folder: embed_recipe(store.read(made.rendered.picture), recipe),
         LOSSES: store.read(made.explained.losses),
         CURVE: store.read(made.explained.curve),
         REGIONS: store.read(made.explained.region_map),
     }
-    report = run.report(
+    # Places in a report are seen from where it lies; the picture is called the same there.
+    report = replace(run, output=place.folder / place.picture.name).report(
         pair=plan.order.name, key=key,
         scores=made.scored.scores | {"models": made.scored.models},
         files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     )  # fmt: skip
-    return files | {REPORT: report.to_json()}
+    paths = (place.picture, *(place.folder / name for name in (LOSSES, CURVE, REGIONS)), place.report)
+    return dict(zip(paths, (*files.values(), report.to_json()), strict=True))
 
 
 def _run(plan: Plan, made: Made, output: Path) -> Run:
@@ -164,10 +170,10 @@ def _run(plan: Plan, made: Made, output: Path) -> Run:
     )  # fmt: skip
 
 
-def _place(folder: Path) -> _Place:
-    """A folder by its report, or by the recipe in its picture where the report is lost or damaged."""
-    taken = any(os.path.lexists(folder / name) for name in (RESULT, REPORT))
-    return _Place(folder, taken, read_report(folder) or _recipe_in(folder / RESULT))
+def _look_at(place: Place) -> _Found:
+    """A place by its report, or by the recipe in its picture where the report is lost or damaged."""
+    taken = any(map(os.path.lexists, (place.picture, place.report)))
+    return _Found(place, taken, read_report(place) or _recipe_in(place.picture))
 
 
 def _recipe_in(picture: Path) -> dict[str, Any]:
@@ -178,13 +184,13 @@ def _recipe_in(picture: Path) -> dict[str, Any]:
     return recipe if recipe and recipe.get("program") == PROGRAM else {}
 
 
-def _free_place(plan: Plan) -> _Place:
+def _free_place(plan: Plan) -> _Found:
     """The first of name-2, name-3 and so on that is free, or holds this very result."""
     for number in count(2):
-        place = _place(plan.order.folder.with_name(f"{plan.order.folder.name}-{number}"))
-        if not place.taken or place.report.get("key") == plan.key:
+        found = _look_at(plan.order.place.numbered(number))
+        if not found.taken or found.report.get("key") == plan.key:
             break
-    return place
+    return found
 
 
 def _has(path: Path, data: bytes) -> bool:

@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from flows.layout import Place
 from flows.orders.batch_order import BatchOrder
 from flows.orders.planning import PairOrder, Plan, Prober, plan_pair
 from flows.results.finished import find_made
 from flows.results.outcomes import PairOutcome, read_outcomes
-from flows.results.publication import choose_folder, is_published, read_report
+from flows.results.publication import choose_place, is_published, read_report
 from flows.runtime.failures import explain_failure
 from pst_core.errors import PstError
 from pst_core.images.roles import in_words
@@ -61,19 +62,19 @@ def estimate_seconds(out: Path, waiting: int) -> float | None:
 
 
 def _stand(order: PairOrder, prober: Prober, last: PairOutcome | None) -> Standing:
-    place: dict[str, Any] = {"name": order.name, "folder": str(order.folder)}
+    place: dict[str, Any] = {"name": order.name, "folder": str(order.place.folder)}
     if order.pair.problem is not None:
         return Standing(**place, state="failed", why=order.pair.problem)
     try:
         plan = plan_pair(order, prober)
-        chosen = choose_folder(plan)
+        chosen = choose_place(plan)
     except PstError as error:
         return Standing(**place, state="failed", why=explain_failure(error)[0])
     steps = count_steps(plan.config, plan.files.content.side)
     if chosen is None:
         why = "another result is there (--on-conflict skip)"
         return Standing(**place, state="left", steps=steps, why=why)
-    place["folder"] = str(chosen)
+    place["folder"] = str(chosen.folder)
     if find_made(plan) is not None:
         done = is_published(chosen, plan.key)
         why = "" if done else "finished, but its folder lacks the result or holds an altered one"
@@ -97,8 +98,8 @@ def _count_kept(plan: Plan) -> int:
     return kept
 
 
-def _why_stale(plan: Plan, folder: Path, last: PairOutcome | None) -> str:
-    report = read_report(folder)
+def _why_stale(plan: Plan, place: Place, last: PairOutcome | None) -> str:
+    report = read_report(place)
     if last is not None and last.state == "failed":
         return f"failed before: {last.error}"
     if not report:

@@ -52,6 +52,7 @@ def test_names_are_those_under_which_results_are_found(folder):
     place = folder(
         "a/result.png", "a/regions.png", "a/more/b.png", "c.jpg", "contact.png", "failed.jsonl", ".d.png",
         ".hidden/e.png", "notes.txt", "gallery.html", "gallery/0123.jpg", "Gallery/f.jpg", "a/gallery/g.jpg",
+        "details/c/losses.png",
     )  # fmt: skip
     names = list_names(place)
     assert sorted(names) == ["a", "a/gallery/g", "a/more/b", "c"]

@@ -52,7 +52,16 @@ def make_outcome(out, name, *, shade=0.0, folder=True, **fields):
         for file in ("result.png", "report.json"):
             (place / file).write_bytes(b"-")
     previews = {role: keep_picture(value + shade) for role, value in SHADES.items()}
-    return PairOutcome(**{"name": name, "state": "done", "folder": str(place), "previews": previews} | fields)
+    return PairOutcome(
+        **{
+            "name": name,
+            "state": "done",
+            "folder": str(place),
+            "picture": str(place / "result.png"),
+            "previews": previews,
+        }
+        | fields
+    )
 
 
 def write(out, *outcomes, total=None):
