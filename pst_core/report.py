@@ -161,7 +161,7 @@ class Report(Recipe):
     scores: dict[str, float | dict[str, str] | None] | None = None
     """In a batch: measure -> value, null where there is none; and ``models``: measure -> what it is by."""
     files: dict[str, str] | None = None
-    """In a batch: name -> sha256 of every other file of the folder."""
+    """In a batch: place, as seen from the report, -> sha256 of every other file of the result."""
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,22 @@ def test_the_list_of_failures_can_be_run_again(odd, tmp_path):
     assert [(outcome.name, outcome.state) for outcome in again.outcomes] == [("bad_", "cached")]
 
 
+def test_a_second_photograph_of_one_stem_costs_the_others_nothing(tmp_path):
+    made = make_folder(tmp_path / "made", 3)
+    photos, style = tmp_path / "photos", made / "style/p0.png"
+    photos.mkdir()
+    shutil.copy(made / "content/p0.png", photos / "a.png")
+    shutil.copy(made / "content/p1.png", photos / "gallery.html.png")
+    assert run(photos, tmp_path / "out", style=style).counts == {"done": 2}
+    shutil.copy(made / "content/p2.png", photos / "A.PNG")
+    summary = run(photos, tmp_path / "out", style=style)
+    states = {outcome.files["content"].rpartition("/")[2]: outcome.state for outcome in summary.outcomes}
+    assert states == {"a.png": "cached", "gallery.html.png": "cached", "A.PNG": "done"}
+    assert len({outcome.folder.lower() for outcome in summary.outcomes}) == 3
+    assert (tmp_path / "out/gallery.html").is_file()
+    assert (tmp_path / "out/gallery.html-png/result.png").is_file()
+
+
 def test_where_the_system_speaks_ascii_other_names_are_found_and_told(odd, tmp_path):
     photos, style = odd
     arguments = ["run", photos, "--style", style, "--weights", "untrained", "--dry-run", "-o", tmp_path / "o"]
