@@ -24,10 +24,10 @@ from flows.pairs.pair import Pairing
 from flows.results.finished import find_done
 from flows.results.gallery import write_gallery
 from flows.results.outcomes import PairOutcome, Summary, write_outcomes
+from flows.runtime.cancellation import RunCancelled, ending_in_order, result_of, safe_points
 from flows.runtime.failures import explain_failure
-from flows.runtime.interrupts import deferring_signals
 from flows.runtime.parameters import Parameter
-from flows.runtime.server import is_server_loss
+from flows.runtime.trouble import is_server_trouble
 from pst_core.errors import PstError
 from pst_core.files import write_bytes_atomically
 from pst_core.printing import printable
@@ -87,6 +87,8 @@ def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State
         return run()
 
     state: State[Any] = found(Parameter(value=order), return_state=True)
+    if state.is_cancelled():
+        raise RunCancelled
     ended = state.result(raise_on_failure=False)
     if not isinstance(ended, kind):
         state.result()
@@ -95,6 +97,10 @@ def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State
 
 
 def _stylize(order: BatchOrder, found: FoundOrders) -> State:
+    return ending_in_order(lambda: _run_saved(order, found))
+
+
+def _run_saved(order: BatchOrder, found: FoundOrders) -> State:
     order.save()
     summary = run_orders(order.out, found.pairs, Prober(), found.notes)
     # A failed pair makes the run one that an operator looks at; everything else in it is done all the same.
@@ -126,7 +132,7 @@ def _run_all(orders: Sequence[PairOrder], outcomes: list[PairOutcome], prober: P
     with (
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         open_store().in_use(),
-        deferring_signals() as stop_if_asked,
+        safe_points() as stop_if_asked,
     ):
         for order in orders:
             outcome = _run_pair(order, prober)
@@ -145,9 +151,10 @@ def _run_pair(order: PairOrder, prober: Prober) -> PairOutcome:
     else:
         try:
             plan = plan_pair(order, prober)
-            outcome = find_done(plan) or stylize_planned(Parameter(value=plan), return_state=True).result()
+            known = find_done(plan)
+            outcome = known or result_of(stylize_planned(Parameter(value=plan), return_state=True))
         except Exception as error:
-            if is_server_loss(error):
+            if is_server_trouble(error):
                 raise
             outcome = _failed(order, explain_failure(error)[0])
     seconds = time.monotonic() - started

@@ -21,7 +21,7 @@ from flows.orders.evaluation_order import Drawing, EvaluationOrder, Evaluations,
 from flows.orders.planning import Prober
 from flows.pairs.pair import Pair, Pairing
 from flows.results.outcomes import Summary
-from flows.runtime.interrupts import deferring_signals
+from flows.runtime.cancellation import ending_in_order, result_of, safe_points
 from pst_core.settings.config import PresetName
 from pst_core.settings.methods import COMPARED, METHODS, MethodName
 from pst_core.settings.overrides import Overrides, settings_of
@@ -91,9 +91,13 @@ def run_evaluation(order: EvaluationOrder, pairs: Sequence[Pair]) -> Ended:
 
 
 def _evaluate(order: EvaluationOrder, pairs: Sequence[Pair]) -> State:
+    return ending_in_order(lambda: _run_saved(order, pairs))
+
+
+def _run_saved(order: EvaluationOrder, pairs: Sequence[Pair]) -> State:
     order.save()
     keep_results_in_store()
-    with open_store().in_use(), deferring_signals() as stop_if_asked:
+    with open_store().in_use(), safe_points() as stop_if_asked:
         prober = Prober()
         sized = [bring_to_size(pair, order, prober) for pair in pairs]
         summaries = {method: _run_method(method, order, sized, prober) for method in order.methods}
@@ -111,10 +115,10 @@ def _run_method(method: MethodName, order: EvaluationOrder, pairs: Sequence[Pair
     orders = [batch.pair_order(pair) for pair in pairs]
 
     @flow(name="evaluate-method", flow_run_name=METHODS[method].title, persist_result=False)
-    def evaluate_method() -> Summary:
+    def evaluate_method() -> Summary | State:
         """Run one method over all pairs."""
         watcher().method_started(METHODS[method].title)
-        return run_orders(batch.out, orders, prober)
+        return ending_in_order(lambda: run_orders(batch.out, orders, prober))
 
-    summary: Summary = evaluate_method()
+    summary: Summary = result_of(evaluate_method(return_state=True))
     return summary

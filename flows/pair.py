@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 
 from flows.display.pages import ProgressPage, show_pair
@@ -28,7 +29,7 @@ from flows.pairs.pair import Pair
 from flows.results.finished import describe_outcome, keep, skipped
 from flows.results.outcomes import PairOutcome
 from flows.results.publication import choose_place
-from flows.runtime.interrupts import deferring_signals
+from flows.runtime.cancellation import ending_in_order, safe_points
 from flows.runtime.parameters import Parameter
 from pst_core.faults import is_out_of_memory
 from pst_core.pipeline.plan import Stage, cheaper_plan, plan_stages
@@ -51,7 +52,7 @@ def stylize_pair(
     preset: PresetName = "default",
     settings: Overrides = Overrides(),  # noqa: B008 - frozen
     on_conflict: OnConflict = "changed",
-) -> PairOutcome:
+) -> PairOutcome | State[Any]:
     """Give one photograph the look of another, region by region.
 
     Args:
@@ -71,7 +72,7 @@ def stylize_pair(
 
 
 @flow(name="stylize-pair", flow_run_name="{plan.value.order.name}", persist_result=False)
-def stylize_planned(plan: Parameter) -> PairOutcome:
+def stylize_planned(plan: Parameter) -> PairOutcome | State[Any]:
     """`stylize_pair` where the plan is made already, as in a batch.
 
     Args:
@@ -80,11 +81,15 @@ def stylize_planned(plan: Parameter) -> PairOutcome:
     return _stylize(plan.value)
 
 
-def _stylize(plan: Plan) -> PairOutcome:
+def _stylize(plan: Plan) -> PairOutcome | State[Any]:
+    return ending_in_order(lambda: _make_result(plan))
+
+
+def _make_result(plan: Plan) -> PairOutcome:
     started = time.monotonic()
     keep_results_in_store()
     found_done: list[bool] = []
-    with open_store().in_use(), deferring_signals() as stop_if_asked:
+    with open_store().in_use(), safe_points() as stop_if_asked:
         if choose_place(plan) is None:
             return skipped(plan)
         made, keys = _make(plan, _runner(found_done, stop_if_asked), stop_if_asked)

@@ -24,8 +24,8 @@ QUICK = {
 # Runs the command line with every unit of work noted as it begins: what is noted twice was done twice.
 DRIVER = """
 import functools, os, sys
-from flows.runtime.server import prepare_environment
-prepare_environment()
+from flows.runtime.settings import import_prefect
+import_prefect()
 from tasks import explaining, filtering, optimisation, precomputation
 from tasks import rendering, scoring, segmentation, starting
 from tasks.keys import key_of

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from flows.runtime.server import prepare_environment
+from flows.runtime.settings import import_prefect
 from pst_core.network.encoder import Encoder
 from pst_core.network.weights import load_weights
 
 # Pictures here are so small that threads would mostly wait for one another.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by what is loaded later, such as scikit-learn
-prepare_environment()  # read by Prefect when it is imported
+import_prefect()  # read by Prefect when it is imported
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

@@ -10,6 +10,8 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from flows.cli.groups import BATCH, EVALUATION, FILES
+from flows.runtime.cancellation import RunCancelled
+from flows.runtime.current_folder import leave_a_folder_that_is_none
 from flows.runtime.failures import explain_failure
 from flows.runtime.interrupts import Stopped, stopping
 from pst_core.errors import ConfigError
@@ -21,7 +23,8 @@ EPILOGUE = (
     "Settings come from the command line, else from environment variables (PST_SIZE and so on, PST_PRESET), "
     "else from the --settings file, else from the preset. "
     "PST_VGG19_WEIGHTS names the file of VGG-19's weights. "
-    "Exit status: 0 done, 1 not done, 3 some pairs of a batch failed, 130 interrupted, 143 ended by SIGTERM."
+    "Exit status: 0 done, 1 not done, 3 some pairs of a batch failed, "
+    "4 cancelled in Prefect's UI, 130 interrupted, 143 ended by SIGTERM."
 )
 
 
@@ -79,6 +82,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit status."""
+    leave_a_folder_that_is_none()
     if os.environ.get(DEBUG) == "1":
         return _call(arguments)
     with stopping(), _calm():
@@ -87,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
         except BrokenPipeError:  # whoever read our output has gone, which is no failure worth a word
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        except (Exception, KeyboardInterrupt, Stopped) as error:  # noqa: BLE001 - the last to be asked
+        except (Exception, KeyboardInterrupt, Stopped, RunCancelled) as error:  # noqa: BLE001 - the last to be asked
             return _tell_failure(error, as_json="--json" in arguments)
 
 

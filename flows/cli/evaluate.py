@@ -164,9 +164,9 @@ def carry_out_evaluation(order: "EvaluationOrder", *, quiet: bool, as_json: bool
     from flows.display.batch import choose_watcher
     from flows.display.meter import emit
     from flows.orders.evaluation_order import check_evaluation
-    from flows.runtime.server import prepare_environment
+    from flows.runtime.settings import import_prefect
 
-    prepare_environment()
+    import_prefect()
     from flows.evaluation import run_evaluation
 
     pairs = check_evaluation(order)  # known before a server is even started

@@ -112,9 +112,9 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
     from flows.cli.running import ended, run_anywhere
     from flows.display.batch import choose_watcher, print_summary
     from flows.orders.batch_order import check_order
-    from flows.runtime.server import prepare_environment
+    from flows.runtime.settings import import_prefect
 
-    prepare_environment()
+    import_prefect()
     from flows.batch import run_batch
 
     found = check_order(order)  # known before a server is even started

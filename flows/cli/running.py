@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from flows.runtime.server import is_server_loss, prefect_server
+from flows.runtime.server import prefect_server
+from flows.runtime.trouble import is_server_loss
 
 if TYPE_CHECKING:
     from flows.display.watching import Watcher

@@ -28,6 +28,9 @@ def status(out: Path, /, *, as_json: Json = False) -> int:
 
 def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
     """Print where each pair stands; exit status 3 if some cannot be done."""
+    from flows.runtime.settings import import_prefect
+
+    import_prefect()
     from flows.display.batch import print_table
     from flows.display.meter import clock, emit
     from flows.orders.batch_order import find_orders

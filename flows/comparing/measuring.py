@@ -11,7 +11,7 @@ from flows.pairs.elsewhere import find_pictures
 from flows.pairs.pair import Pair
 from flows.results.outcomes import Summary
 from flows.runtime.failures import explain_failure
-from flows.runtime.server import is_server_loss
+from flows.runtime.trouble import is_server_trouble
 from pst_core.evaluation.table import CONTENT_METHOD, Measured
 from pst_core.images.input_files import InputFiles
 from pst_core.network.identity import Network
@@ -79,7 +79,7 @@ def measure_wanted(
     try:
         found = _measure(wanted.pair, wanted.picture, order, prober)
     except Exception as error:
-        if is_server_loss(error):
+        if is_server_trouble(error):
             raise
         return _without_measures(wanted, explain_failure(error)[0])
     return Measured(pair=wanted.pair.name, method=wanted.method, **found.model_dump())

@@ -9,7 +9,7 @@ from flows.orders.evaluation_order import EvaluationOrder
 from flows.orders.planning import Prober
 from flows.pairs.pair import Pair
 from flows.runtime.failures import explain_failure
-from flows.runtime.server import is_server_loss
+from flows.runtime.trouble import is_server_trouble
 from pst_core.files import write_bytes_atomically
 from pst_core.images.roles import PHOTOGRAPHS, map_of
 from pst_core.store import Reference, open_store
@@ -33,7 +33,7 @@ def bring_to_size(pair: Pair, order: EvaluationOrder, prober: Prober) -> Pair:
                 )
                 paths[map_of(role)] = _publish(order.out, f"{map_of(role)}s", pair.name, made)
     except Exception as error:
-        if is_server_loss(error):
+        if is_server_trouble(error):
             raise
         return replace(pair, problem=explain_failure(error)[0])
     return replace(pair, **paths)

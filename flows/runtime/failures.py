@@ -2,19 +2,24 @@
 
 import signal
 
+from flows.runtime.cancellation import RunCancelled
 from flows.runtime.interrupts import Stopped
+from flows.runtime.trouble import describe_trouble
 from pst_core.errors import PstError
 from pst_core.faults import is_out_of_memory
 from pst_core.printing import printable
 
 FAILED = 1
 SOME_FAILED = 3
+CANCELLED = 4
 
 
 def explain_failure(error: BaseException) -> tuple[str, int]:
     """One sentence for whatever ended the run, and the exit status that goes with it."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; nothing was left half-written.", 128 + signal.SIGINT
+    if isinstance(error, RunCancelled):
+        return "cancelled in Prefect's UI; nothing was left half-written.", CANCELLED
     if isinstance(error, Stopped):
         name = signal.Signals(error.number).name
         return f"ended by {name}; nothing was left half-written.", 128 + error.number
@@ -26,6 +31,8 @@ def _sentence(error: BaseException) -> str:
         return str(error)
     if is_out_of_memory(error):
         return "The memory is not enough for this: use a smaller --size, or --device cpu if it was the GPU's."
+    if (trouble := describe_trouble(error)) is not None:
+        return trouble
     if isinstance(error, ImportError):
         return _missing_library(error)
     if isinstance(error, OSError):

@@ -17,6 +17,7 @@ from trials.kill_batch import kill_batch
 
 from flows.cli.app import run
 from flows.orders import planning
+from flows.runtime.cancellation import RunCancelled
 from flows.runtime.server import prefect_server
 from pst_core.settings.config import Config
 
@@ -135,6 +136,16 @@ def test_a_server_that_is_not_there_is_named(batch, capfd):
     assert err.startswith("pst: No Prefect server answers at http://127.0.0.1:9/api") and "unset" in err
 
 
+def test_a_cancelled_batch_has_an_exit_status_of_its_own(batch, monkeypatch, capfd):
+    def cancelled(*_):
+        raise RunCancelled
+
+    monkeypatch.setattr("flows.batch.run_orders", cancelled)
+    assert run(batch) == 4
+    err = capfd.readouterr().err
+    assert "to go on: pst resume out" in err and "pst: cancelled in Prefect's UI" in err
+
+
 def test_an_unreadable_store_is_named(batch, capfd, pst_home):
     pst_home.mkdir()
     (pst_home / "store").write_text("a file in its place")
@@ -205,7 +216,9 @@ def test_a_server_that_goes_away_in_mid_run_is_replaced(batch, tmp_path):
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment
     )
     address = server.stdout.readline().strip()
-    process = start_run(batch, tmp_path / "other", log, PREFECT_API_URL=f"{address}/api")
+    # It is asked again as often as Prefect does, for a minute: here less often.
+    server_of_run = {"PREFECT_API_URL": f"{address}/api", "PREFECT_CLIENT_MAX_RETRIES": "1"}
+    process = start_run(batch, tmp_path / "other", log, **server_of_run)
     until = time.monotonic() + 90
     while process.poll() is None and time.monotonic() < until:
         if (tmp_path / "out" / "p0" / "report.json").exists():
@@ -220,6 +233,7 @@ def test_a_server_that_goes_away_in_mid_run_is_replaced(batch, tmp_path):
         process.communicate()
     assert process.returncode == 0, output + errors
     assert "2 pairs: " in output and "going on with one of our own" in errors
+    assert "Error logging" not in errors and "Traceback" not in errors
     assert (tmp_path / "out" / "p1" / "result.png").exists()
 
 

@@ -1,0 +1,221 @@
+"""A Prefect server of our own, for a run that none is configured for.
+
+The server that Prefect itself embeds takes longer to start, loses the last steps' history at the end, and
+outlives a killed run; this one is Prefect's usual server, started for the run, seen by this machine only, and
+ended with it by the kernel. It takes nothing from the environment or the current folder that is meant for
+another server; its history is a convenience: where that cannot be used, a new one is begun.
+"""
+
+import contextlib
+import fcntl
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from flows.runtime.history import set_aside, set_aside_if_damaged
+from flows.runtime.settings import QUIET
+from pst_core.errors import PstError
+from pst_core.store import pst_home
+
+START_SECONDS = 120.0
+STOP_SECONDS = 15.0
+SEND_SECONDS = 10.0
+# Nothing leaves the machine, and nothing runs that a single batch does not need.
+_SERVER = QUIET | {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "2",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+    "PREFECT_SERVER_API_HOST": "127.0.0.1",
+    # Both as seen from the folder that it stands in: in a URL, characters of a path have meanings.
+    "PREFECT_HOME": ".",
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:///prefect.db",
+    "PYTHONSAFEPATH": "1",
+}
+# Variables with a meaning to what serves Prefect's pages, set for other programs' servers.
+_FOREIGN = ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
+# Lets the kernel end the server when the run ends, however it ends; other systems than Linux lack this. And
+# keeps it polite: its bookkeeping can wait, the optimisation's threads wait for one another.
+_DIE_WITH_PARENT = f"""
+import ctypes, os, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, {int(signal.SIGKILL)})
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit(1)
+os.nice(10)
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+class ServerError(PstError):
+    """Prefect's server cannot be reached or started."""
+
+
+class _EndedError(ServerError):
+    """The server ended by itself before it answered."""
+
+
+@contextlib.contextmanager
+def own_server() -> Iterator[str]:
+    """Have a server of our own while the block runs.
+
+    Yields
+    ------
+    str
+        The address of its UI.
+
+    Raises
+    ------
+    ServerError
+        It does not start.
+    """
+    with _free_home() as home:
+        process, address = _started(home)
+        try:
+            try:
+                yield address
+            finally:
+                _send_what_is_left()
+        finally:
+            _stop(process)
+
+
+def server_home() -> Path:
+    """The folder of everything that is kept for and by servers of our own."""
+    return pst_home() / "prefect"
+
+
+@contextlib.contextmanager
+def _free_home() -> Iterator[Path]:
+    """A folder for the server's history that no other run uses now: mostly the first."""
+    for number in itertools.count(1):
+        home = server_home() / str(number)
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            lock = (home / "lock").open("ab")
+        except OSError as error:
+            raise _unusable(home, error) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield home
+            return
+
+
+def _started(home: Path) -> tuple["subprocess.Popen[bytes]", str]:
+    """A server that answers, and its address; with a new history if it does not start with the old one."""
+    try:
+        set_aside_if_damaged(home)
+        try:
+            return _start_and_wait(home)
+        except _EndedError:
+            if not set_aside(home, "a server could not start with it"):
+                raise
+            return _start_and_wait(home)
+    except OSError as error:
+        raise _unusable(home, error) from error
+
+
+def _unusable(home: Path, error: OSError) -> ServerError:
+    return ServerError(
+        f"{home} cannot be used ({error.strerror}): free it, or set PST_HOME to another folder."
+    )
+
+
+def _start_and_wait(home: Path) -> tuple["subprocess.Popen[bytes]", str]:
+    log, address = home / "server.log", f"http://127.0.0.1:{_free_port()}"
+    process = _start(home, log, address)
+    try:
+        _wait(process, address, log)
+    except BaseException:
+        _stop(process)
+        raise
+    return process, address
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment_of(address: str) -> dict[str, str]:
+    """What the server finds in its environment: ours, but for what is meant for other servers.
+
+    Parameters
+    ----------
+    address
+        Its own, as a URL.
+    """
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith("PREFECT_") and name not in _FOREIGN
+    }
+    return ours | _SERVER | {
+        "PREFECT_SERVER_API_PORT": address.rpartition(":")[2],
+        "PREFECT_API_URL": f"{address}/api",  # which its UI calls
+    }  # fmt: skip
+
+
+def _start(home: Path, log: Path, address: str) -> "subprocess.Popen[bytes]":
+    # -P: what lies in a folder is no module because it has a module's name.
+    command = [
+        sys.executable, "-P", "-c", _DIE_WITH_PARENT, str(os.getpid()),
+        "-P", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", address.rpartition(":")[2],
+    ]  # fmt: skip
+    try:
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                command, env=environment_of(address), cwd=home, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output, start_new_session=True,
+            )  # fmt: skip
+    except OSError as error:
+        raise ServerError(
+            f"Prefect's server cannot be started ({error}): free some memory or disk."
+        ) from error
+
+
+def _wait(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    import httpx
+
+    until = time.monotonic() + START_SECONDS
+    with httpx.Client(trust_env=False, timeout=2) as client:  # no proxy, whatever the environment says
+        while time.monotonic() < until:
+            if process.poll() is not None:
+                raise _EndedError(f"Prefect's server did not start: {log} says why.")
+            with contextlib.suppress(httpx.HTTPError):
+                if client.get(f"{address}/api/health").status_code == httpx.codes.OK:
+                    return
+            time.sleep(0.1)
+    raise ServerError(f"Prefect's server did not answer within {START_SECONDS:.0f} s: {log} says why.")
+
+
+def _send_what_is_left() -> None:
+    """Let the last log lines and the last steps' history reach the server before it ends."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=SEND_SECONDS)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
