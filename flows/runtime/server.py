@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flows.runtime.configured_server import check_server
+from flows.runtime.left_running import tell_of_dead_runs
 from flows.runtime.own_server import own_server
 from flows.runtime.proxies import past_proxies
 from flows.runtime.settings import import_prefect
@@ -36,9 +37,11 @@ def prefect_server(*, own: bool = False) -> Iterator[str]:
     if url:
         with past_proxies(url), temporary_settings({PREFECT_API_URL: url}):
             check_server(url)
+            tell_of_dead_runs(url, all_of_them=False)
             yield url.rstrip("/").removesuffix("/api")
         return
     with own_server() as address, past_proxies(address), temporary_settings(_settings_for(address)):
+        tell_of_dead_runs(f"{address}/api", all_of_them=True)
         yield address
 
 
