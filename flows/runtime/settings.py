@@ -5,6 +5,8 @@ whenever a setting changes. Those are somebody else's project: they may name a s
 or be no text at all. Variables and profiles do count.
 """
 
+import contextlib
+import io
 import logging
 import os
 import sys
@@ -71,7 +73,8 @@ def import_prefect() -> None:
 
     try:
         with standing_in(Path(__file__).parent):  # which holds no settings
-            import_module("prefect.context")  # where the settings are made
+            with contextlib.redirect_stderr(io.StringIO()):  # what is wrong is told below
+                import_module("prefect.context")  # where the settings are made
             _close_to_the_folder()
     except (ValidationError, SettingsError) as error:
         raise PrefectSettingsError(

@@ -1,6 +1,6 @@
 """Runs in surroundings that other programs, other people and accidents leave behind, with real servers.
 
-    PYTHONPATH=tests python tests/trials/surroundings.py [NAME ...]
+    python tests/trials/surroundings.py [NAME ...]
 
 Prints one line a case: whether it went well, its name, how the run ended and what it said last. Cases that
 need root are left out for anybody else. Exit status 1 if one is wrong.

@@ -85,7 +85,8 @@ def test_a_profile_that_is_not_there_is_named_and_done_without(show, tmp_path):
 
 
 def test_a_value_that_cannot_be_is_named_with_its_variable(show, tmp_path):
-    sentence, _ = show(tmp_path, PREFECT_CLIENT_MAX_RETRIES="many")
+    sentence, said = show(tmp_path, PREFECT_CLIENT_MAX_RETRIES="many")
+    assert "Failed to initialize" not in said
     assert "PREFECT_CLIENT_MAX_RETRIES cannot be 'many'" in sentence
 
 
