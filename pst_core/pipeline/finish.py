@@ -14,7 +14,7 @@ from pst_core.color.baselines import LUMINANCE, in_gray, with_color_of
 from pst_core.color.transfer import sliced_transport, transfer_colors
 from pst_core.filters.guided import guided_coefficients, upsample_through_guide, upsampled_strips
 from pst_core.pipeline.working import WorkingPair
-from pst_core.quality.distances import structural_similarity
+from pst_core.quality.distances import WINDOW, structural_similarity
 from pst_core.settings.config import FinishSettings
 
 Floats = NDArray[np.float32]
@@ -49,7 +49,7 @@ def match_colors(image: Tensor, pair: WorkingPair, settings: FinishSettings) -> 
     matched = _fully_matched(image, pair, settings)
     if settings.color_match != "auto":
         return torch.lerp(image, matched, float(settings.color_match)), float(settings.color_match)
-    if min(image.shape[1:]) < 11:  # too small for SSIM's window to say what structure is
+    if min(image.shape[1:]) < WINDOW:  # too small for SSIM's window to say what structure is
         return matched, 1.0
     content = pair.content.cpu().numpy()
     before = structural_similarity(image.cpu().numpy(), content)

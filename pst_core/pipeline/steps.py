@@ -23,6 +23,7 @@ from pst_core.images.inputs import Inputs
 from pst_core.machine import pick_device, reproducible
 from pst_core.network.encoder import Encoder
 from pst_core.optimisation.objectives import global_losses, regional_losses
+from pst_core.optimisation.patches import SIDE
 from pst_core.optimisation.record import Evaluation
 from pst_core.optimisation.solver import minimise
 from pst_core.optimisation.targets import NO_TARGETS, Targets, compute_targets
@@ -108,9 +109,11 @@ def precompute(
     """
     if settings.colors == "content":
         style, content = match_luminance(style, content), in_gray(content)
+    positions = SIDE if settings.style_term == "patches" else 1  # that the deepest layer must have
     pair = make_working_pair(
-        content, style, regions, size=size, device=encoder.device, softness=settings.mask_softness
-    )
+        content, style, regions, size=size, device=encoder.device, softness=settings.mask_softness,
+        least_side=positions * encoder.least_side,
+    )  # fmt: skip
     if not staged:
         return pair, NO_TARGETS
     masks = pair.content_masks, pair.style_masks

@@ -80,6 +80,7 @@ def make_working_pair(
     size: int,
     device: torch.device,
     softness: int,
+    least_side: int = 0,
 ) -> WorkingPair:
     """Bring a pair to its working size.
 
@@ -88,13 +89,16 @@ def make_working_pair(
     content, style : ndarray, shape (3, H, W)
     size
         Long side in pixels of both working images.
+    least_side
+        What their short sides have at least, in pixels; strips are longer than `size` for it.
     softness
         Window radius in pixels in which mask borders may move to the photograph's edges.
     """
     images = []
     for pixels in (content, style):
         image = torch.from_numpy(pixels)
-        images.append(resize(image, fit_size(pixels.shape[1], pixels.shape[2], size)).clamp(0, 1).to(device))
+        fitted = fit_size(pixels.shape[1], pixels.shape[2], size, least_side)
+        images.append(resize(image, fitted).clamp(0, 1).to(device))
     matched = torch.from_numpy(regions.matched).to(device)
     content_masks = _area_masks(regions.content, regions.count, tuple(images[0].shape[1:]), device)
     style_masks = _area_masks(regions.style, regions.count, tuple(images[1].shape[1:]), device)

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from pst_core.errors import PstError
 
 Floats = NDArray[np.floating]
+WINDOW = 11  # pixels a side, of SSIM
 DIRECTIONS = 64
 QUANTILES = 256
 GRAY = np.array([0.298936, 0.587043, 0.114021])  # MATLAB's rgb2gray, as the paper's measures use
@@ -42,8 +43,8 @@ def structural_similarity(image: Floats, content: Floats) -> float:
 
     if image.shape != content.shape:
         raise PstError(f"SSIM needs images of one size, not {image.shape[1:]} and {content.shape[1:]}.")
-    if min(image.shape[1:]) < 11:
-        raise PstError("SSIM needs images of at least 11 pixels a side.")
+    if min(image.shape[1:]) < WINDOW:
+        raise PstError(f"SSIM needs images of at least {WINDOW} pixels a side.")
     gray = [np.round(np.tensordot(GRAY, np.round(value * 255.0), 1)) for value in (image, content)]
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     return float(ssim(*gray, data_range=255, **settings))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pst_core.quality.distances import color_distance, structural_similarity
+from pst_core.quality.distances import WINDOW, color_distance, structural_similarity
 from pst_core.regions.labels import Labels, Regions
 
 Floats = NDArray[np.float32]
@@ -13,7 +13,7 @@ COLOR_PIXELS = 20_000  # of a regular grid: enough for the distance to stand to 
 
 
 def quick_similarity(image: Floats, content: Floats) -> float:
-    """SSIM on every n-th pixel, so that the long side is at most 1024; up to there, SSIM itself.
+    """SSIM on every n-th pixel, so that the long side is about 1024; up to there, SSIM itself.
 
     Parameters
     ----------
@@ -26,6 +26,7 @@ def quick_similarity(image: Floats, content: Floats) -> float:
         Less than 11 pixels a side are left.
     """
     step = -(-max(content.shape[1:]) // SSIM_SIDE)
+    step = max(1, min(step, min(content.shape[1:]) // WINDOW))  # a strip is to hold SSIM's window
     return structural_similarity(
         *(np.ascontiguousarray(each[:, ::step, ::step]) for each in (image, content))
     )

@@ -49,7 +49,7 @@ def cluster_photographs(
     MapError
         If no region is found in both.
     """
-    small = [_shrink(pixels, encoder.mean.device) for pixels in (content, style)]
+    small = [_shrink(pixels, encoder) for pixels in (content, style)]
     shapes = [(max(1, image.shape[1] // CELL), max(1, image.shape[2] // CELL)) for image in small]
     evidence = _evidence(small, shapes, encoder)
     cells = shapes[0][0] * shapes[0][1]
@@ -66,9 +66,10 @@ def cluster_photographs(
     return match_regions(found, names, "ask for fewer regions, or give maps")
 
 
-def _shrink(pixels: Floats, device: torch.device) -> Tensor:
+def _shrink(pixels: Floats, encoder: Encoder) -> Tensor:
     image = torch.from_numpy(pixels)
-    return resize(image, fit_size(image.shape[1], image.shape[2], GRID)).clamp(0, 1).to(device)
+    size = fit_size(image.shape[1], image.shape[2], GRID, encoder.least_side)
+    return resize(image, size).clamp(0, 1).to(encoder.device)
 
 
 def _evidence(small: list[Tensor], shapes: list[tuple[int, int]], encoder: Encoder) -> Rows:
