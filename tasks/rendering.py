@@ -17,7 +17,8 @@ def render(image: Reference, working: Reference, content: InputFile, settings: F
 
     device, photograph = check_device(settings.device), content.photograph()
     pair = WORKING_PAIR.load(working, device)
-    full, strength = steps.render(IMAGE.load(image, device), pair, photograph.pixels, settings)
+    full, strength = steps.render(IMAGE.load(image, device), pair, photograph.filled, settings)
     depth = photograph.bit_depth if settings.bit_depth == "auto" else settings.bit_depth
+    full = photograph.with_hidden(full)
     picture = encode_png(full, bit_depth=depth, alpha=photograph.alpha, exif=photograph.exif)
     return Rendered(picture=PICTURE.keep(picture), color_match=strength)

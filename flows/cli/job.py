@@ -182,7 +182,10 @@ def _lost_transparency(job: Job, content: "Photograph") -> list[str]:
 
     if content.alpha is None or output_format(job.output) != "JPEG":
         return []
-    return [f"{job.output} holds no transparency, as JPEG has none: write PNG, WebP or TIFF to keep it."]
+    return [
+        f"{job.output} is white where the content is transparent, as JPEG has no transparency: "
+        "write PNG, WebP or TIFF to keep it."
+    ]
 
 
 def _stylize(job: Job, files: _Files) -> "Result":

@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.errors import ImageError
+from pst_core.images import transparency
 from pst_core.images.decoding import decode, open_header
 from pst_core.images.kinds import RAW, TIFF
 from pst_core.images.limits import ImageLimits, read_file
@@ -29,9 +31,10 @@ class Photograph:
     Attributes
     ----------
     pixels
-        Shape (3, H, W), float32, sRGB in [0, 1], contiguous. Colours under a transparent alpha are kept.
+        Shape (3, H, W), float32, sRGB in [0, 1], contiguous. Colours under a transparent alpha are kept;
+        nothing may be computed from them, see `filled` and `counted`.
     alpha
-        Shape (H, W), float32 in [0, 1]; None where every pixel is opaque.
+        Shape (H, W), float32 in [0, 1], somewhere above 0; None where every pixel is opaque.
     sha256
         Of exactly the bytes that were decoded, in hexadecimal.
     path
@@ -54,6 +57,25 @@ class Photograph:
     exif: bytes | None = None
     notes: tuple[str, ...] = ()
     turn: int = 1
+
+    @cached_property
+    def filled(self) -> NDArray[np.float32]:
+        """What is worked on: `pixels`, with the colours of their surroundings where they are invisible."""
+        return transparency.fill(self.pixels, self.alpha)
+
+    @cached_property
+    def counted(self) -> NDArray[np.bool_] | None:
+        """Which pixels count, shape (H, W); None where all do."""
+        return transparency.counted(self.alpha)
+
+    @property
+    def on_white(self) -> NDArray[np.float32]:
+        """What is shown where there is no transparency, shape (3, H, W)."""
+        return transparency.on_white(self.pixels, self.alpha)
+
+    def with_hidden(self, restyled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A restyled copy, shape (3, H, W), that hides what this photograph hides under full transparency."""
+        return restyled if self.alpha is None else np.where(self.alpha > 0, restyled, self.pixels)
 
     @property
     def height(self) -> int:
@@ -184,13 +206,24 @@ def _photograph(picture: Picture, raster: Raster, data: bytes, path: Path) -> Ph
     exif, exif_notes = _clean_exif(picture)
     samples, color_notes = to_srgb(raster.samples, raster.space, picture.profile)
     notes = [*picture.notes, *raster.notes, *turn_notes, *color_notes, *exif_notes]
-    alpha = None
-    if raster.alpha is not None and raster.alpha.min() < np.iinfo(raster.alpha.dtype).max:
-        alpha = _unit(upright(raster.alpha, turn))
-        notes.append("alpha channel kept")
+    alpha, alpha_notes = _alpha(raster, turn)
+    notes += alpha_notes
     pixels = _unit(np.moveaxis(upright(samples, turn), -1, 0))
     sha256, depth = hashlib.sha256(data).hexdigest(), 8 * samples.dtype.itemsize
     return Photograph(pixels, alpha, sha256, path, depth, exif, tuple(notes), turn)
+
+
+def _alpha(raster: Raster, turn: int) -> tuple[NDArray[np.float32] | None, list[str]]:
+    """Return the alpha of a picture that is not opaque, and what there is to say about it."""
+    if raster.alpha is None or raster.alpha.min() == np.iinfo(raster.alpha.dtype).max:
+        return None, []
+    if not raster.alpha.any():
+        return None, ["nothing of it is visible (its alpha is 0 everywhere): taken as opaque"]
+    alpha = _unit(upright(raster.alpha, turn))
+    counted = transparency.counted(alpha)
+    if counted is None:
+        return alpha, ["alpha channel kept"]
+    return alpha, [f"alpha channel kept; {1 - counted.mean():.1%} is transparent and counts for nothing"]
 
 
 @contextlib.contextmanager

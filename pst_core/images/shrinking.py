@@ -15,14 +15,18 @@ from pst_core.images.writing import to_levels
 
 
 def shrink_photograph(photograph: Photograph, side: int) -> bytes:
-    """A photograph shrunk to a long side in pixels, never enlarged; an 8-bit sRGB PNG.
+    """A photograph shrunk to a long side in pixels, never enlarged; an 8-bit sRGB PNG with its alpha.
 
-    The short side keeps what a photograph must have to be read again: strips stay longer than `side`.
+    What is invisible has its surroundings' colours, for shrinking mixes neighbours. The short side keeps what
+    a photograph must have to be read again: strips stay longer than `side`.
     """
-    image = Image.fromarray(to_levels(photograph.pixels))
-    side = max(side, math.ceil(ImageLimits().min_side * max(image.size) / min(image.size)))
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return png.encode(np.asarray(image))
+    planes = [Image.fromarray(to_levels(photograph.filled))]
+    if photograph.alpha is not None:
+        planes.append(Image.fromarray(to_levels(photograph.alpha[None])[..., 0]))
+    side = max(side, math.ceil(ImageLimits().min_side * max(planes[0].size) / min(planes[0].size)))
+    for plane in planes:
+        plane.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return png.encode(np.dstack([np.asarray(plane) for plane in planes]))
 
 
 def shrink_map(semantic: SemanticMap, photograph: Photograph, size: tuple[int, int]) -> bytes:

@@ -19,6 +19,7 @@ from pst_core.images.embedding import KEYWORD, recipe_text, xmp_packet
 from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories, clean_exif
 from pst_core.images.pillow import quiet_pillow
 from pst_core.images.profiles import Samples, srgb_profile
+from pst_core.images.transparency import on_white
 from pst_core.shapes import expect_shapes
 
 OutputFormat = Literal["PNG", "JPEG", "WEBP", "TIFF"]
@@ -82,7 +83,8 @@ def write_image(
     bit_depth
         8, or 16 for PNG and TIFF.
     alpha
-        Shape (H, W) in [0, 1], not premultiplied, or None. JPEG has no alpha: there it is left out.
+        Shape (H, W) in [0, 1], not premultiplied, or None. JPEG has no alpha: there it is white paper that
+        shows through, for colours that were hidden are nobody's to see.
     exif
         An EXIF block as in `Photograph.exif`, at most 64 KiB. Its orientation is left out: the picture is
         upright.
@@ -112,7 +114,9 @@ def write_image(
         raise OutputError(
             f"{target} cannot carry a recipe of more than 64 kB; write PNG, WebP or TIFF instead."
         )
-    samples = to_levels(pixels, None if kind == "JPEG" else alpha, bit_depth)
+    if kind == "JPEG":
+        pixels, alpha = on_white(pixels, alpha), None
+    samples = to_levels(pixels, alpha, bit_depth)
     write_bytes_atomically(target, _encoded(target, kind, samples, metadata, quality), overwrite=overwrite)
 
 

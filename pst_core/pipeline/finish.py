@@ -51,12 +51,12 @@ def match_colors(image: Tensor, pair: WorkingPair, settings: FinishSettings) -> 
         return torch.lerp(image, matched, float(settings.color_match)), float(settings.color_match)
     if min(image.shape[1:]) < WINDOW:  # too small for SSIM's window to say what structure is
         return matched, 1.0
-    content = pair.content.cpu().numpy()
-    before = structural_similarity(image.cpu().numpy(), content)
+    content, counted = pair.content.cpu().numpy(), pair.counted[0]
+    before = structural_similarity(image.cpu().numpy(), content, counted)
     least = before - STRUCTURE_TO_SPARE * before**2
     for strength in STRENGTHS:
         candidate = torch.lerp(image, matched, strength)
-        if structural_similarity(candidate.cpu().numpy(), content) >= least:
+        if structural_similarity(candidate.cpu().numpy(), content, counted) >= least:
             return candidate, strength
     return image, 0.0
 
@@ -85,6 +85,7 @@ def render(image: Tensor, pair: WorkingPair, content: Floats, settings: FinishSe
     ----------
     image : Tensor, shape (3, h, w)
     content : ndarray, shape (3, H, W)
+        Filled where it is invisible.
 
     Returns
     -------

@@ -82,7 +82,10 @@ def test_images_pairs_and_regions_come_back(random_image):
     image = random_image(5, 7)
     assert torch.equal(IMAGE.unpack(IMAGE.pack(image), CPU), image)
     masks = torch.rand(2, 5, 7)
-    pair = WorkingPair(image, image[:, :4], masks, masks[:, :4], masks.flip(0), torch.tensor([True, False]))
+    pair = WorkingPair(
+        image, image[:, :4], masks, masks[:, :4], masks.flip(0), torch.tensor([True, False]), masks[:1],
+        masks[1:, :4],
+    )  # fmt: skip
     found = WORKING_PAIR.unpack(WORKING_PAIR.pack(pair), CPU)
     for item in fields(WorkingPair):
         assert torch.equal(getattr(found, item.name), getattr(pair, item.name))
