@@ -10,6 +10,7 @@ from tasks.unit import unit
 @unit("render", run_name="full resolution")
 def render(image: Reference, working: Reference, content: InputFile, settings: FinishSettings) -> Rendered:
     """Bring the last image to the content's full size and encode it, without any file's name in it."""
+    from pst_core.images.carried import carry
     from pst_core.images.writing import encode_png
     from pst_core.machine import check_device
     from pst_core.pipeline import steps
@@ -20,5 +21,6 @@ def render(image: Reference, working: Reference, content: InputFile, settings: F
     full, strength = steps.render(IMAGE.load(image, device), pair, photograph.filled, settings)
     depth = photograph.bit_depth if settings.bit_depth == "auto" else settings.bit_depth
     full = photograph.with_hidden(full)
-    picture = encode_png(full, bit_depth=depth, alpha=photograph.alpha, exif=photograph.exif)
-    return Rendered(picture=PICTURE.keep(picture), color_match=strength)
+    carried, notes = carry(photograph.stored, settings.metadata)
+    picture = encode_png(full, bit_depth=depth, alpha=photograph.alpha, carried=carried)
+    return Rendered(picture=PICTURE.keep(picture), color_match=strength, notes=notes)

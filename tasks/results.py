@@ -46,10 +46,19 @@ class Optimised(_Result):
 
 
 class Rendered(_Result):
-    """The finished picture at full size, without a recipe, and the strength of its closing colour match."""
+    """The finished picture at full size, without a recipe.
+
+    Attributes
+    ----------
+    color_match : float
+        Strength of its closing colour match.
+    notes : tuple of str
+        On what the content says about itself and the picture does not.
+    """
 
     picture: Reference
     color_match: float
+    notes: tuple[str, ...] = ()
 
 
 class Scored(_Result):

@@ -88,7 +88,8 @@ def notes_on(plan: Plan, made: Made) -> tuple[str, ...]:
     spared = [f"The memory was not enough: made with {', '.join(given_up)}."] if given_up else []
     trained = bool(made.precomputed.weights["trained"])
     unmatched = made.segmented.unmatched
-    return (*spared, *notes_of(made.segmented.notes, made.config, unmatched=unmatched, trained=trained))
+    notes = (*made.segmented.notes, *made.rendered.notes)
+    return (*spared, *notes_of(notes, made.config, unmatched=unmatched, trained=trained))
 
 
 def read_report(folder: Path) -> dict[str, Any]:

@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 from pst_core.errors import ImageError
 from pst_core.images import transparency
 from pst_core.images.decoding import decode, open_header
-from pst_core.images.kinds import RAW, TIFF
 from pst_core.images.limits import ImageLimits, read_file
-from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories, clean_exif
 from pst_core.images.orientations import orientation_of, upright
-from pst_core.images.pillow import quiet_pillow
 from pst_core.images.profiles import Samples, to_srgb
 from pst_core.images.rasters import Picture, Raster
+from pst_core.images.stored import NOTHING_STORED, Stored, find_stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +39,10 @@ class Photograph:
         Where they were read.
     bit_depth
         8 or 16: bits a channel in the file that survived into `pixels`.
-    exif
-        An EXIF block fit for the restyled copy (no orientation, no thumbnail), or None.
+    stored
+        What its file says about it besides, for a restyled copy.
     notes
-        What was converted or left out, as plain sentences.
+        What was converted or is odd, as plain sentences.
     turn
         The EXIF orientation by which `pixels` were turned upright; 1 where they lie as stored.
     """
@@ -54,7 +52,7 @@ class Photograph:
     sha256: str
     path: Path
     bit_depth: int
-    exif: bytes | None = None
+    stored: Stored = NOTHING_STORED
     notes: tuple[str, ...] = ()
     turn: int = 1
 
@@ -203,14 +201,14 @@ def _hole(alpha: Samples | None) -> tuple[NDArray[np.bool_] | None, tuple[str, .
 
 def _photograph(picture: Picture, raster: Raster, data: bytes, path: Path) -> Photograph:
     turn, turn_notes = orientation_of(picture)
-    exif, exif_notes = _clean_exif(picture)
     samples, color_notes = to_srgb(raster.samples, raster.space, picture.profile)
-    notes = [*picture.notes, *raster.notes, *turn_notes, *color_notes, *exif_notes]
+    notes = [*picture.notes, *raster.notes, *turn_notes, *color_notes]
     alpha, alpha_notes = _alpha(raster, turn)
     notes += alpha_notes
     pixels = _unit(np.moveaxis(upright(samples, turn), -1, 0))
     sha256, depth = hashlib.sha256(data).hexdigest(), 8 * samples.dtype.itemsize
-    return Photograph(pixels, alpha, sha256, path, depth, exif, tuple(notes), turn)
+    stored = find_stored(data, picture)
+    return Photograph(pixels, alpha, sha256, path, depth, stored, tuple(notes), turn)
 
 
 def _alpha(raster: Raster, turn: int) -> tuple[NDArray[np.float32] | None, list[str]]:
@@ -234,22 +232,6 @@ def _within_memory(path: Path) -> Iterator[None]:
         raise ImageError(
             f"{path} does not fit into memory; close other programs or use a smaller copy."
         ) from error
-
-
-def _clean_exif(picture: Picture) -> tuple[bytes | None, list[str]]:
-    """Return an EXIF block fit for the restyled copy, and what there is to say about it."""
-    block = picture.exif
-    if not block:
-        return None, []
-    # Where the file is one block, only a small part of it is kept.
-    if len(block) > MAX_EXIF_BYTES and picture.kind not in (TIFF, RAW):
-        return None, [f"EXIF of {len(block)} bytes left out: more than {MAX_EXIF_BYTES} bytes"]
-    try:
-        with quiet_pillow():
-            check_directories(block)
-            return clean_exif(block), []
-    except Exception:  # noqa: BLE001 - Pillow raises nearly everything on broken EXIF, and no picture hangs on it
-        return None, ["EXIF left out: it is broken"]
 
 
 def _unit(samples: Samples) -> NDArray[np.float32]:

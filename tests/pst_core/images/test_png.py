@@ -11,6 +11,7 @@ from PIL import Image
 
 from pst_core.errors import OutputError
 from pst_core.images import png
+from pst_core.images.carried import NOTHING, Carried
 from pst_core.images.embedding import read_recipe
 from pst_core.images.writing import embed_recipe, encode_png, write_image
 
@@ -36,7 +37,7 @@ def test_a_recipe_put_in_later_gives_the_file_that_is_written_with_it(
     settings = {
         "bit_depth": bit_depth,
         "alpha": picture(channels=1, seed=1)[0] if with_alpha else None,
-        "exif": exif_block() if with_exif else None,
+        "carried": Carried(exif_block()) if with_exif else NOTHING,
     }
     bare = encode_png(picture(), **settings)
     found = embed_recipe(bare, RECIPE)

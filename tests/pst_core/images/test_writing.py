@@ -11,10 +11,12 @@ from PIL import Image
 
 from pst_core.errors import OutputError
 from pst_core.images import png
+from pst_core.images.carried import Carried
+from pst_core.images.formats import output_format
 from pst_core.images.profiles import srgb_profile
 from pst_core.images.reading import read_photograph
 from pst_core.images.transparency import on_white
-from pst_core.images.writing import output_format, write_image
+from pst_core.images.writing import write_image
 
 
 def test_output_format():
@@ -68,7 +70,7 @@ def test_sixteen_bits_round_trip(tmp_path, extension, with_alpha):
         floats(samples).astype(np.float32),
         bit_depth=16,
         alpha=(alpha / 65535).astype(np.float32) if with_alpha else None,
-        exif=camera_exif(),
+        carried=Carried(exif=camera_exif()),
         recipe=RECIPE,
     )
     photo = read_photograph(path)
@@ -102,7 +104,12 @@ def test_png_encoder_against_opencv(rows, dtype, channels):
 
 
 def test_png_chunks_have_valid_checksums(tmp_path):
-    write_image(tmp_path / "x.png", floats(smooth()).astype(np.float32), recipe=RECIPE, exif=camera_exif())
+    write_image(
+        tmp_path / "x.png",
+        floats(smooth()).astype(np.float32),
+        recipe=RECIPE,
+        carried=Carried(exif=camera_exif()),
+    )
     with Image.open(tmp_path / "x.png") as image:
         image.verify()
     kinds = [chunk.kind for chunk in png.walk((tmp_path / "x.png").read_bytes())]
@@ -144,7 +151,7 @@ def test_jpeg_keeps_the_resolution_of_chroma(tmp_path):
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_the_same_input_gives_the_same_bytes(tmp_path, extension, monkeypatch):
-    arguments = {"alpha": floats(smooth())[0], "exif": camera_exif(), "recipe": RECIPE}
+    arguments = {"alpha": floats(smooth())[0], "carried": Carried(camera_exif()), "recipe": RECIPE}
     write_image(tmp_path / f"a{extension}", floats(smooth()).astype(np.float32), **arguments)
     srgb_profile.cache_clear()  # so that the second file is made at another time from scratch
     write_image(tmp_path / f"b{extension}", floats(smooth()).astype(np.float32), **arguments)
