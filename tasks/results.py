@@ -46,10 +46,12 @@ class Optimised(_Result):
 
 
 class Rendered(_Result):
-    """The finished picture at full size, without a recipe.
+    """The finished picture at full size, with nothing but its pixels in it.
 
     Attributes
     ----------
+    described : Reference
+        What the content says about itself, to be put into the picture.
     color_match : float
         Strength of its closing colour match.
     notes : tuple of str
@@ -57,8 +59,9 @@ class Rendered(_Result):
     """
 
     picture: Reference
+    described: Reference
     color_match: float
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
 
 
 class Scored(_Result):

@@ -17,7 +17,7 @@ from flows.orders.planning import Plan
 from pst_core.errors import ImageError, OutputError
 from pst_core.files import write_bytes_atomically
 from pst_core.images.embedding import read_recipe
-from pst_core.images.writing import embed_recipe
+from pst_core.images.writing import embed
 from pst_core.pipeline.notes import notes_of
 from pst_core.report import PROGRAM, Run, read_own
 from pst_core.store import open_store
@@ -143,7 +143,7 @@ def _files(plan: Plan, made: Made, key: str, folder: Path) -> dict[str, bytes]:
     store, run = open_store(), _run(plan, made, folder / RESULT)
     recipe = run.recipe().model_dump(mode="json")
     files = {
-        RESULT: embed_recipe(store.read(made.rendered.picture), recipe),
+        RESULT: embed(store.read(made.rendered.picture), store.read(made.rendered.described), recipe),
         LOSSES: store.read(made.explained.losses),
         CURVE: store.read(made.explained.curve),
         REGIONS: store.read(made.explained.region_map),

@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,28 +111,42 @@ def write_image(
 
 
 def encode_png(
-    pixels: NDArray[np.float32],
-    *,
-    bit_depth: int = 8,
-    alpha: NDArray[np.float32] | None = None,
-    carried: Carried = NOTHING,
+    pixels: NDArray[np.float32], *, bit_depth: int = 8, alpha: NDArray[np.float32] | None = None
 ) -> bytes:
-    """Encode a picture as `write_image` would, without a recipe.
+    """Encode a picture as `write_image` would, with nothing but its pixels in it.
 
     Raises
     ------
     OutputError
-        Pixels are not finite, or EXIF is broken.
+        Pixels are not finite.
     """
     target = Path("the picture.png")  # what messages call it
     _check_shapes(pixels, alpha, bit_depth, quality=100)
     _check_request(target, "PNG", pixels, alpha, bit_depth)
-    metadata = _Metadata(_checked(target, carried), None)
-    return _encoded(target, "PNG", to_levels(pixels, alpha, bit_depth), metadata, 100)
+    return _encoded(target, "PNG", to_levels(pixels, alpha, bit_depth), _Metadata(NOTHING, None), 100)
 
 
-def embed_recipe(picture: bytes, recipe: dict[str, Any]) -> bytes:
-    """Put a recipe into a PNG that has none, without encoding its pixels again.
+def as_chunks(carried: Carried) -> bytes:
+    """What a photograph says about itself as a PNG holds it: chunks, one after another, for `embed`.
+
+    Raises
+    ------
+    OutputError
+        EXIF is broken.
+    """
+    carried = _checked(Path("the picture.png"), carried)
+    return b"".join(png.chunk(kind, payload) for kind, payload in _chunks(carried))
+
+
+def embed(picture: bytes, chunks: bytes, recipe: dict[str, Any]) -> bytes:
+    """Put chunks and a recipe into a PNG that has none, without encoding its pixels again.
+
+    Parameters
+    ----------
+    picture
+        From `encode_png`.
+    chunks
+        From `as_chunks`; empty for none.
 
     Raises
     ------
@@ -139,7 +154,7 @@ def embed_recipe(picture: bytes, recipe: dict[str, Any]) -> bytes:
         As for `recipe_text`.
     """
     text = png.international_text(KEYWORD, recipe_text(recipe))
-    return png.insert(picture, b"iTXt", text)
+    return png.insert(picture, chunks + png.chunk(b"iTXt", text))
 
 
 def _check_shapes(
@@ -246,15 +261,17 @@ def _pillow(samples: Samples, metadata: _Metadata, kind: OutputFormat, **setting
 
 
 def _png(samples: Samples, metadata: _Metadata) -> bytes:
-    ancillary = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 9))]
-    carried = metadata.carried
-    if carried.resolution is not None:
-        dots = [round(each / 0.0254) for each in carried.resolution]  # per metre
-        ancillary.append((b"pHYs", struct.pack(">IIB", *dots, 1)))
-    if carried.exif:
-        ancillary.append((b"eXIf", carried.exif.removeprefix(EXIF_HEADER)))
-    if carried.xmp:
-        ancillary.append((b"iTXt", png.international_text(_PNG_XMP, carried.xmp.decode())))
+    ancillary = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 9)), *_chunks(metadata.carried)]
     if metadata.recipe is not None:
         ancillary.append((b"iTXt", png.international_text(KEYWORD, metadata.recipe)))
     return png.encode(samples, ancillary)
+
+
+def _chunks(carried: Carried) -> Iterator[tuple[bytes, bytes]]:
+    if carried.resolution is not None:
+        dots = [round(each / 0.0254) for each in carried.resolution]  # per metre
+        yield b"pHYs", struct.pack(">IIB", *dots, 1)
+    if carried.exif:
+        yield b"eXIf", carried.exif.removeprefix(EXIF_HEADER)
+    if carried.xmp:
+        yield b"iTXt", png.international_text(_PNG_XMP, carried.xmp.decode())
