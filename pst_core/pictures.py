@@ -102,7 +102,8 @@ def draw_regions(regions: Regions) -> bytes:
 
 def _colored(labels: Labels, regions: Regions) -> Image.Image:
     step = -(-max(labels.shape) // REGIONS_SIDE)
-    colors: NDArray[np.uint8] = regions.colors[labels[::step, ::step]]
+    palette = np.vstack([regions.colors, np.array([PAPER], np.uint8)])  # the last is what NOWHERE finds
+    colors: NDArray[np.uint8] = palette[labels[::step, ::step]]
     return Image.fromarray(np.ascontiguousarray(colors))
 
 

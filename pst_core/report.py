@@ -105,7 +105,7 @@ class StageLosses(_Part):
 
     stage: str
     size: int
-    """Long side of the working image in pixels."""
+    """Long side of the working image in pixels, as planned; a strip's is longer."""
     evaluations: int
     first: Losses | None = None
     last: Losses | None = None

@@ -19,17 +19,20 @@ def measure(
     network: Network,
 ) -> Measures:
     """Measure a picture, whoever made it, against its content and its style."""
+    from pst_core.images.transparency import fill
     from pst_core.machine import reproducible
     from pst_core.network.encoder import open_encoder
     from pst_core.pipeline.artifacts import REGIONS
     from pst_core.quality.models import load_quality_models
     from pst_core.quality.subject import Subject, fit_to
 
-    layers, original = Layers(), content.photograph().pixels
+    layers, original = Layers(), content.photograph()
     with reproducible():
         weights, encoder = open_encoder(network.settings, layers.layers)
+        # Of a picture that shows what the content does not, either: it is measured where both can be seen.
+        image = fill(fit_to(picture.photograph().filled, original.pixels.shape), original.alpha)
         subject = Subject(
-            fit_to(picture.photograph().pixels, original.shape), original, style.photograph().pixels,
+            image, original.filled, style.photograph().filled,
             REGIONS.load(regions), load_quality_models(models.source), encoder,
             tuple(layers.style_layers), f"{weights.name}, sha256 {weights.sha256[:12]}",
         )  # fmt: skip

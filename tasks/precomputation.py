@@ -27,7 +27,7 @@ def precompute(
 
     weights, encoder = open_encoder(network.settings, settings.layers)
     pair, targets = steps.precompute(
-        content.photograph().pixels, style.photograph().pixels, REGIONS.load(regions), size, encoder,
+        content.photograph().filled, style.photograph().filled, REGIONS.load(regions), size, encoder,
         settings, staged=staged,
     )  # fmt: skip
     return Precomputed(

@@ -46,10 +46,22 @@ class Optimised(_Result):
 
 
 class Rendered(_Result):
-    """The finished picture at full size, without a recipe, and the strength of its closing colour match."""
+    """The finished picture at full size, with nothing but its pixels in it.
+
+    Attributes
+    ----------
+    described : Reference
+        What the content says about itself, to be put into the picture.
+    color_match : float
+        Strength of its closing colour match.
+    notes : tuple of str
+        On what the content says about itself and the picture does not.
+    """
 
     picture: Reference
+    described: Reference
     color_match: float
+    notes: tuple[str, ...]
 
 
 class Scored(_Result):

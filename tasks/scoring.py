@@ -24,14 +24,16 @@ def score(
     store = open_store()
     store.read(picture)  # verified, before it is decoded from its file
     pictures = {
-        "content": content.photograph().pixels,
-        "style": style.photograph().pixels,
-        "result": read_photograph(store.path_of(picture)).pixels,
+        "content": content.photograph(),
+        "style": style.photograph(),
+        "result": read_photograph(store.path_of(picture)),
     }
     subject = Subject(
-        pictures["result"], pictures["content"], pictures["style"], REGIONS.load(regions),
-        load_quality_models(models.source),
+        pictures["result"].filled, pictures["content"].filled, pictures["style"].filled,
+        REGIONS.load(regions), load_quality_models(models.source),
     )  # fmt: skip
     taken = take(REPORTED, subject)
-    previews = {role: PREVIEW.keep(thumbnail(pixels, PREVIEW_SIDE)) for role, pixels in pictures.items()}
+    previews = {
+        role: PREVIEW.keep(thumbnail(shown.on_white, PREVIEW_SIDE)) for role, shown in pictures.items()
+    }
     return Scored(scores=taken.values, models=taken.models, previews=previews)

@@ -22,6 +22,7 @@ from PIL import Image, PngImagePlugin
 
 from pst_core.errors import ImageError
 from pst_core.images import png
+from pst_core.images.carried import Carried
 from pst_core.images.embedding import read_recipe
 from pst_core.images.limits import ImageLimits
 from pst_core.images.reading import read_map, read_photograph
@@ -35,7 +36,9 @@ def specimens(folder):
     pixels = floats(smooth()).astype(np.float32)
     alpha = pixels[0]
     for extension in EXTENSIONS:
-        write_image(folder / f"full{extension}", pixels, alpha=alpha, exif=camera_exif(), recipe=RECIPE)
+        write_image(
+            folder / f"full{extension}", pixels, alpha=alpha, carried=Carried(camera_exif()), recipe=RECIPE
+        )
     for extension in (".png", ".tif"):
         write_image(folder / f"deep{extension}", pixels, bit_depth=16, alpha=alpha)
     saved(folder / "x.bmp", smooth())

@@ -20,6 +20,7 @@ from pst_core.pipeline.trace import losses_table, summarise_losses
 from pst_core.report import Recipe, Report, Run, read_own
 
 if TYPE_CHECKING:
+    from pst_core.images.carried import Carried
     from pst_core.images.reading import Photograph, SemanticMap
     from pst_core.pipeline.stylize import Result
 
@@ -97,7 +98,8 @@ def run_job(job: Job) -> Outcome:
     depth = _bit_depth(job, files.photographs["content"])
     reading = time.perf_counter() - started
     check_writable(job.output.parent)  # after the inputs: for the sake of a missing one no folder is made
-    notes = _lost_transparency(job, files.photographs["content"])
+    carried, lost = _carried(job, files.photographs["content"])
+    notes = [*_lost_transparency(job, files.photographs["content"]), *lost]
     if job.earlier is not None:
         config = job.chosen.config
         notes = [*check_against(job.earlier, config, job.paths, files.hashes), *notes]
@@ -106,13 +108,13 @@ def run_job(job: Job) -> Outcome:
     run = _told(job, files, result, notes)
     seconds = {step: round(value, 3) for step, value in {**result.seconds, "read": reading}.items()}
     report = run.report(seconds=seconds, peak_memory_bytes=result.peak_memory)
-    _write(job, result, run.recipe(), report, depth)
+    _write(job, result, run.recipe(), report, depth, carried)
     return Outcome(job.output, report.model_dump(mode="json"), report.notes)
 
 
 def _check_output(job: Job) -> None:
     """Find out now whether the result can be written, and that it harms no other file."""
-    from pst_core.images.writing import output_format
+    from pst_core.images.formats import output_format
 
     form = output_format(job.output)
     if job.chosen.config.bit_depth == 16 and form in ("JPEG", "WEBP"):
@@ -169,7 +171,7 @@ def _read(job: Job) -> _Files:
 
 
 def _bit_depth(job: Job, content: "Photograph") -> Literal[8, 16]:
-    from pst_core.images.writing import output_format
+    from pst_core.images.formats import output_format
 
     asked = job.chosen.config.bit_depth
     if asked != "auto":
@@ -177,12 +179,23 @@ def _bit_depth(job: Job, content: "Photograph") -> Literal[8, 16]:
     return 16 if content.bit_depth == 16 and output_format(job.output) in ("PNG", "TIFF") else 8
 
 
+def _carried(job: Job, content: "Photograph") -> tuple["Carried", tuple[str, ...]]:
+    """What goes along of what the content says about itself, and what of it is lost."""
+    from pst_core.images.carried import carry
+    from pst_core.images.formats import output_format
+
+    return carry(content.stored, job.chosen.config.metadata, output_format(job.output))
+
+
 def _lost_transparency(job: Job, content: "Photograph") -> list[str]:
-    from pst_core.images.writing import output_format
+    from pst_core.images.formats import output_format
 
     if content.alpha is None or output_format(job.output) != "JPEG":
         return []
-    return [f"{job.output} holds no transparency, as JPEG has none: write PNG, WebP or TIFF to keep it."]
+    return [
+        f"{job.output} is white where the content is transparent, as JPEG has no transparency: "
+        "write PNG, WebP or TIFF to keep it."
+    ]
 
 
 def _stylize(job: Job, files: _Files) -> "Result":
@@ -215,7 +228,9 @@ def _told(job: Job, files: _Files, result: "Result", notes: Sequence[str]) -> Ru
     )  # fmt: skip
 
 
-def _write(job: Job, result: "Result", recipe: Recipe, report: Report, depth: Literal[8, 16]) -> None:
+def _write(
+    job: Job, result: "Result", recipe: Recipe, report: Report, depth: Literal[8, 16], carried: "Carried"
+) -> None:
     """Write the picture, then what explains it; if one fails, none that is new stays."""
     from pst_core.files import write_bytes_atomically
     from pst_core.images.writing import write_image
@@ -225,7 +240,7 @@ def _write(job: Job, result: "Result", recipe: Recipe, report: Report, depth: Li
     losses = losses_table(result.trace) if job.with_report else b""
     writers: list[Callable[[], None]] = [
         lambda: write_image(
-            job.output, result.image, bit_depth=depth, alpha=content.alpha, exif=content.exif,
+            job.output, result.image, bit_depth=depth, alpha=content.alpha, carried=carried,
             recipe=embedded, overwrite=job.overwrite,
         ),
         lambda: write_bytes_atomically(report_path(job.output), report.to_json(), overwrite=job.overwrite),

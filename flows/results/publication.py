@@ -17,7 +17,7 @@ from flows.orders.planning import Plan
 from pst_core.errors import ImageError, OutputError
 from pst_core.files import write_bytes_atomically
 from pst_core.images.embedding import read_recipe
-from pst_core.images.writing import embed_recipe
+from pst_core.images.writing import embed
 from pst_core.pipeline.notes import notes_of
 from pst_core.report import PROGRAM, Run, read_own
 from pst_core.store import open_store
@@ -88,7 +88,8 @@ def notes_on(plan: Plan, made: Made) -> tuple[str, ...]:
     spared = [f"The memory was not enough: made with {', '.join(given_up)}."] if given_up else []
     trained = bool(made.precomputed.weights["trained"])
     unmatched = made.segmented.unmatched
-    return (*spared, *notes_of(made.segmented.notes, made.config, unmatched=unmatched, trained=trained))
+    notes = (*made.segmented.notes, *made.rendered.notes)
+    return (*spared, *notes_of(notes, made.config, unmatched=unmatched, trained=trained))
 
 
 def read_report(place: Place) -> dict[str, Any]:
@@ -146,7 +147,9 @@ def _files(plan: Plan, made: Made, key: str, place: Place) -> dict[Path, bytes]:
     store, run = open_store(), _run(plan, made, place.picture)
     recipe = run.recipe().model_dump(mode="json")
     files = {
-        place.picture_from_folder: embed_recipe(store.read(made.rendered.picture), recipe),
+        place.picture_from_folder: embed(
+            store.read(made.rendered.picture), store.read(made.rendered.described), recipe
+        ),
         LOSSES: store.read(made.explained.losses),
         CURVE: store.read(made.explained.curve),
         REGIONS: store.read(made.explained.region_map),

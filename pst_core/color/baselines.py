@@ -15,7 +15,10 @@ from pst_core.shapes import expect_shapes
 
 Floats = NDArray[np.floating]
 Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Counted = tuple[Mask | None, Mask | None]
 
+ALL: Counted = (None, None)  # pixels count, of both pictures
 STRIP_PIXELS = 1 << 18
 DARKEST = 1 / 255  # logarithms need a floor: the darkest level of 8 bits that is not black
 FLAT = 1e-6  # a deviation below this is rounding, and has no shape to stretch
@@ -26,13 +29,15 @@ LMS_TO_RGB, LAB_TO_LMS = np.linalg.inv(RGB_TO_LMS), np.linalg.inv(LMS_TO_LAB)
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # Y of YIQ
 
 
-def reinhard(content: Floats, style: Floats) -> Image:
+def reinhard(content: Floats, style: Floats, counted: Counted = ALL) -> Image:
     """Give the content the style's mean and deviation on each axis of l-alpha-beta (Reinhard et al. 2001).
 
     Parameters
     ----------
     content, style : ndarray, shape (3, H, W) and (3, H', W')
         Levels below 1/255 count as 1/255, for the space is logarithmic.
+    counted : pair of ndarray of bool, shape (H, W) and (H', W'), or None
+        Which pixels of content and style count; None counts all. Every pixel is moved.
 
     Returns
     -------
@@ -49,7 +54,9 @@ def reinhard(content: Floats, style: Floats) -> Image:
     array([0.3, 0.3, 0.6], dtype=float32)
     """
     expect_shapes("content: 3 H W, style: 3 h w", content, style)
-    (mean, deviation), (target_mean, target_deviation) = _moments(content), _moments(style)
+    (mean, deviation), (target_mean, target_deviation) = (
+        _moments(image, mask) for image, mask in zip((content, style), counted, strict=True)
+    )
     flat = deviation < FLAT
     gain = np.where(flat, 1, target_deviation / np.where(flat, 1, deviation))
     result = np.empty(content.shape, np.float32)
@@ -74,21 +81,28 @@ def _to_lab(image: Floats) -> NDArray[np.float64]:
     return lab
 
 
-def _moments(image: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and deviation on each axis of l-alpha-beta."""
-    count = image[0].size
-    mean = sum(_to_lab(image[:, rows]).sum(axis=0) for rows in _strips(image)) / count
-    squares = sum(np.square(_to_lab(image[:, rows]) - mean).sum(axis=0) for rows in _strips(image))
+def _moments(image: Floats, counted: Mask | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation of what counts on each axis of l-alpha-beta."""
+
+    def strips() -> Iterator[NDArray[np.float64]]:
+        for rows in _strips(image):
+            yield _to_lab(image[:, rows] if counted is None else image[:, rows][:, counted[rows]])
+
+    count = image[0].size if counted is None else np.count_nonzero(counted)
+    mean = sum(lab.sum(axis=0) for lab in strips()) / count
+    squares = sum(np.square(lab - mean).sum(axis=0) for lab in strips())
     return mean, np.sqrt(squares / count)
 
 
-def match_histograms(content: Floats, style: Floats) -> Image:
+def match_histograms(content: Floats, style: Floats, counted: Counted = ALL) -> Image:
     """Give each channel of the content the style's cumulative histogram, by scikit-image.
 
     Parameters
     ----------
     content, style : ndarray, shape (3, H, W) and (3, H', W')
         Their histograms are those of 8-bit levels.
+    counted : pair of ndarray of bool, shape (H, W) and (H', W'), or None
+        Which pixels of content and style count; None counts all. Every pixel is moved.
 
     Returns
     -------
@@ -99,9 +113,17 @@ def match_histograms(content: Floats, style: Floats) -> Image:
 
     expect_shapes("content: 3 H W, style: 3 h w", content, style)
     result = np.empty(content.shape, np.float32)
-    for matched, here, there in zip(result, content, style, strict=True):
+    for matched, *channels in zip(result, content, style, strict=True):
         # One channel at a time: given all three, scikit-image cuts results off to whole levels.
-        matched[:] = exposure.match_histograms(_levels(here), _levels(there)) / 255
+        levels = [_levels(channel) for channel in channels]
+        here, there = (
+            each.ravel() if mask is None else each[mask] for each, mask in zip(levels, counted, strict=True)
+        )
+        moved = exposure.match_histograms(here, there) / 255
+        if counted[0] is not None:  # what does not count goes where its level would, between those that do
+            known, first = np.unique(here, return_index=True)
+            moved = np.interp(levels[0].ravel(), known, moved[first])
+        matched[:] = moved.reshape(matched.shape)
     return result
 
 
@@ -121,7 +143,7 @@ def in_gray(image: Floats) -> Image:
     return np.repeat(luminance_of(image)[None], 3, axis=0)
 
 
-def match_luminance(style: Floats, content: Floats) -> Image:
+def match_luminance(style: Floats, content: Floats, counted: Counted = ALL) -> Image:
     """The style's luminance, moved to the mean and deviation of the content's, in gray.
 
     Gatys et al. (2017), "Controlling perceptual factors in neural style transfer", section 5.1:
@@ -131,6 +153,8 @@ def match_luminance(style: Floats, content: Floats) -> Image:
     Parameters
     ----------
     style, content : ndarray, shape (3, H, W) and (3, H', W')
+    counted : pair of ndarray of bool, shape (H, W) and (H', W'), or None
+        Which pixels of style and content count; None counts all. Every pixel is moved.
 
     Returns
     -------
@@ -139,8 +163,12 @@ def match_luminance(style: Floats, content: Floats) -> Image:
     """
     expect_shapes("style: 3 H W, content: 3 h w", style, content)
     moved, there = luminance_of(style), luminance_of(content)
-    mean, deviation = moved.mean(dtype=np.float64), moved.std(dtype=np.float64)
-    target_mean, target_deviation = there.mean(dtype=np.float64), there.std(dtype=np.float64)
+    (mean, deviation), (target_mean, target_deviation) = (
+        (values.mean(dtype=np.float64), values.std(dtype=np.float64))
+        for values in (
+            each if mask is None else each[mask] for each, mask in zip((moved, there), counted, strict=True)
+        )
+    )
     moved -= np.float32(mean)
     moved *= np.float32(target_deviation / deviation if deviation > FLAT else 1)
     moved += np.float32(target_mean)

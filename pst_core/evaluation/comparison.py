@@ -63,7 +63,7 @@ def _read(path: Path | None, *, like: Floats | None = None) -> Floats | None:
     if path is None:
         return None
     try:
-        pixels = read_photograph(path).pixels
+        pixels = read_photograph(path).on_white
         return pixels if like is None else fit_to(pixels, like.shape)
     except PstError:
         return None

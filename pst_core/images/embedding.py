@@ -11,19 +11,16 @@ import json
 import os
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 from pst_core.errors import ImageError, OutputError
 from pst_core.images.decoding import open_header
 from pst_core.images.kinds import PNG
 from pst_core.images.limits import ImageLimits, read_file
 from pst_core.images.png import read_text, walk
+from pst_core.images.xmp import recipe_in
 
 KEYWORD = b"pst:recipe"
 MAX_RECIPE_BYTES = 2**20
-
-_NAMESPACE = "https://photoreal-style.invalid/ns/1.0/"
 
 
 def recipe_text(recipe: dict[str, Any]) -> str:
@@ -45,19 +42,6 @@ def recipe_text(recipe: dict[str, Any]) -> str:
     return text
 
 
-def xmp_packet(text: str) -> bytes:
-    """Wrap a recipe's JSON into an XMP packet (UTF-8)."""
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        f'<rdf:Description rdf:about="" xmlns:pst="{_NAMESPACE}">'
-        f"<pst:recipe>{escape(text)}</pst:recipe>"
-        "</rdf:Description></rdf:RDF></x:xmpmeta>"
-        '<?xpacket end="r"?>'
-    ).encode()
-
-
 def read_recipe(path: str | os.PathLike[str], limits: ImageLimits | None = None) -> dict[str, Any] | None:
     """Read the recipe a result carries; its pixels are not decoded.
 
@@ -75,9 +59,9 @@ def read_recipe(path: str | os.PathLike[str], limits: ImageLimits | None = None)
     data = read_file(place, limits)
     picture = open_header(data, place, limits)
     try:
-        text = _png_text(data) if picture.kind is PNG else _xmp_text(picture.xmp)
+        text = _png_text(data) if picture.kind is PNG else recipe_in(picture.xmp)
         recipe = None if text is None else json.loads(text)
-    except (ValueError, RecursionError, ElementTree.ParseError) as error:
+    except (ValueError, RecursionError) as error:
         raise ImageError(
             f"{place} carries a recipe that is damaged; use the one beside it instead."
         ) from error
@@ -92,21 +76,4 @@ def _png_text(data: bytes) -> str | None:
             text = read_text(chunk.kind, chunk.payload(data), KEYWORD, MAX_RECIPE_BYTES)
             if text is not None:
                 return text.decode("utf-8")
-    return None
-
-
-def _xmp_text(packet: bytes) -> str | None:
-    # Foreign packets are left alone: only one that names our namespace is parsed, and no packet that
-    # declares entities, which is how a small document unfolds into a large one.
-    if _NAMESPACE.encode() not in packet:
-        return None
-    if len(packet) > 2 * MAX_RECIPE_BYTES or b"<!" in packet:
-        raise ValueError("not a packet of ours")
-    root = ElementTree.fromstring(packet.strip(b"\0 \n"))
-    element = root.find(f".//{{{_NAMESPACE}}}recipe")
-    if element is not None:
-        return element.text or ""
-    for holder in root.iter():  # other programs may rewrite a simple property as an attribute
-        if (text := holder.get(f"{{{_NAMESPACE}}}recipe")) is not None:
-            return text
     return None

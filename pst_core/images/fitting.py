@@ -109,7 +109,7 @@ def _doubt(given: SemanticMap, taken: SemanticMap, photograph: Photograph) -> st
     turned = given.turned(photograph.turn)
     if not _has_shape_of(turned.size, (photograph.height, photograph.width)):
         return ""
-    gradient = _gradient(photograph.pixels)
+    gradient = _gradient(photograph.filled)
     as_it_is, as_turned = (_strength_under_borders(each, gradient) for each in (given, turned))
     said = (
         f"{photograph.path} is stored {HOW_STORED[photograph.turn]} and was turned upright; {given.path}, "

@@ -88,7 +88,7 @@ def load_start(source: Source, inputs: Inputs) -> NDArray[np.float32]:
             f"The start image {start.path} is {start.width}x{start.height} pixels, another shape than "
             f"the content's {inputs.content.width}x{inputs.content.height}: give one of the content's shape."
         )
-    return start.pixels
+    return start.filled
 
 
 def _photograph(source: Source, role: str) -> Photograph:

@@ -19,6 +19,7 @@ from PIL import Image
 MAX_EXIF_BYTES = 64 * 1024 - 3  # what fits into a JPEG segment, behind its length
 
 EXIF_HEADER = b"Exif\0\0"
+_ACROSS, _DOWN, _UNIT, _CENTIMETRES = 282, 283, 296, 3
 _ORIENTATION, _EXIF, _GPS = 274, 34665, 34853
 _MAKER_NOTE, _COLOR_SPACE = 37500, 40961
 _MAX_DIRECTORIES = 64
@@ -37,6 +38,10 @@ _KEPT = (
 )
 # In the EXIF directory: sizes in pixels of the old file, and the offset of a directory that is not copied.
 _DROPPED_EXIF = {40962, 40963, 40965}
+
+
+class TooLargeError(ValueError):
+    """What describes the photograph does not fit into a block of EXIF."""
 
 
 class Directory(NamedTuple):
@@ -114,7 +119,7 @@ def bare_exif(block: bytes) -> bytes:
     return block
 
 
-def clean_exif(exif: bytes) -> bytes | None:
+def clean_exif(exif: bytes, *, with_place: bool = True) -> bytes | None:
     """Copy what describes the photograph, and leave what describes the old file's bytes.
 
     Orientation, thumbnail and pixel sizes go, since the picture is upright and new; the colour space is sRGB.
@@ -123,6 +128,9 @@ def clean_exif(exif: bytes) -> bytes | None:
     ----------
     exif
         A TIFF structure: the EXIF block without its ``Exif`` header, or a whole TIFF file.
+    with_place
+        Whether to copy what says where the photograph was taken: GPS, and the maker's own notes, in which
+        some cameras name the place, too.
 
     Returns
     -------
@@ -131,6 +139,8 @@ def clean_exif(exif: bytes) -> bytes | None:
 
     Raises
     ------
+    TooLargeError
+        It does not fit into `MAX_EXIF_BYTES`.
     Exception
         Whatever Pillow raises on broken EXIF; it is of many kinds.
     """
@@ -138,8 +148,10 @@ def clean_exif(exif: bytes) -> bytes | None:
     old.load_from_fp(io.BytesIO(exif))
     new = Image.Exif()
     new.endian = "<"
-    for tag in sorted(_KEPT & set(old)):
+    for tag in sorted(_KEPT & set(old) - (set() if with_place else {_GPS})):
         value = _sub_directory(old, tag) if tag in (_EXIF, _GPS) else old[tag]
+        if tag == _EXIF and not with_place:
+            value.pop(_MAKER_NOTE, None)
         if value not in (None, {}):
             new[tag] = value
     if not new:
@@ -149,7 +161,41 @@ def clean_exif(exif: bytes) -> bytes | None:
         # The one large tag, private to the camera's maker, and broken by any move of the block anyway.
         new[_EXIF] = {tag: value for tag, value in new[_EXIF].items() if tag != _MAKER_NOTE}
         block = new.tobytes()
-    return block if len(block) <= MAX_EXIF_BYTES else None
+    if len(block) > MAX_EXIF_BYTES:
+        raise TooLargeError(f"more than {MAX_EXIF_BYTES} bytes")
+    return block
+
+
+def resolution_of(exif: bytes) -> tuple[float, float] | None:
+    """Dots per inch, across and down, by a cleaned EXIF block; None where it does not say so."""
+    if not exif:
+        return None
+    parsed = Image.Exif()
+    parsed.load(exif)
+    try:
+        across, down = (float(parsed.get(tag, 0)) for tag in (_ACROSS, _DOWN))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    scale = 2.54 if parsed.get(_UNIT) == _CENTIMETRES else 1.0
+    return sensible_resolution(scale * across, scale * down)
+
+
+def sensible_resolution(across: float, down: float) -> tuple[float, float] | None:
+    """A resolution in dots per inch that can be one; otherwise None."""
+    return (across, down) if min(across, down) >= 1 and max(across, down) <= 65535 else None
+
+
+def with_resolution(exif: bytes, resolution: tuple[float, float]) -> bytes:
+    """An EXIF block, empty or not, that says a resolution in dots per inch."""
+    block = Image.Exif()
+    if exif:
+        block.load(exif)
+    block.endian = "<"
+    block[_ACROSS], block[_DOWN], block[_UNIT] = *resolution, 2
+    for tag in (_EXIF, _GPS):
+        if tag in block:
+            block[tag] = dict(block.get_ifd(tag))
+    return block.tobytes()
 
 
 def _sub_directory(exif: Image.Exif, tag: int) -> dict[int, Any]:

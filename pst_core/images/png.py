@@ -85,8 +85,8 @@ def walk(data: bytes) -> Iterator[Chunk]:
         position = end + 4
 
 
-def insert(data: bytes, kind: bytes, payload: bytes) -> bytes:
-    """Insert a chunk before the pixels of a PNG.
+def insert(data: bytes, chunks: bytes) -> bytes:
+    """Insert chunks, as `chunk` builds them, before the pixels of a PNG.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def insert(data: bytes, kind: bytes, payload: bytes) -> bytes:
         if place + 12 > len(data):
             raise ValueError("a PNG without pixels")
         place += 12 + int.from_bytes(data[place : place + 4], "big")
-    return data[:place] + chunk(kind, payload) + data[place:]
+    return data[:place] + chunks + data[place:]
 
 
 def international_text(keyword: bytes, text: str) -> bytes:

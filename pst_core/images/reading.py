@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.errors import ImageError
+from pst_core.images import transparency
 from pst_core.images.decoding import decode, open_header
-from pst_core.images.kinds import RAW, TIFF
 from pst_core.images.limits import ImageLimits, read_file
-from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories, clean_exif
 from pst_core.images.orientations import orientation_of, upright
-from pst_core.images.pillow import quiet_pillow
 from pst_core.images.profiles import Samples, to_srgb
 from pst_core.images.rasters import Picture, Raster
+from pst_core.images.stored import NOTHING_STORED, Stored, find_stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,19 +29,20 @@ class Photograph:
     Attributes
     ----------
     pixels
-        Shape (3, H, W), float32, sRGB in [0, 1], contiguous. Colours under a transparent alpha are kept.
+        Shape (3, H, W), float32, sRGB in [0, 1], contiguous. Colours under a transparent alpha are kept;
+        nothing may be computed from them, see `filled` and `counted`.
     alpha
-        Shape (H, W), float32 in [0, 1]; None where every pixel is opaque.
+        Shape (H, W), float32 in [0, 1], somewhere above 0; None where every pixel is opaque.
     sha256
         Of exactly the bytes that were decoded, in hexadecimal.
     path
         Where they were read.
     bit_depth
         8 or 16: bits a channel in the file that survived into `pixels`.
-    exif
-        An EXIF block fit for the restyled copy (no orientation, no thumbnail), or None.
+    stored
+        What its file says about it besides, for a restyled copy.
     notes
-        What was converted or left out, as plain sentences.
+        What was converted or is odd, as plain sentences.
     turn
         The EXIF orientation by which `pixels` were turned upright; 1 where they lie as stored.
     """
@@ -51,9 +52,28 @@ class Photograph:
     sha256: str
     path: Path
     bit_depth: int
-    exif: bytes | None = None
+    stored: Stored = NOTHING_STORED
     notes: tuple[str, ...] = ()
     turn: int = 1
+
+    @cached_property
+    def filled(self) -> NDArray[np.float32]:
+        """What is worked on: `pixels`, with the colours of their surroundings where they are invisible."""
+        return transparency.fill(self.pixels, self.alpha)
+
+    @cached_property
+    def counted(self) -> NDArray[np.bool_] | None:
+        """Which pixels count, shape (H, W); None where all do."""
+        return transparency.counted(self.alpha)
+
+    @property
+    def on_white(self) -> NDArray[np.float32]:
+        """What is shown where there is no transparency, shape (3, H, W)."""
+        return transparency.on_white(self.pixels, self.alpha)
+
+    def with_hidden(self, restyled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A restyled copy, shape (3, H, W), that hides what this photograph hides under full transparency."""
+        return restyled if self.alpha is None else np.where(self.alpha > 0, restyled, self.pixels)
 
     @property
     def height(self) -> int:
@@ -181,16 +201,27 @@ def _hole(alpha: Samples | None) -> tuple[NDArray[np.bool_] | None, tuple[str, .
 
 def _photograph(picture: Picture, raster: Raster, data: bytes, path: Path) -> Photograph:
     turn, turn_notes = orientation_of(picture)
-    exif, exif_notes = _clean_exif(picture)
     samples, color_notes = to_srgb(raster.samples, raster.space, picture.profile)
-    notes = [*picture.notes, *raster.notes, *turn_notes, *color_notes, *exif_notes]
-    alpha = None
-    if raster.alpha is not None and raster.alpha.min() < np.iinfo(raster.alpha.dtype).max:
-        alpha = _unit(upright(raster.alpha, turn))
-        notes.append("alpha channel kept")
+    notes = [*picture.notes, *raster.notes, *turn_notes, *color_notes]
+    alpha, alpha_notes = _alpha(raster, turn)
+    notes += alpha_notes
     pixels = _unit(np.moveaxis(upright(samples, turn), -1, 0))
     sha256, depth = hashlib.sha256(data).hexdigest(), 8 * samples.dtype.itemsize
-    return Photograph(pixels, alpha, sha256, path, depth, exif, tuple(notes), turn)
+    stored = find_stored(data, picture)
+    return Photograph(pixels, alpha, sha256, path, depth, stored, tuple(notes), turn)
+
+
+def _alpha(raster: Raster, turn: int) -> tuple[NDArray[np.float32] | None, list[str]]:
+    """Return the alpha of a picture that is not opaque, and what there is to say about it."""
+    if raster.alpha is None or raster.alpha.min() == np.iinfo(raster.alpha.dtype).max:
+        return None, []
+    if not raster.alpha.any():
+        return None, ["nothing of it is visible (its alpha is 0 everywhere): taken as opaque"]
+    alpha = _unit(upright(raster.alpha, turn))
+    counted = transparency.counted(alpha)
+    if counted is None:
+        return alpha, ["alpha channel kept"]
+    return alpha, [f"alpha channel kept; {1 - counted.mean():.1%} is transparent and counts for nothing"]
 
 
 @contextlib.contextmanager
@@ -201,22 +232,6 @@ def _within_memory(path: Path) -> Iterator[None]:
         raise ImageError(
             f"{path} does not fit into memory; close other programs or use a smaller copy."
         ) from error
-
-
-def _clean_exif(picture: Picture) -> tuple[bytes | None, list[str]]:
-    """Return an EXIF block fit for the restyled copy, and what there is to say about it."""
-    block = picture.exif
-    if not block:
-        return None, []
-    # Where the file is one block, only a small part of it is kept.
-    if len(block) > MAX_EXIF_BYTES and picture.kind not in (TIFF, RAW):
-        return None, [f"EXIF of {len(block)} bytes left out: more than {MAX_EXIF_BYTES} bytes"]
-    try:
-        with quiet_pillow():
-            check_directories(block)
-            return clean_exif(block), []
-    except Exception:  # noqa: BLE001 - Pillow raises nearly everything on broken EXIF, and no picture hangs on it
-        return None, ["EXIF left out: it is broken"]
 
 
 def _unit(samples: Samples) -> NDArray[np.float32]:

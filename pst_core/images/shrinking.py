@@ -1,6 +1,7 @@
 """Photographs and their maps made smaller, before anything is done with them: evaluations at a given size."""
 
 import io
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,15 +9,24 @@ from PIL import Image
 
 from pst_core.images import png
 from pst_core.images.fitting import at_centers, fit_map
+from pst_core.images.limits import ImageLimits
 from pst_core.images.reading import Photograph, SemanticMap
 from pst_core.images.writing import to_levels
 
 
 def shrink_photograph(photograph: Photograph, side: int) -> bytes:
-    """A photograph shrunk to a long side in pixels, never enlarged; an 8-bit sRGB PNG."""
-    image = Image.fromarray(to_levels(photograph.pixels))
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return png.encode(np.asarray(image))
+    """A photograph shrunk to a long side in pixels, never enlarged; an 8-bit sRGB PNG with its alpha.
+
+    What is invisible has its surroundings' colours, for shrinking mixes neighbours. The short side keeps what
+    a photograph must have to be read again: strips stay longer than `side`.
+    """
+    planes = [Image.fromarray(to_levels(photograph.filled))]
+    if photograph.alpha is not None:
+        planes.append(Image.fromarray(to_levels(photograph.alpha[None])[..., 0]))
+    side = max(side, math.ceil(ImageLimits().min_side * max(planes[0].size) / min(planes[0].size)))
+    for plane in planes:
+        plane.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return png.encode(np.dstack([np.asarray(plane) for plane in planes]))
 
 
 def shrink_map(semantic: SemanticMap, photograph: Photograph, size: tuple[int, int]) -> bytes:

@@ -4,60 +4,51 @@ import io
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from pst_core.errors import OutputError
 from pst_core.files import write_bytes_atomically
 from pst_core.images import png
-from pst_core.images.embedding import KEYWORD, recipe_text, xmp_packet
-from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories, clean_exif
+from pst_core.images.carried import NOTHING, Carried
+from pst_core.images.embedding import KEYWORD, recipe_text
+from pst_core.images.formats import OutputFormat, output_format
+from pst_core.images.iptc import as_resource
+from pst_core.images.metadata import (
+    EXIF_HEADER,
+    MAX_EXIF_BYTES,
+    check_directories,
+    clean_exif,
+    with_resolution,
+)
 from pst_core.images.pillow import quiet_pillow
 from pst_core.images.profiles import Samples, srgb_profile
+from pst_core.images.tiff_writing import encode_tiff
+from pst_core.images.transparency import on_white
+from pst_core.images.xmp import with_recipe
 from pst_core.shapes import expect_shapes
 
-OutputFormat = Literal["PNG", "JPEG", "WEBP", "TIFF"]
-
-_EXTENSIONS: dict[str, OutputFormat] = {
-    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF",
-}  # fmt: skip
 _LONGEST_SIDE: dict[OutputFormat, int] = {"JPEG": 65535, "WEBP": 16383}
 # A JPEG segment holds 65533 bytes; XMP's begins with the 29 bytes of its identifier.
 _MAX_JPEG_XMP = 65533 - 29
-_EXIF_HEADER = b"Exif\0\0"
-_EXIF_TAG, _GPS_TAG, _XMP_TAG = 34665, 34853, 700
-# Tags of EXIF's first directory that are short texts: image description, camera, software, date, people.
-_TEXT_TAGS = (270, 271, 272, 306, 315, 316, 33432)
+_PNG_XMP = b"XML:com.adobe.xmp"
 
 
 @dataclass(frozen=True)
 class _Metadata:
-    exif: bytes | None
+    carried: Carried
     recipe: str | None
 
     @property
     def xmp(self) -> bytes:
-        return b"" if self.recipe is None else xmp_packet(self.recipe)
-
-
-def output_format(path: str | os.PathLike[str]) -> OutputFormat:
-    """Return the format that a result's extension asks for.
-
-    Raises
-    ------
-    OutputError
-        It is none of .png, .jpg, .jpeg, .webp, .tif, .tiff, in either case.
-    """
-    extension = Path(path).suffix.lower()
-    if extension not in _EXTENSIONS:
-        accepted = ", ".join(_EXTENSIONS)
-        raise OutputError(f"{path} does not say which format to write; end its name with one of {accepted}.")
-    return _EXTENSIONS[extension]
+        """With the recipe, for formats that have no other place for it."""
+        return self.carried.xmp if self.recipe is None else with_recipe(self.carried.xmp, self.recipe)
 
 
 def write_image(
@@ -66,7 +57,7 @@ def write_image(
     *,
     bit_depth: int = 8,
     alpha: NDArray[np.float32] | None = None,
-    exif: bytes | None = None,
+    carried: Carried = NOTHING,
     recipe: dict[str, Any] | None = None,
     overwrite: bool = False,
     quality: int = 95,
@@ -82,10 +73,11 @@ def write_image(
     bit_depth
         8, or 16 for PNG and TIFF.
     alpha
-        Shape (H, W) in [0, 1], not premultiplied, or None. JPEG has no alpha: there it is left out.
-    exif
-        An EXIF block as in `Photograph.exif`, at most 64 KiB. Its orientation is left out: the picture is
-        upright.
+        Shape (H, W) in [0, 1], not premultiplied, or None. JPEG has no alpha: there it is white paper that
+        shows through, for colours that were hidden are nobody's to see.
+    carried
+        What the photograph says about itself, from `carry`. EXIF has at most 64 KiB, and its orientation is
+        left out: the picture is upright.
     recipe
         A JSON-serialisable object to embed: as PNG text ``pst:recipe``, as XMP elsewhere.
     overwrite
@@ -107,38 +99,54 @@ def write_image(
     _check_request(target, kind, pixels, alpha, bit_depth)
     if not overwrite and os.path.lexists(target):  # known now, so not encoded in vain
         raise OutputError(f"{target} exists already; choose another name or allow it to be overwritten.")
-    metadata = _Metadata(_checked_exif(target, exif), None if recipe is None else recipe_text(recipe))
+    metadata = _Metadata(_checked(target, carried), None if recipe is None else recipe_text(recipe))
     if kind == "JPEG" and len(metadata.xmp) > _MAX_JPEG_XMP:
         raise OutputError(
             f"{target} cannot carry a recipe of more than 64 kB; write PNG, WebP or TIFF instead."
         )
-    samples = to_levels(pixels, None if kind == "JPEG" else alpha, bit_depth)
+    if kind == "JPEG":
+        pixels, alpha = on_white(pixels, alpha), None
+    samples = to_levels(pixels, alpha, bit_depth)
     write_bytes_atomically(target, _encoded(target, kind, samples, metadata, quality), overwrite=overwrite)
 
 
 def encode_png(
-    pixels: NDArray[np.float32],
-    *,
-    bit_depth: int = 8,
-    alpha: NDArray[np.float32] | None = None,
-    exif: bytes | None = None,
+    pixels: NDArray[np.float32], *, bit_depth: int = 8, alpha: NDArray[np.float32] | None = None
 ) -> bytes:
-    """Encode a picture as `write_image` would, without a recipe.
+    """Encode a picture as `write_image` would, with nothing but its pixels in it.
 
     Raises
     ------
     OutputError
-        Pixels are not finite, or EXIF is broken.
+        Pixels are not finite.
     """
     target = Path("the picture.png")  # what messages call it
     _check_shapes(pixels, alpha, bit_depth, quality=100)
     _check_request(target, "PNG", pixels, alpha, bit_depth)
-    metadata = _Metadata(_checked_exif(target, exif), None)
-    return _encoded(target, "PNG", to_levels(pixels, alpha, bit_depth), metadata, 100)
+    return _encoded(target, "PNG", to_levels(pixels, alpha, bit_depth), _Metadata(NOTHING, None), 100)
 
 
-def embed_recipe(picture: bytes, recipe: dict[str, Any]) -> bytes:
-    """Put a recipe into a PNG that has none, without encoding its pixels again.
+def as_chunks(carried: Carried) -> bytes:
+    """What a photograph says about itself as a PNG holds it: chunks, one after another, for `embed`.
+
+    Raises
+    ------
+    OutputError
+        EXIF is broken.
+    """
+    carried = _checked(Path("the picture.png"), carried)
+    return b"".join(png.chunk(kind, payload) for kind, payload in _chunks(carried))
+
+
+def embed(picture: bytes, chunks: bytes, recipe: dict[str, Any]) -> bytes:
+    """Put chunks and a recipe into a PNG that has none, without encoding its pixels again.
+
+    Parameters
+    ----------
+    picture
+        From `encode_png`.
+    chunks
+        From `as_chunks`; empty for none.
 
     Raises
     ------
@@ -146,7 +154,7 @@ def embed_recipe(picture: bytes, recipe: dict[str, Any]) -> bytes:
         As for `recipe_text`.
     """
     text = png.international_text(KEYWORD, recipe_text(recipe))
-    return png.insert(picture, b"iTXt", text)
+    return png.insert(picture, chunks + png.chunk(b"iTXt", text))
 
 
 def _check_shapes(
@@ -180,17 +188,17 @@ def _check_request(
         )
 
 
-def _checked_exif(path: Path, exif: bytes | None) -> bytes | None:
-    """Clean the block again: one that still turns the picture, upright by now, would turn it twice."""
-    if not exif:
-        return None
-    if len(exif) > MAX_EXIF_BYTES:
-        raise OutputError(f"{path} cannot carry EXIF of {len(exif)} bytes; leave it out.")
-    block = exif.removeprefix(_EXIF_HEADER)
+def _checked(path: Path, carried: Carried) -> Carried:
+    """Clean EXIF again: a block that still turns the picture, upright by now, would turn it twice."""
+    if not carried.exif:
+        return carried
+    if len(carried.exif) > MAX_EXIF_BYTES:
+        raise OutputError(f"{path} cannot carry EXIF of {len(carried.exif)} bytes; leave it out.")
+    block = carried.exif.removeprefix(EXIF_HEADER)
     try:
         with quiet_pillow():
             check_directories(block)
-            return clean_exif(block)
+            return carried._replace(exif=clean_exif(block) or b"")
     except Exception as error:  # Pillow raises nearly everything on broken EXIF
         raise OutputError(f"{path} cannot carry EXIF that is broken; leave it out.") from error
 
@@ -221,7 +229,7 @@ def _encoded(path: Path, kind: OutputFormat, samples: Samples, metadata: _Metada
             case "PNG":
                 return _png(samples, metadata)
             case "TIFF":
-                return _tiff(samples, metadata)
+                return encode_tiff(samples, metadata.carried._replace(xmp=metadata.xmp))
             case "JPEG":
                 return _pillow(samples, metadata, kind, quality=quality, subsampling=0, optimize=True)
             case "WEBP":
@@ -235,77 +243,35 @@ def _encoded(path: Path, kind: OutputFormat, samples: Samples, metadata: _Metada
 
 
 def _pillow(samples: Samples, metadata: _Metadata, kind: OutputFormat, **settings: Any) -> bytes:  # noqa: ANN401
-    buffer = io.BytesIO()
-    if metadata.recipe is not None:
+    buffer, carried = io.BytesIO(), metadata.carried
+    exif = carried.exif
+    if metadata.xmp:
         settings["xmp"] = metadata.xmp
-    if metadata.exif is not None:
-        settings["exif"] = metadata.exif
+    if carried.resolution is not None and kind == "JPEG":
+        settings["dpi"] = carried.resolution
+    elif carried.resolution is not None:  # WebP has no other place for it
+        exif = with_resolution(exif, carried.resolution)
+    if exif:
+        settings["exif"] = exif
+    if carried.iptc:
+        body = b"Photoshop 3.0\0" + as_resource(carried.iptc)
+        settings["extra"] = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
     Image.fromarray(samples).save(buffer, kind, icc_profile=srgb_profile(), **settings)
     return buffer.getvalue()
 
 
 def _png(samples: Samples, metadata: _Metadata) -> bytes:
-    ancillary = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 9))]
-    if metadata.exif is not None:
-        ancillary.append((b"eXIf", metadata.exif.removeprefix(_EXIF_HEADER)))
+    ancillary = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 9)), *_chunks(metadata.carried)]
     if metadata.recipe is not None:
         ancillary.append((b"iTXt", png.international_text(KEYWORD, metadata.recipe)))
     return png.encode(samples, ancillary)
 
 
-def _tiff(samples: Samples, metadata: _Metadata) -> bytes:
-    """Encode with tifffile, then add EXIF's sub-directories, which it does not write."""
-    import tifffile
-
-    texts, directories = _exif_parts(metadata.exif)
-    tags: list[tuple[int, int, int, bytes, bool]] = [(tag, 2, 0, text, True) for tag, text in texts.items()]
-    if metadata.recipe is not None:
-        tags.append((_XMP_TAG, 1, len(metadata.xmp), metadata.xmp, True))
-    buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer, samples, byteorder="<", photometric="rgb", compression="zlib", predictor=True,
-        extrasamples=["unassalpha"] if samples.shape[2] == 4 else None, rowsperstrip=256,
-        iccprofile=srgb_profile(), metadata=None, software=False, extratags=tags,
-    )  # fmt: skip
-    return _with_directories(buffer.getvalue(), directories) if directories else buffer.getvalue()
-
-
-def _exif_parts(exif: bytes | None) -> tuple[dict[int, bytes], dict[int, dict[int, Any]]]:
-    """Return EXIF's short texts (UTF-8) and its sub-directories, by tag."""
-    parsed = Image.Exif()
-    if exif is None:
-        return {}, {}
-    with quiet_pillow():
-        parsed.load(exif)
-        texts = {tag: str(parsed[tag]).encode() for tag in _TEXT_TAGS if parsed.get(tag)}
-        return texts, {tag: found for tag in (_EXIF_TAG, _GPS_TAG) if (found := parsed.get_ifd(tag))}
-
-
-def _with_directories(tiff: bytes, directories: dict[int, dict[int, Any]]) -> bytes:
-    """Append sub-directories to a little-endian TIFF, and then its first directory anew, pointing at them.
-
-    Every offset in a TIFF counts from its beginning, so all that is there can stay where it is.
-    """
-    if tiff[2:4] != b"\x2a\0":  # BigTIFF, which tifffile chooses beyond 4 GB
-        raise ValueError("too large for EXIF")
-    (first,) = struct.unpack_from("<I", tiff, 4)
-    (count,) = struct.unpack_from("<H", tiff, first)
-    entries = [tiff[start : start + 12] for start in range(first + 2, first + 2 + 12 * count, 12)]
-    data = bytearray(tiff)
-    for tag, directory in directories.items():
-        data.extend(bytes(len(data) % 2))  # directories begin on even offsets
-        entries.append(struct.pack("<HHII", tag, 4, 1, len(data)))
-        data.extend(_serialised(tag, directory, len(data)))
-    data.extend(bytes(len(data) % 2))
-    struct.pack_into("<I", data, 4, len(data))
-    entries.sort(key=lambda entry: struct.unpack_from("<H", entry))
-    data.extend(struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4))
-    return bytes(data)
-
-
-def _serialised(tag: int, directory: dict[int, Any], offset: int) -> bytes:
-    writer = TiffImagePlugin.ImageFileDirectory_v2(group=tag)
-    with quiet_pillow():
-        for key, value in directory.items():
-            writer[key] = value
-        return writer.tobytes(offset)
+def _chunks(carried: Carried) -> Iterator[tuple[bytes, bytes]]:
+    if carried.resolution is not None:
+        dots = [round(each / 0.0254) for each in carried.resolution]  # per metre
+        yield b"pHYs", struct.pack(">IIB", *dots, 1)
+    if carried.exif:
+        yield b"eXIf", carried.exif.removeprefix(EXIF_HEADER)
+    if carried.xmp:
+        yield b"iTXt", png.international_text(_PNG_XMP, carried.xmp.decode())

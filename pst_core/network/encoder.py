@@ -65,6 +65,11 @@ class Encoder(nn.Module):
         return self.mean.device
 
     @property
+    def least_side(self) -> int:
+        """Pixels that an image's short side must have for the deepest layer to have a position."""
+        return 1 << int(self.names[-1][4]) - 1  # conv5_1 stands behind four poolings, each of 2x2
+
+    @property
     def arithmetic(self) -> str:
         """What it computes in: ``float32`` or ``bfloat16``."""
         return str(self.dtype).removeprefix("torch.")

@@ -97,6 +97,22 @@ def gram(features: Tensor, *, normalized: bool = True) -> Tensor:
     return supported_gram(features, [Support(slice(None), features.new_full((1,), weight))])[0]
 
 
+def whole_gram(features: Tensor, counted: Tensor | None, *, normalized: bool = True) -> Tensor:
+    """Gram matrix, shape (N, N), of what counts of an image: `gram` where that is all of it.
+
+    Parameters
+    ----------
+    features : Tensor, shape (N, D)
+    counted : Tensor, shape (1, D), optional
+        Share of each position that counts.
+    normalized
+        As in `regional_gram`.
+    """
+    if counted is None:
+        return gram(features, normalized=normalized)
+    return regional_gram(features, counted, normalized=normalized)[0]
+
+
 def regional_gram(features: Tensor, masks: Tensor, *, normalized: bool = True) -> Tensor:
     """Gram matrix of the masked features of each region, F^r = F * M^r (section 3).
 

@@ -7,7 +7,14 @@ from torch import Tensor
 
 from pst_core.network.encoder import Encoder
 from pst_core.optimisation.image_terms import make_image_term
-from pst_core.optimisation.losses import Losses, content_loss, gram, mask_supports, style_loss, supported_gram
+from pst_core.optimisation.losses import (
+    Losses,
+    content_loss,
+    mask_supports,
+    style_loss,
+    supported_gram,
+    whole_gram,
+)
 from pst_core.optimisation.targets import Targets
 from pst_core.settings.config import LossSettings
 
@@ -27,10 +34,12 @@ def global_losses(
     """
     normalized = settings.gram == "normalized"
 
+    def _whole_gram(features: Tensor, layer: str) -> Tensor:
+        return whole_gram(features.flatten(1), targets.counted.get(layer), normalized=normalized)
+
     def style_term(features: Tensors) -> Tensor:
         terms = [
-            weight
-            * style_loss(gram(features[layer].flatten(1), normalized=normalized), targets.global_grams[layer])
+            weight * style_loss(_whole_gram(features[layer], layer), targets.global_grams[layer])
             for layer, weight in settings.style_layers.items()
         ]
         return torch.stack(terms).sum()
@@ -66,15 +75,17 @@ def _patch_term(targets: Targets, settings: LossSettings) -> Callable[[Tensors],
     from pst_core.optimisation.patches import patch_loss, style_patches
 
     patches = {
-        layer: style_patches(features, targets.style_masks[layer], settings.semantic_weight)
+        layer: style_patches(
+            features, targets.style_masks[layer], settings.semantic_weight, targets.style_counted.get(layer)
+        )
         for layer, features in targets.style_features.items()
     }
 
     def term(features: Tensors) -> Tensor:
-        terms = [
-            weight * patch_loss(features[layer], targets.content_masks[layer], patches[layer])
-            for layer, weight in settings.style_layers.items()
-        ]
+        terms = []
+        for layer, weight in settings.style_layers.items():
+            semantic, counted = targets.content_masks[layer], targets.counted.get(layer)
+            terms.append(weight * patch_loss(features[layer], semantic, patches[layer], counted=counted))
         return torch.stack(terms).sum()
 
     return term
@@ -103,8 +114,14 @@ def _objective(
 
 
 def _content_term(features: Tensors, targets: Targets, settings: LossSettings) -> Tensor:
-    terms = [
-        weight * content_loss(features[layer].flatten(1), targets.content[layer])
-        for layer, weight in settings.content_layers.items()
-    ]
+    """The content loss of every layer, a mean over the positions that count.
+
+    The others are held to their filling all the same: what is nowhere compared would wander off, and networks
+    and filters see it from beside it.
+    """
+    terms = []
+    for layer, weight in settings.content_layers.items():
+        loss = weight * content_loss(features[layer].flatten(1), targets.content[layer])
+        counted = targets.counted.get(layer)
+        terms.append(loss if counted is None else loss / counted.mean())
     return torch.stack(terms).sum() if terms else next(iter(features.values())).new_zeros(())

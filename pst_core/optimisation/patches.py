@@ -40,14 +40,19 @@ class StylePatches:
     keys : Tensor, shape (N + R, H, W)
         Features and semantic map, normalised position by position: what patches are matched by.
     semantic_weight : float
+    barred : Tensor of bool, shape (P,), optional
+        Patches that no other is matched with, for they are not visible; none unless given.
     """
 
     features: Tensor
     keys: Tensor
     semantic_weight: float
+    barred: Tensor | None = None
 
 
-def style_patches(features: Tensor, semantic: Tensor, semantic_weight: float) -> StylePatches:
+def style_patches(
+    features: Tensor, semantic: Tensor, semantic_weight: float, counted: Tensor | None = None
+) -> StylePatches:
     """Patches of the style.
 
     Parameters
@@ -57,6 +62,9 @@ def style_patches(features: Tensor, semantic: Tensor, semantic_weight: float) ->
         Masks of the regions at the layer's size, on [0, 1].
     semantic_weight
         How much the map counts in matching against the features; doodle.py's ``--semantic-weight``.
+    counted : Tensor, shape (H, W), optional
+        Share of each position that counts. Patches of which least counts are matched only if there are no
+        better ones.
 
     Raises
     ------
@@ -65,7 +73,14 @@ def style_patches(features: Tensor, semantic: Tensor, semantic_weight: float) ->
     """
     expect_shapes("features: N H W, semantic: R H W", features, semantic)
     _check_size(features, "style")
-    return StylePatches(features, _keys(features, semantic, semantic_weight), semantic_weight)
+    barred = None if counted is None else _barred(counted)
+    return StylePatches(features, _keys(features, semantic, semantic_weight), semantic_weight, barred)
+
+
+def _barred(counted: Tensor) -> Tensor:
+    """Which patches hold a position that counts for less than half, or for less than in any other patch."""
+    least = -functional.max_pool2d(-counted[None], SIDE, stride=1).flatten()
+    return least < least.max().clamp(max=0.5)
 
 
 def _check_shapes(features: Tensor, semantic: Tensor, style: StylePatches) -> None:
@@ -110,10 +125,11 @@ def match_patches(features: Tensor, semantic: Tensor, style: StylePatches) -> Te
     width, positions = keys.shape[2], style.keys[0].numel()
     step = max(1, BLOCK // positions - SIDE + 1)
     parts = [keys[:, :, left : left + step + SIDE - 1] for left in range(0, width - SIDE + 1, step)]
-    return torch.cat([torch.stack(list(_matched_rows(part, style.keys))) for part in parts], dim=1)
+    rows = (_matched_rows(part, style.keys, style.barred) for part in parts)
+    return torch.cat([torch.stack(list(each)) for each in rows], dim=1)
 
 
-def _matched_rows(keys: Tensor, style_keys: Tensor) -> Iterator[Tensor]:
+def _matched_rows(keys: Tensor, style_keys: Tensor, barred: Tensor | None) -> Iterator[Tensor]:
     """Matches of one row of patches after another.
 
     Patches overlap, so products of positions are made once, and summed along the patches' rows and then
@@ -132,7 +148,10 @@ def _matched_rows(keys: Tensor, style_keys: Tensor) -> Iterator[Tensor]:
         _sum_into(rows[index % SIDE], shifted)
         if index >= SIDE - 1:
             _sum_into(scores, [rows[(index + 1 + i) % SIDE][:, i : i + down] for i in range(SIDE)])
-            yield scores.flatten(1).argmax(dim=1)
+            found = scores.flatten(1)
+            if barred is not None:
+                found = found.masked_fill(barred, -torch.inf)
+            yield found.argmax(dim=1)
 
 
 def _sum_into(total: Tensor, parts: list[Tensor]) -> None:
@@ -142,7 +161,12 @@ def _sum_into(total: Tensor, parts: list[Tensor]) -> None:
 
 
 def patch_loss(
-    features: Tensor, semantic: Tensor, style: StylePatches, matches: Tensor | None = None
+    features: Tensor,
+    semantic: Tensor,
+    style: StylePatches,
+    matches: Tensor | None = None,
+    *,
+    counted: Tensor | None = None,
 ) -> Tensor:
     """Champandard's style loss: squared error to the best matching patches, over the image channels alone.
 
@@ -159,28 +183,37 @@ def patch_loss(
     style : StylePatches
     matches : Tensor of int64, shape (h - 2, w - 2), optional
         From `match_patches`, to do without finding them.
+    counted : Tensor, shape (1, h w), optional
+        Share of each position that counts: what patches want of the others does not.
     """
     _check_shapes(features, semantic, style)
     if matches is None:
         matches = match_patches(features, semantic, style)
     expect_shapes("the image's corners: N p q, matches: p q", features[:, SIDE - 1 :, SIDE - 1 :], matches)
-    mean, counts, spread = _votes(matches, style.features)
+    shares = None if counted is None else counted.view(features.shape[1:])
+    mean, counts, spread = _votes(matches, style.features, shares)
     # Over a position's votes S_k, the sum of (F - S_k)^2 is count (F - mean)^2 plus what F does not change.
     total = (counts * (features - mean).square()).sum() + spread
-    return total / (SIDE**2 * matches.numel() * len(features))
+    votes = SIDE**2 * matches.numel() if counted is None else counts.sum()
+    return total / (votes * len(features))
 
 
 @torch.no_grad()
-def _votes(matches: Tensor, style_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _votes(matches: Tensor, style_features: Tensor, shares: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """What matched patches want each position of the image to be.
+
+    Parameters
+    ----------
+    shares : Tensor, shape (h, w), or None
+        Of each position, how far it counts; None counts all in full.
 
     Returns
     -------
     mean : Tensor, shape (N, h, w)
     counts : Tensor, shape (h, w)
-        Number of patches that a position is in.
+        Number of patches that a position is in, times how far it counts.
     spread : Tensor, shape ()
-        Sum of squared differences of all votes to their means.
+        Sum of squared differences of all votes to their means, as far as they count.
     """
     rows, columns = matches.shape
     channels, _, width = style_features.shape
@@ -200,5 +233,8 @@ def _votes(matches: Tensor, style_features: Tensor) -> tuple[Tensor, Tensor, Ten
         total[:, *place] += wanted
         counts[place] += 1
     mean = total / counts
-    parts = [wanted.sub_(mean[:, *place]).square_().sum() for place, wanted in votes()]
-    return mean, counts, torch.stack(parts).sum()
+    parts = []
+    for place, wanted in votes():
+        squares = wanted.sub_(mean[:, *place]).square_()
+        parts.append((squares if shares is None else squares.mul_(shares[place])).sum())
+    return mean, counts if shares is None else counts * shares, torch.stack(parts).sum()

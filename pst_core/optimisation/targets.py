@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from pst_core.network.encoder import Encoder
 from pst_core.optimisation.image_terms import needs_content
-from pst_core.optimisation.losses import gram, regional_gram
+from pst_core.optimisation.losses import regional_gram, whole_gram
 from pst_core.settings.config import TargetSettings
 
 Tensors = dict[str, Tensor]
@@ -35,6 +35,10 @@ class Targets:
     style_features, style_masks, content_masks : dict
         Style layer -> features of the style, shape (N, h, w), and masks of both photographs' regions, shape
         (R, h, w), if patches are matched.
+    counted : dict
+        Layer -> share of each position of the content that counts, shape (1, D); empty where all do.
+    style_counted : dict
+        Style layer -> that share of the style's, shape (h, w), if patches are matched; empty where all do.
     """
 
     scales: Tensors
@@ -47,6 +51,8 @@ class Targets:
     style_features: Tensors = field(default_factory=dict)
     style_masks: Tensors = field(default_factory=dict)
     content_masks: Tensors = field(default_factory=dict)
+    counted: Tensors = field(default_factory=dict)
+    style_counted: Tensors = field(default_factory=dict)
 
 
 GROUPS = tuple(item.name for item in fields(Targets))
@@ -79,6 +85,7 @@ def compute_targets(
     content_masks: Tensor,
     style_masks: Tensor,
     settings: TargetSettings,
+    counted: tuple[Tensor, Tensor] | None = None,
 ) -> Targets:
     """Run the encoder once over each photograph.
 
@@ -88,11 +95,17 @@ def compute_targets(
     content_masks, style_masks : Tensor, shape (R, H, W)
         A region that the style lacks has an empty style mask: its target is the whole style's Gram
         (``unmatched="style"``), or it is left out of the style loss (``"leave"``).
+    counted : pair of Tensor, shape (1, H, W), optional
+        Share of each pixel of content and style that counts; all do unless given.
     """
     content_features, style_features = encoder(content[None]), encoder(style[None])
+    seen_here, seen_there = (
+        _pyramid(shares, features)
+        for shares, features in zip(counted or (None, None), (content_features, style_features), strict=True)
+    )
     scales = {}
     for layer, value in content_features.items():
-        mean = (value.float().mean() + style_features[layer].float().mean()) / 2
+        mean = (_mean(value, seen_here.get(layer)) + _mean(style_features[layer], seen_there.get(layer))) / 2
         scales[layer] = mean.clamp_min(1e-8) if settings.layer_scale == "pair" else torch.ones_like(mean)
     normalized = settings.gram == "normalized"
     here = mask_pyramid(content_masks, content_features)
@@ -103,21 +116,35 @@ def compute_targets(
         content_targets[layer] = content_features[layer].float().flatten(1) / scales[layer]
     for layer in settings.style_layers:
         features = style_features[layer].float().flatten(1) / scales[layer]
-        whole[layer] = gram(features, normalized=normalized)
+        whole[layer] = whole_gram(features, seen_there.get(layer), normalized=normalized)
         grams = regional_gram(features, there[layer], normalized=normalized)
         regional[layer] = torch.where(has_style[:, None, None], grams, whole[layer])
-        weights[layer] = _region_weights(here[layer], has_style, settings)
+        weights[layer] = _region_weights(here[layer], has_style, seen_here.get(layer), settings)
     masks = {layer: here[layer] for layer in settings.style_layers}
     return Targets(
         scales, content_targets, whole, regional, masks, weights,
         photographs={"content": content} if needs_content(settings) else {},
-        **_patch_targets(content_features, style_features, scales, here, there, settings),
+        counted=seen_here,
+        **_patch_targets(content_features, style_features, scales, here, there, seen_there, settings),
     )  # fmt: skip
+
+
+def _pyramid(counted: Tensor | None, features: Tensors) -> Tensors:
+    """Shares of each layer's positions that count, shape (1, D); empty where all do."""
+    return {} if counted is None or (counted == 1).all() else mask_pyramid(counted, features)
+
+
+def _mean(features: Tensor, counted: Tensor | None) -> Tensor:
+    """Mean activation of a layer, over what counts."""
+    values = features.float()
+    if counted is None:
+        return values.mean()
+    return (values.flatten(1) * counted).mean() / counted.mean()
 
 
 def _patch_targets(
     content_features: Tensors, style_features: Tensors, scales: Tensors, here: Tensors, there: Tensors,
-    settings: TargetSettings,
+    seen_there: Tensors, settings: TargetSettings,
 ) -> dict[str, Tensors]:  # fmt: skip
     """What matching patches takes, with each layer's own height and width."""
     if settings.style_term != "patches":
@@ -130,6 +157,9 @@ def _patch_targets(
         },
         "style_masks": {layer: _as_map(there[layer], style_features[layer]) for layer in layers},
         "content_masks": {layer: _as_map(here[layer], content_features[layer]) for layer in layers},
+        "style_counted": {
+            layer: _as_map(seen_there[layer], style_features[layer])[0] for layer in layers if seen_there
+        },
     }
 
 
@@ -138,11 +168,14 @@ def _as_map(masks: Tensor, features: Tensor) -> Tensor:
     return masks.reshape(len(masks), *features.shape[1:])
 
 
-def _region_weights(masks: Tensor, has_style: Tensor, settings: TargetSettings) -> Tensor:
-    """Factors of the regions: the paper's 1, or shares, so that no small region drowns the others."""
+def _region_weights(
+    masks: Tensor, has_style: Tensor, counted: Tensor | None, settings: TargetSettings
+) -> Tensor:
+    """Factors of the regions: the paper's 1, or shares of what counts: no small one drowns the others."""
     present = masks.sum(dim=1) > 0
     if settings.unmatched == "leave":
         present = present & has_style
     if settings.gram == "paper":
         return present.float()
-    return present * masks.mean(dim=1)
+    shares = masks.mean(dim=1)
+    return present * (shares if counted is None else shares / counted.mean())

@@ -133,7 +133,9 @@ LOSSES = _of_bytes("losses", "parquet")
 CURVE = _of_bytes("curve", "png")
 REGION_MAP = _of_bytes("region-map", "png")
 PICTURE = _of_bytes("picture", "png")
-"""A finished picture at full size, without a recipe."""
+"""A finished picture at full size, with nothing but its pixels in it."""
+DESCRIPTION = _of_bytes("description", "chunks")
+"""What `pst_core.images.writing.as_chunks` makes of what a photograph says about itself."""
 PREVIEW = _of_bytes("preview", "jpg")
 SHRUNK_PHOTOGRAPH = _of_bytes("photograph", "png")
 SHRUNK_MAP = _of_bytes("map", "png")

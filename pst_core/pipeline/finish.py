@@ -14,7 +14,7 @@ from pst_core.color.baselines import LUMINANCE, in_gray, with_color_of
 from pst_core.color.transfer import sliced_transport, transfer_colors
 from pst_core.filters.guided import guided_coefficients, upsample_through_guide, upsampled_strips
 from pst_core.pipeline.working import WorkingPair
-from pst_core.quality.distances import structural_similarity
+from pst_core.quality.distances import WINDOW, structural_similarity
 from pst_core.settings.config import FinishSettings
 
 Floats = NDArray[np.float32]
@@ -49,14 +49,14 @@ def match_colors(image: Tensor, pair: WorkingPair, settings: FinishSettings) -> 
     matched = _fully_matched(image, pair, settings)
     if settings.color_match != "auto":
         return torch.lerp(image, matched, float(settings.color_match)), float(settings.color_match)
-    if min(image.shape[1:]) < 11:  # too small for SSIM's window to say what structure is
+    if min(image.shape[1:]) < WINDOW:  # too small for SSIM's window to say what structure is
         return matched, 1.0
-    content = pair.content.cpu().numpy()
-    before = structural_similarity(image.cpu().numpy(), content)
+    content, counted = pair.content.cpu().numpy(), pair.counted[0]
+    before = structural_similarity(image.cpu().numpy(), content, counted)
     least = before - STRUCTURE_TO_SPARE * before**2
     for strength in STRENGTHS:
         candidate = torch.lerp(image, matched, strength)
-        if structural_similarity(candidate.cpu().numpy(), content) >= least:
+        if structural_similarity(candidate.cpu().numpy(), content, counted) >= least:
             return candidate, strength
     return image, 0.0
 
@@ -85,6 +85,7 @@ def render(image: Tensor, pair: WorkingPair, content: Floats, settings: FinishSe
     ----------
     image : Tensor, shape (3, h, w)
     content : ndarray, shape (3, H, W)
+        Filled where it is invisible.
 
     Returns
     -------

@@ -22,7 +22,7 @@ class Stage:
     kind : {"global", "regional"}
         Which equation it minimises: (1) or (2).
     size : int
-        Long side of the working image in pixels.
+        Long side of the working image in pixels; a strip's is longer, see `make_working_pair`.
     iterations : int
         Evaluations of the loss.
     """

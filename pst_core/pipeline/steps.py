@@ -23,6 +23,7 @@ from pst_core.images.inputs import Inputs
 from pst_core.machine import pick_device, reproducible
 from pst_core.network.encoder import Encoder
 from pst_core.optimisation.objectives import global_losses, regional_losses
+from pst_core.optimisation.patches import SIDE
 from pst_core.optimisation.record import Evaluation
 from pst_core.optimisation.solver import minimise
 from pst_core.optimisation.targets import NO_TARGETS, Targets, compute_targets
@@ -56,11 +57,13 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
 def regions_of_maps(inputs: Inputs, settings: MapRegionSettings) -> Regions:
     """Regions of a pair that has semantic maps (paper, section 3)."""
     assert inputs.content_map is not None and inputs.style_map is not None
-    regions = cluster_maps(
-        inputs.content_map, inputs.style_map, regions=settings.regions, min_share=settings.min_region_share
-    )
     content, style = inputs.content, inputs.style
-    return scale_regions(regions, (content.height, content.width), (style.height, style.width))
+    counted = content.counted, style.counted
+    regions = cluster_maps(
+        inputs.content_map, inputs.style_map, regions=settings.regions, min_share=settings.min_region_share,
+        counted=counted,
+    )  # fmt: skip
+    return scale_regions(regions, (content.height, content.width), (style.height, style.width), counted)
 
 
 @step
@@ -72,16 +75,17 @@ def regions_of_photographs(inputs: Inputs, encoder: Encoder | None, settings: Fo
     encoder
         Needed for clustering alone; DeepLabV3 is a network of its own.
     """
-    pixels = inputs.content.pixels, inputs.style.pixels
+    pixels = inputs.content.filled, inputs.style.filled
+    counted = inputs.content.counted, inputs.style.counted
     if settings.segmentation == "deeplab":
         from pst_core.regions.deeplab import segment_pair
 
-        return segment_pair(*pixels, pick_device(settings.device))
+        return segment_pair(*pixels, pick_device(settings.device), counted)
     from pst_core.regions.photographs import cluster_photographs
 
     if encoder is None:
         raise ValueError("clustering photographs takes an encoder")
-    return cluster_photographs(*pixels, encoder, settings)
+    return cluster_photographs(*pixels, encoder, settings, counted)
 
 
 @step
@@ -100,21 +104,25 @@ def precompute(
     Parameters
     ----------
     content, style : ndarray of float32, shape (3, H, W)
-        Both photographs as they were read.
+        Both photographs, filled where they are invisible.
     size
         Long side in pixels of the working images.
     staged
         Whether any stage will ask for targets.
     """
     if settings.colors == "content":
-        style, content = match_luminance(style, content), in_gray(content)
+        style = match_luminance(style, content, (regions.style_counted, regions.content_counted))
+        content = in_gray(content)
+    positions = SIDE if settings.style_term == "patches" else 1  # that the deepest layer must have
     pair = make_working_pair(
-        content, style, regions, size=size, device=encoder.device, softness=settings.mask_softness
-    )
+        content, style, regions, size=size, device=encoder.device, softness=settings.mask_softness,
+        least_side=positions * encoder.least_side,
+    )  # fmt: skip
     if not staged:
         return pair, NO_TARGETS
     masks = pair.content_masks, pair.style_masks
-    return pair, compute_targets(encoder, pair.content, pair.style, *masks, settings)
+    counted = pair.content_counted, pair.style_counted
+    return pair, compute_targets(encoder, pair.content, pair.style, *masks, settings, counted)
 
 
 @step
@@ -127,7 +135,7 @@ def start_image(pair: WorkingPair, settings: StartSettings, given: Floats | None
         return pair.content
     if settings.init in ("reinhard", "histogram"):
         transfer = reinhard if settings.init == "reinhard" else match_histograms
-        moved = transfer(pair.content.cpu().numpy(), pair.style.cpu().numpy())
+        moved = transfer(pair.content.cpu().numpy(), pair.style.cpu().numpy(), pair.counted)
         return torch.from_numpy(moved).to(pair.content.device)
     if settings.init == "random":
         # Drawn on the CPU, so that every device starts from the same pixels.
@@ -206,6 +214,7 @@ def render(
     ----------
     image : Tensor, shape (3, h, w)
     content : ndarray of float32, shape (3, H, W)
+        Filled where it is invisible.
 
     Returns
     -------

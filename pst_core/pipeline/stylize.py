@@ -34,7 +34,7 @@ class Result:
     Attributes
     ----------
     image : ndarray of float32, shape (3, H, W)
-        On [0, 1], sRGB, at the content's full size.
+        On [0, 1], sRGB, at the content's full size; what the content hides under full transparency as it was.
     trace : tuple of StageTrace
         Losses of every evaluation, stage by stage.
     regions : Regions
@@ -168,7 +168,7 @@ class _InMemory:
             return steps.regions_of_photographs(self.inputs, self.encoder, self.config)
 
     def prepare(self, regions: Regions, size: int) -> Prepared:
-        pixels = self.inputs.content.pixels, self.inputs.style.pixels
+        pixels = self.inputs.content.filled, self.inputs.style.filled
         with self.clock("targets"):
             return Prepared(
                 *steps.precompute(*pixels, regions, size, self.encoder, self.config, staged=bool(self.stages))
@@ -196,4 +196,6 @@ class _InMemory:
 
     def render(self, image: Tensor, prepared: Prepared) -> tuple[Floats, float]:
         with self.clock("finish"):
-            return steps.render(image, prepared.pair, self.inputs.content.pixels, self.config)
+            content = self.inputs.content
+            full, strength = steps.render(image, prepared.pair, content.filled, self.config)
+            return content.with_hidden(full), strength

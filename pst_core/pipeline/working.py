@@ -11,7 +11,7 @@ from torch.nn import functional
 from pst_core.color.transfer import ColorStatistics, color_statistics
 from pst_core.filters.guided import guided_filter
 from pst_core.filters.resizing import fit_size, resize
-from pst_core.regions.labels import Labels, Regions
+from pst_core.regions.labels import NOWHERE, Labels, Mask, Regions, given_to_nearest
 
 MASK_EPSILON = 1e-4  # on [0, 1] squared: how faint an edge of the photograph may hold a mask's border
 
@@ -29,6 +29,8 @@ class WorkingPair:
     soft_masks : Tensor, shape (R, h, w)
         Content masks whose borders follow the photograph's edges, summing to 1.
     matched : Tensor of bool, shape (R,)
+    content_counted, style_counted : Tensor, shape (1, h, w)
+        Share of each pixel that counts: 1 but for what is invisible.
     """
 
     content: Tensor
@@ -37,14 +39,21 @@ class WorkingPair:
     style_masks: Tensor
     soft_masks: Tensor
     matched: Tensor
+    content_counted: Tensor
+    style_counted: Tensor
+
+    @property
+    def counted(self) -> tuple[Mask | None, Mask | None]:
+        """Which pixels of content and style count for the larger part, or most of all; None where all do."""
+        return _mask(self.content_counted), _mask(self.style_counted)
 
     def style_colors(self) -> ColorStatistics:
         """Colours that each region should have; the whole style's where the style lacks the region."""
-        return self._or_whole(self.style, self.style_masks)
+        return self._or_whole(self.style, self.style_masks, self.style_counted)
 
     def colors_of(self, image: Tensor) -> ColorStatistics:
         """Colours that each region of an image has; the whole image's where the style lacks the region."""
-        return self._or_whole(image, self.content_masks)
+        return self._or_whole(image, self.content_masks, self.content_counted)
 
     def wanted_colors(self, image: Tensor, unmatched: str) -> ColorStatistics:
         """Colours that an image's regions should take; their own where they are to be left."""
@@ -64,8 +73,8 @@ class WorkingPair:
         left = (self.soft_masks * ~self.matched[:, None, None]).sum(dim=0)
         return image * (1 - left) + self.content * left
 
-    def _or_whole(self, image: Tensor, masks: Tensor) -> ColorStatistics:
-        regional, whole = color_statistics(image, masks), color_statistics(image, torch.ones_like(image[:1]))
+    def _or_whole(self, image: Tensor, masks: Tensor, counted: Tensor) -> ColorStatistics:
+        regional, whole = color_statistics(image, masks), color_statistics(image, counted)
         return ColorStatistics(
             torch.where(self.matched[:, None], regional.mean, whole.mean),
             torch.where(self.matched[:, None, None], regional.covariance, whole.covariance),
@@ -80,25 +89,34 @@ def make_working_pair(
     size: int,
     device: torch.device,
     softness: int,
+    least_side: int = 0,
 ) -> WorkingPair:
     """Bring a pair to its working size.
 
     Parameters
     ----------
     content, style : ndarray, shape (3, H, W)
+        Filled where they are invisible.
     size
         Long side in pixels of both working images.
+    least_side
+        What their short sides have at least, in pixels; strips are longer than `size` for it.
     softness
         Window radius in pixels in which mask borders may move to the photograph's edges.
     """
     images = []
     for pixels in (content, style):
         image = torch.from_numpy(pixels)
-        images.append(resize(image, fit_size(pixels.shape[1], pixels.shape[2], size)).clamp(0, 1).to(device))
+        fitted = fit_size(pixels.shape[1], pixels.shape[2], size, least_side)
+        images.append(resize(image, fitted).clamp(0, 1).to(device))
     matched = torch.from_numpy(regions.matched).to(device)
     content_masks = _area_masks(regions.content, regions.count, tuple(images[0].shape[1:]), device)
     style_masks = _area_masks(regions.style, regions.count, tuple(images[1].shape[1:]), device)
-    soft = guided_filter(content_masks, images[0], softness, MASK_EPSILON).clamp(0, 1)
+    everywhere = content_masks
+    if regions.content_counted is not None:  # what does not count is restyled all the same, as its neighbours
+        labels = given_to_nearest(regions.content, regions.content_counted)
+        everywhere = _area_masks(labels, regions.count, tuple(images[0].shape[1:]), device)
+    soft = guided_filter(everywhere, images[0], softness, MASK_EPSILON).clamp(0, 1)
     return WorkingPair(
         content=images[0],
         style=images[1],
@@ -106,7 +124,21 @@ def make_working_pair(
         style_masks=style_masks * matched[:, None, None],
         soft_masks=soft / soft.sum(dim=0, keepdim=True).clamp_min(1e-6),
         matched=matched,
+        content_counted=_counted(regions.content, images[0]),
+        style_counted=_counted(regions.style, images[1]),
     )
+
+
+def _counted(labels: Labels, image: Tensor) -> Tensor:
+    """Share of each working pixel's area that is in any region, shape (1, h, w)."""
+    inside = torch.from_numpy(labels != NOWHERE).to(image.device).float()
+    return functional.adaptive_avg_pool2d(inside[None], (image.shape[1], image.shape[2]))
+
+
+def _mask(counted: Tensor) -> Mask | None:
+    shares = counted[0].cpu().numpy()
+    mask: Mask = shares >= min(0.5, shares.max())
+    return None if mask.all() else mask
 
 
 def _area_masks(labels: Labels, count: int, size: tuple[int, ...], device: torch.device) -> Tensor:

@@ -6,18 +6,21 @@ from numpy.typing import NDArray
 from pst_core.errors import PstError
 
 Floats = NDArray[np.floating]
+WINDOW = 11  # pixels a side, of SSIM
 DIRECTIONS = 64
 QUANTILES = 256
 GRAY = np.array([0.298936, 0.587043, 0.114021])  # MATLAB's rgb2gray, as the paper's measures use
 
 
-def structural_similarity(image: Floats, content: Floats) -> float:
+def structural_similarity(image: Floats, content: Floats, counted: NDArray[np.bool_] | None = None) -> float:
     """Mean SSIM of two photographs in gray (Wang et al. 2004), by scikit-image.
 
     Parameters
     ----------
     image, content : ndarray, shape (3, H, W)
         On [0, 1]; compared as 8-bit gray: Gaussian window, sigma 1.5, population covariance, data range 255.
+    counted : ndarray of bool, shape (H, W), optional
+        Windows around which pixels count; all unless given.
 
     Returns
     -------
@@ -27,7 +30,7 @@ def structural_similarity(image: Floats, content: Floats) -> float:
     Raises
     ------
     PstError
-        The shapes differ, or a side has less than 11 pixels.
+        The shapes differ, a side has less than 11 pixels, or no window counts.
 
     Examples
     --------
@@ -42,11 +45,17 @@ def structural_similarity(image: Floats, content: Floats) -> float:
 
     if image.shape != content.shape:
         raise PstError(f"SSIM needs images of one size, not {image.shape[1:]} and {content.shape[1:]}.")
-    if min(image.shape[1:]) < 11:
-        raise PstError("SSIM needs images of at least 11 pixels a side.")
+    if min(image.shape[1:]) < WINDOW:
+        raise PstError(f"SSIM needs images of at least {WINDOW} pixels a side.")
     gray = [np.round(np.tensordot(GRAY, np.round(value * 255.0), 1)) for value in (image, content)]
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    return float(ssim(*gray, data_range=255, **settings))
+    if counted is None:
+        return float(ssim(*gray, data_range=255, **settings))
+    whole = slice(WINDOW // 2, -(WINDOW // 2))  # windows, as without a mask
+    inner = whole, whole
+    if not counted[inner].any():
+        raise PstError("SSIM needs something that is visible, away from the borders.")
+    return float(ssim(*gray, data_range=255, full=True, **settings)[1][inner][counted[inner]].mean())
 
 
 def color_distance(

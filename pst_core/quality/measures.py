@@ -85,15 +85,16 @@ def _ways(subject: "Subject") -> Mapping[str, Callable[[], float]]:
     from pst_core.quality.quick import quick_color_distance, quick_similarity, undivided
 
     image, content, style, regions = subject.image, subject.content, subject.style, subject.regions
+    counted = regions.content_counted
     return {
-        "brisque": lambda: brisque(image, subject.models.brisque),
-        "niqe": lambda: niqe(image, subject.models.niqe),
-        "ssim": lambda: structural_similarity(image, content),
+        "brisque": lambda: brisque(image, subject.models.brisque, counted),
+        "niqe": lambda: niqe(image, subject.models.niqe, counted),
+        "ssim": lambda: structural_similarity(image, content, counted),
         "color_distance": lambda: color_distance(
             image, style, regions.content, regions.style, matched=regions.matched
         ),
         "gram_distance": lambda: gram_distance(image, style, regions, subject.encoder, subject.layers),
-        "ssim_quick": lambda: quick_similarity(image, content),
+        "ssim_quick": lambda: quick_similarity(image, content, counted),
         "color_distance_quick": lambda: quick_color_distance(image, style, regions),
         "color_distance_before_quick": lambda: quick_color_distance(content, style, regions),
         "color_distance_whole_quick": lambda: quick_color_distance(image, style, undivided(regions)),

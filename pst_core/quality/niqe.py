@@ -7,6 +7,7 @@ Processing Letters 20 (3), 2013.
 """
 
 import math
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,13 @@ from pst_core.quality.scene_statistics import (
 )
 
 Floats = NDArray[np.float64]
+T = TypeVar("T", np.float64, np.bool_)
 
 PATCH = 96  # pixels
 LEAST_SIDE = 2 * PATCH  # four patches: the covariance of fewer says nothing
 
 
-def niqe(image: NDArray[np.floating], model: NiqeModel) -> float:
+def niqe(image: NDArray[np.floating], model: NiqeModel, counted: NDArray[np.bool_] | None = None) -> float:
     """Score a picture; lower is better, 0 at least.
 
     Parameters
@@ -38,13 +40,15 @@ def niqe(image: NDArray[np.floating], model: NiqeModel) -> float:
         LIVE's model: compare pictures of one size.
     model
         Mean and covariance of the features of undistorted photographs' sharp patches.
+    counted : ndarray of bool, shape (H, W), optional
+        Which pixels count; all unless given.
 
     Raises
     ------
     MeasureError
         The picture is too small, has no structure, or holds values that are no numbers.
     """
-    features, _ = patch_features(image)
+    features, _ = patch_features(image, counted)
     covariance = np.cov(features, rowvar=False)
     return gaussian_distance(model.mean, model.covariance, features.mean(axis=0), covariance)
 
@@ -62,13 +66,17 @@ def gaussian_distance(mean: Floats, covariance: Floats, other: Floats, other_cov
     return math.sqrt(max(float(difference @ inverse @ difference), 0.0))
 
 
-def patch_features(image: NDArray[np.floating]) -> tuple[Floats, Floats]:
-    """36 features of every patch that has structure, and each patch's sharpness.
+def patch_features(
+    image: NDArray[np.floating], counted: NDArray[np.bool_] | None = None
+) -> tuple[Floats, Floats]:
+    """36 features of every patch that has structure and counts throughout, and each patch's sharpness.
 
     Parameters
     ----------
     image : ndarray, shape (3, H, W)
         sRGB on [0, 1]; what is beyond whole patches, to the right and below, is left out.
+    counted : ndarray of bool, shape (H, W), optional
+        Which pixels count; all unless given.
 
     Returns
     -------
@@ -92,6 +100,8 @@ def patch_features(image: NDArray[np.floating]) -> tuple[Floats, Floats]:
         [_features(_patches(normalized, PATCH)), _features(_patches(half, PATCH // 2))], axis=1
     )
     usable = np.isfinite(features).all(axis=1)
+    if counted is not None:
+        usable &= _patches(counted[: gray.shape[0], : gray.shape[1]], PATCH).all(axis=(1, 2))
     if usable.sum() < 2:
         raise MeasureError(f"NIQE needs structure in at least two patches of {PATCH}x{PATCH} pixels.")
     return features[usable], _patches(deviation, PATCH).mean(axis=(1, 2))[usable]
@@ -107,7 +117,7 @@ def _features(patches: Floats) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def _patches(pixels: Floats, side: int) -> Floats:
+def _patches(pixels: NDArray[T], side: int) -> NDArray[T]:
     """Cut into squares, shape (P, side, side)."""
     rows, columns = pixels.shape[0] // side, pixels.shape[1] // side
     grid = pixels.reshape(rows, side, columns, side).swapaxes(1, 2)

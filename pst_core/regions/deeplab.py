@@ -11,18 +11,25 @@ from torch.nn import functional
 
 from pst_core.errors import WeightsError
 from pst_core.network.identity import DEEPLAB_ENVIRONMENT, DEEPLAB_WAYS_OUT
-from pst_core.regions.labels import Labels, Regions, display_colors, match_regions
+from pst_core.regions.labels import NOWHERE, Labels, Mask, Regions, display_colors, hidden, match_regions
 
 Floats = NDArray[np.float32]
 
 
-def segment_pair(content: Floats, style: Floats, device: torch.device) -> Regions:
+def segment_pair(
+    content: Floats,
+    style: Floats,
+    device: torch.device,
+    counted: tuple[Mask | None, Mask | None] = (None, None),
+) -> Regions:
     """Label both photographs with the network's classes; a region is a class found in either.
 
     Parameters
     ----------
     content, style : ndarray of float32, shape (3, H, W)
         On [0, 1].
+    counted : pair of ndarray of bool, shape (H, W), or None
+        Which pixels of each count; None counts all.
 
     Raises
     ------
@@ -32,12 +39,18 @@ def segment_pair(content: Floats, style: Floats, device: torch.device) -> Region
         If the photographs have no class in common.
     """
     network = load_deeplab(device)
-    labels = [_segment(network, pixels, device) for pixels in (content, style)]
-    classes, compact = np.unique(np.concatenate([part.ravel() for part in labels]), return_inverse=True)
+    labels = [
+        hidden(_segment(network, pixels, device), mask)
+        for pixels, mask in zip((content, style), counted, strict=True)
+    ]
+    both = np.concatenate([part.ravel() for part in labels])
+    classes, found = np.unique(both[both != NOWHERE], return_inverse=True)
+    compact = np.full(both.shape, NOWHERE, np.int16)
+    compact[both != NOWHERE] = found
     split = labels[0].size
     regions = Regions(
-        compact[:split].reshape(labels[0].shape).astype(np.int16),
-        compact[split:].reshape(labels[1].shape).astype(np.int16),
+        compact[:split].reshape(labels[0].shape),
+        compact[split:].reshape(labels[1].shape),
         display_colors(len(classes)),
         "deeplab",
     )

@@ -12,7 +12,10 @@ from pst_core.errors import MapError
 
 Colors = NDArray[np.uint8]
 Labels = NDArray[np.int16]
+Mask = NDArray[np.bool_]
 MAX_REGIONS = 64
+NOWHERE = -1
+"""Label of pixels that count for nothing, being invisible: they are in no region."""
 PRESENT_SHARE = 5e-4  # below this share of an image a region has too few pixels to have a style
 
 
@@ -23,7 +26,7 @@ class Regions:
     Attributes
     ----------
     content, style : ndarray of int16, shape (H, W)
-        Region index of every pixel, 0 to ``count - 1``; each has the size of its photograph.
+        Region index of every pixel, 0 to ``count - 1``, or `NOWHERE`; each has the size of its photograph.
     colors : ndarray of uint8, shape (count, 3)
         A colour to show each region in: the map's own, where there was a map.
     source : str
@@ -52,13 +55,23 @@ class Regions:
         return self.names or tuple(f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in self.colors)
 
     @cached_property
+    def content_counted(self) -> Mask | None:
+        """Which pixels of the content count, shape (H, W); None where all do."""
+        return _counted(self.content)
+
+    @cached_property
+    def style_counted(self) -> Mask | None:
+        """Which pixels of the style count, shape (H, W); None where all do."""
+        return _counted(self.style)
+
+    @cached_property
     def content_shares(self) -> NDArray[np.float64]:
-        """Share of the content photograph in each region, summing to 1."""
+        """Share of what counts of the content photograph in each region, summing to 1."""
         return shares(self.content, self.count)
 
     @cached_property
     def style_shares(self) -> NDArray[np.float64]:
-        """Share of the style photograph in each region, summing to 1."""
+        """Share of what counts of the style photograph in each region, summing to 1."""
         return shares(self.style, self.count)
 
     @property
@@ -73,8 +86,20 @@ class Regions:
 
 
 def shares(labels: Labels, count: int) -> NDArray[np.float64]:
-    """Share of pixels with each label from 0 to ``count - 1``, shape (count,)."""
-    return np.bincount(labels.ravel(), minlength=count)[:count] / labels.size
+    """Share of pixels with each label from 0 to ``count - 1`` among those in any region, shape (count,)."""
+    inside = labels[labels != NOWHERE]
+    found: NDArray[np.float64] = np.bincount(inside, minlength=count)[:count] / max(inside.size, 1)
+    return found
+
+
+def hidden(labels: Labels, counted: Mask | None) -> Labels:
+    """Labels of what counts, shape (H, W), and `NOWHERE` elsewhere; None counts everywhere."""
+    return labels if counted is None else np.where(counted, labels, np.int16(NOWHERE))
+
+
+def _counted(labels: Labels) -> Mask | None:
+    inside: Mask = labels != NOWHERE
+    return None if inside.all() else inside
 
 
 def display_colors(count: int) -> Colors:

@@ -12,18 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.errors import MapError
+from pst_core.images.fitting import Size, at_centers
 from pst_core.images.reading import SemanticMap
 from pst_core.regions.blended import cluster_codes
 from pst_core.regions.coded import label_codes
 from pst_core.regions.codes import COLOR_RADIUS, Codes, Labelled, Points, read_together
-from pst_core.regions.labels import Labels, Regions, display_colors, match_regions, shares
+from pst_core.regions.labels import (
+    NOWHERE,
+    Labels,
+    Mask,
+    Regions,
+    display_colors,
+    given_to_nearest,
+    hidden,
+    match_regions,
+    shares,
+)
 from pst_core.regions.tables import Integers
 
 SEEN_COLOR, SEEN_GRAY = 20.0, 40.0  # Euclidean, on 0..255: what the eye tells apart in a picture of regions
 
 
 def cluster_maps(
-    content: SemanticMap, style: SemanticMap, *, regions: int | None = None, min_share: float = 0.005
+    content: SemanticMap,
+    style: SemanticMap,
+    *,
+    regions: int | None = None,
+    min_share: float = 0.005,
+    counted: tuple[Mask | None, Mask | None] = (None, None),
 ) -> Regions:
     """Cluster the pixels of both maps together into R regions.
 
@@ -34,6 +50,8 @@ def cluster_maps(
     regions
         R; found as the number of colours that cover at least `min_share` of both maps together
         if not given.
+    counted : pair of ndarray of bool, shape (H, W), or None
+        Which pixels of each photograph count; None counts all. The others have no region.
 
     Raises
     ------
@@ -59,22 +77,51 @@ def cluster_maps(
     plain = _refuse_plain(codes, names)
     find = label_codes if all(codes.exact) else cluster_codes
     found = find(codes, regions, min_share, names)
-    ordered = _in_order_of_size(found)
+    ordered = _in_order_of_size(_where_counted(found, counted))
     notes = (*codes.notes, *plain, *_note_on_near(codes, min_share, names), *found.notes)
     return match_regions(replace(ordered, notes=notes), names)
 
 
-def scale_regions(regions: Regions, content: tuple[int, int], style: tuple[int, int]) -> Regions:
-    """Bring labels to the photographs' (height, width) by their nearest neighbours."""
-    return replace(regions, content=_scaled(regions.content, content), style=_scaled(regions.style, style))
+def scale_regions(
+    regions: Regions, content: Size, style: Size, counted: tuple[Mask | None, Mask | None] = (None, None)
+) -> Regions:
+    """Bring labels to the photographs' (height, width) by their nearest neighbours.
+
+    Parameters
+    ----------
+    counted
+        As in `cluster_maps`.
+    """
+    return replace(
+        regions,
+        content=_scaled(regions.content, content, counted[0]),
+        style=_scaled(regions.style, style, counted[1]),
+    )
 
 
-def _scaled(labels: Labels, size: tuple[int, int]) -> Labels:
+def _scaled(labels: Labels, size: Size, counted: Mask | None) -> Labels:
     if labels.shape == size:
         return labels
+    if counted is not None:  # what counts is known to the pixel, and a coarse map's border is not
+        return hidden(_scaled(given_to_nearest(labels, labels != NOWHERE), size, None), counted)
     rows, columns = (np.arange(to) * of // to for of, to in zip(labels.shape, size, strict=True))
     scaled: Labels = labels[rows][:, columns]
     return scaled
+
+
+def _where_counted(found: Labelled, counted: tuple[Mask | None, Mask | None]) -> Labelled:
+    """Labels of what counts of the photographs, at the maps' own sizes."""
+    content, style = (
+        hidden(labels, None if mask is None else _resized(mask, labels.shape))
+        for labels, mask in zip((found.content, found.style), counted, strict=True)
+    )
+    return found._replace(content=content, style=style)
+
+
+def _resized(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    rows, columns = (at_centers(of, to) for of, to in zip(mask.shape, shape, strict=True))
+    resized = mask[rows][:, columns]
+    return resized if resized.any() else np.ones_like(resized)  # of a coarse map that misses it, all counts
 
 
 def _refuse_plain(codes: Codes, names: tuple[str, str]) -> tuple[str, ...]:
@@ -158,7 +205,7 @@ def _in_order_of_size(found: Labelled) -> Regions:
     size = shares(found.content, count) + shares(found.style, count)
     order = np.argsort(-size, kind="stable")
     order = order[size[order] > 0]
-    rank = np.zeros(count, dtype=np.int16)
+    rank = np.full(count + 1, NOWHERE, np.int16)  # the last place is the one that NOWHERE finds
     rank[order] = np.arange(len(order))
     names = tuple(found.called[each] for each in order)
     return Regions(rank[found.content], rank[found.style], _shown(found.codes[order]), names=names)

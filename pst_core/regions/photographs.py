@@ -13,7 +13,16 @@ from torch.nn import functional
 from pst_core.filters.guided import upsample_through_guide
 from pst_core.filters.resizing import fit_size, resize
 from pst_core.network.encoder import Encoder
-from pst_core.regions.labels import Labels, Regions, display_colors, match_regions
+from pst_core.regions.labels import (
+    NOWHERE,
+    Labels,
+    Mask,
+    Regions,
+    display_colors,
+    given_to_nearest,
+    hidden,
+    match_regions,
+)
 from pst_core.settings.config import FoundRegionSettings
 
 Floats = NDArray[np.float32]
@@ -31,7 +40,11 @@ BORDER_RADIUS, BORDER_EPSILON = 3, 1e-3
 
 
 def cluster_photographs(
-    content: Floats, style: Floats, encoder: Encoder, settings: FoundRegionSettings
+    content: Floats,
+    style: Floats,
+    encoder: Encoder,
+    settings: FoundRegionSettings,
+    counted: tuple[Mask | None, Mask | None] = (None, None),
 ) -> Regions:
     """Find regions that both photographs have.
 
@@ -43,22 +56,24 @@ def cluster_photographs(
         Its shallower style layers are used.
     settings
         ``regions`` clusters, or the most for which each covers a fair share of both photographs.
+    counted : pair of ndarray of bool, shape (H, W), or None
+        Which pixels of each photograph count; None counts all. The others have no say, and no region.
 
     Raises
     ------
     MapError
         If no region is found in both.
     """
-    small = [_shrink(pixels, encoder.mean.device) for pixels in (content, style)]
-    shapes = [(max(1, image.shape[1] // CELL), max(1, image.shape[2] // CELL)) for image in small]
-    evidence = _evidence(small, shapes, encoder)
-    cells = shapes[0][0] * shapes[0][1]
+    small = [_shrink(pixels, encoder) for pixels in (content, style)]
+    seen = [_seen_cells(image, mask) for image, mask in zip(small, counted, strict=True)]
+    evidence = _evidence(small, seen, encoder)
+    cells = int(seen[0].sum())
     labels = _cluster(evidence, cells, settings)
     count = int(labels.max()) + 1
     maps = [
-        _full_size(part.reshape(shape), count, image, pixels)
-        for part, shape, image, pixels in zip(
-            (labels[:cells], labels[cells:]), shapes, small, (content, style), strict=True
+        hidden(_full_size(_on_cells(part, there), count, image, pixels), mask)
+        for part, there, image, pixels, mask in zip(
+            (labels[:cells], labels[cells:]), seen, small, (content, style), counted, strict=True
         )
     ]
     names = ("the content photograph", "the style photograph")
@@ -66,43 +81,66 @@ def cluster_photographs(
     return match_regions(found, names, "ask for fewer regions, or give maps")
 
 
-def _shrink(pixels: Floats, device: torch.device) -> Tensor:
+def _shrink(pixels: Floats, encoder: Encoder) -> Tensor:
     image = torch.from_numpy(pixels)
-    return resize(image, fit_size(image.shape[1], image.shape[2], GRID)).clamp(0, 1).to(device)
+    size = fit_size(image.shape[1], image.shape[2], GRID, encoder.least_side)
+    return resize(image, size).clamp(0, 1).to(encoder.device)
 
 
-def _evidence(small: list[Tensor], shapes: list[tuple[int, int]], encoder: Encoder) -> Rows:
+def _seen_cells(image: Tensor, counted: Mask | None) -> Mask:
+    """Which cells of a photograph are clustered: those that count for the larger part, or most of all."""
+    shape = max(1, image.shape[1] // CELL), max(1, image.shape[2] // CELL)
+    if counted is None:
+        return np.ones(shape, np.bool_)
+    shares = functional.adaptive_avg_pool2d(torch.from_numpy(counted).float()[None], shape)[0].numpy()
+    seen: Mask = shares >= min(0.5, shares.max())
+    return seen
+
+
+def _on_cells(labels: Labels, seen: Mask) -> Labels:
+    """Labels of all cells, shape (h, w), from those of the cells that were clustered."""
+    cells = np.full(seen.shape, NOWHERE, np.int16)
+    cells[seen] = labels
+    return given_to_nearest(cells, seen)
+
+
+def _evidence(small: list[Tensor], seen: list[Mask], encoder: Encoder) -> Rows:
     """One row a cell of content and style: position, colour, and principal components of features."""
     from sklearn.decomposition import PCA
 
     features = np.concatenate(
-        [_standardised(_features(image, shape, encoder)) for image, shape in zip(small, shapes, strict=True)]
+        [_standardised(_features(image, cells, encoder)) for image, cells in zip(small, seen, strict=True)]
     )
     components = PCA(min(COMPONENTS, *features.shape), svd_solver="full").fit_transform(features)
     components *= WEIGHT_FEATURES / max(np.sqrt(components.var(axis=0).sum()), 1e-9)
     plain = np.concatenate(
-        [_position_and_color(image, shape) for image, shape in zip(small, shapes, strict=True)]
+        [_position_and_color(image, cells) for image, cells in zip(small, seen, strict=True)]
     )
     return np.concatenate([plain, components], axis=1)
 
 
 @torch.no_grad()
-def _features(image: Tensor, shape: tuple[int, int], encoder: Encoder) -> Rows:
+def _features(image: Tensor, seen: Mask, encoder: Encoder) -> Rows:
     layers = sorted(encoder.layers & {"conv2_1", "conv3_1", "conv4_1"}) or sorted(encoder.layers)
     maps = encoder(image[None])
-    cells = [functional.adaptive_avg_pool2d(maps[layer].float(), shape) for layer in layers]
+    cells = [functional.adaptive_avg_pool2d(maps[layer].float(), seen.shape) for layer in layers]
     rows: Rows = torch.cat(cells).flatten(1).T.cpu().double().numpy()
-    return rows
+    return _those(rows, seen)
 
 
-def _position_and_color(image: Tensor, shape: tuple[int, int]) -> Rows:
+def _position_and_color(image: Tensor, seen: Mask) -> Rows:
     from skimage.color import rgb2lab
 
-    cells = functional.adaptive_avg_pool2d(image, shape).cpu().double().numpy()
-    lab = _standardised(rgb2lab(np.moveaxis(cells, 0, -1)).reshape(-1, 3)) * (WEIGHT_COLOR / 3**0.5)
-    rows, columns = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
-    position = np.stack([WEIGHT_ROW * rows.ravel(), WEIGHT_COLUMN * columns.ravel()], axis=1)
-    return np.concatenate([position, lab], axis=1)
+    cells = functional.adaptive_avg_pool2d(image, seen.shape).cpu().double().numpy()
+    lab = _those(rgb2lab(np.moveaxis(cells, 0, -1)).reshape(-1, 3), seen)
+    rows, columns = np.meshgrid(*(np.linspace(-1, 1, side) for side in seen.shape), indexing="ij")
+    position = np.stack([WEIGHT_ROW * rows[seen], WEIGHT_COLUMN * columns[seen]], axis=1)
+    return np.concatenate([position, _standardised(lab) * (WEIGHT_COLOR / 3**0.5)], axis=1)
+
+
+def _those(rows: Rows, seen: Mask) -> Rows:
+    """Rows of the cells that are clustered; as they lie in memory where that is all of them."""
+    return rows if seen.all() else rows[seen.ravel()]
 
 
 def _standardised(values: Rows) -> Rows:

@@ -16,6 +16,7 @@ PresetName = Literal["default", "fast", "quality", "paper"]
 LayerName = Annotated[str, Field(pattern=r"^conv([12]_[12]|[345]_[1-4])$")]
 LayerWeight = Annotated[float, Field(ge=0, le=1e12)]
 PoolName = Annotated[str, Field(pattern=r"^[1-9]\d?$")]
+MetadataPolicy = Literal["all", "without-place", "none"]
 SectionT = TypeVar("SectionT", bound="Settings")
 
 
@@ -233,6 +234,8 @@ class FinishSettings(Colors, OnDevice, Unmatched):
     """Regulariser of the guided upsampling, on [0, 1] squared."""
     bit_depth: Literal["auto", 8, 16] = "auto"
     """Bits per channel of the result; `auto`: the content's, where the format can."""
+    metadata: MetadataPolicy = "without-place"
+    """What goes along of the content's EXIF, XMP, IPTC and DPI: all, all but the place, or none."""
 
     @model_validator(mode="after")
     def _check_color_match(self) -> Self:

@@ -138,7 +138,7 @@ def _read(method: str, path: Path) -> _Result:
     from pst_core.images.writing import to_levels
 
     photograph = read_photograph(path)
-    return _Result(method, path, photograph.sha256, Image.fromarray(to_levels(photograph.pixels)))
+    return _Result(method, path, photograph.sha256, Image.fromarray(to_levels(photograph.on_white)))
 
 
 def _common_size(name: str, results: Sequence[_Result], side: int) -> tuple[int, int]:

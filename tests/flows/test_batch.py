@@ -158,6 +158,33 @@ def test_the_filters_radius_leaves_regions_features_and_first_stage(tmp_path, co
     )  # the first stage comes before it
 
 
+def test_metadata_leaves_all_but_the_last_picture(tmp_path, computed):
+    folder, exif, content = make_folder(tmp_path / "in", 1), Image.Exif(), tmp_path / "in/content/p0.png"
+    exif[271], exif[34853] = "Maker", {1: "N", 2: (48.0, 8.0, 0.5)}
+    with Image.open(content) as image:
+        image.save(content, exif=exif, xmp=b"", pnginfo=None, dpi=(300, 300))
+    found = {}
+    for policy in ("without-place", "all", "none"):
+        computed.clear()
+        outcome = run_pair(folder, tmp_path / "out", metadata=policy)
+        if policy != "without-place":
+            assert computed == ["render"]
+        with Image.open(Path(outcome.folder) / "result.png") as image:
+            found[policy] = dict(image.getexif()).keys(), image.info.get("dpi"), np.asarray(image).tobytes()
+    assert set(found["without-place"][0]) == {271} and set(found["all"][0]) == {271, 34853}
+    assert found["without-place"][1] == found["all"][1] == pytest.approx((300, 300), abs=0.01)
+    assert found["none"][:2] == ({}.keys(), None)
+    assert len({pixels for _, _, pixels in found.values()}) == 1
+
+
+def test_a_note_tells_what_of_it_could_not_go_along(tmp_path, computed):
+    folder, content = make_folder(tmp_path / "in", 1), tmp_path / "in/content/p0.png"
+    with Image.open(content) as image:
+        image.save(content, exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
+    assert "The content's EXIF left out: it is broken." in run_pair(folder, tmp_path / "out").notes
+    assert not any("EXIF" in note for note in run_pair(folder, tmp_path / "out", metadata="none").notes)
+
+
 def test_what_comes_after_a_deleted_artifact_is_found_again(tmp_path, computed):
     folder = make_folder(tmp_path / "in", 1)
     run_pair(folder, tmp_path / "out")

@@ -43,7 +43,8 @@ OTHER = {  # another valid value for every setting
     "optimizer": "adam", "step": 0.5, "history": 21, "init": "content", "filter": "tv", "filter_radius": 5,
     "filter_epsilon": 2e-4, "filter_sigma": 1.25, "filter_strength": 0.75, "tv_weight": 0.1,
     "color_match": 1.0, "detail": 0.5, "upsampling": "bicubic", "upsampling_radius": 5,
-    "upsampling_epsilon": 2e-4, "bit_depth": 16, "seed": 1, "method": "gatys", "style_term": "patches",
+    "upsampling_epsilon": 2e-4, "bit_depth": 16, "metadata": "all", "seed": 1, "method": "gatys",
+    "style_term": "patches",
     "semantic_weight": 11.0, "edge_weights": {"4": 1.0}, "matting_weight": 1.0, "matting_epsilon": 2e-7,
     "matting_from": 2, "smoothness_weight": 1.0, "colors": "content",
 }  # fmt: skip

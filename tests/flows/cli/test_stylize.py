@@ -93,6 +93,19 @@ def test_depth_is_the_contents_where_the_format_can(pair):
     assert stylize("deep.tif", "style.png", "-o", "result.jpg", *QUICK, "--regions", "1") == 0
 
 
+@pytest.mark.parametrize("extension", ["png", "jpg", "tif", "webp"])
+def test_where_a_photograph_was_taken_goes_along_only_if_asked_for(pair, capfd, extension):
+    exif = Image.Exif()
+    exif[33432], exif[34853] = "(c) Ann", {1: "N", 2: (48.0, 8.0, 0.5)}
+    save_photograph("content.png", exif=exif, dpi=(300, 300))
+    for policy, kept in ((None, {33432}), ("all", {33432, 34853}), ("none", set())):
+        chosen = [] if policy is None else ["--metadata", policy]
+        assert stylize(*pair, "-o", f"x.{extension}", *QUICK, *chosen, "--overwrite") == 0
+        with Image.open(f"x.{extension}") as image:
+            assert set(image.getexif()) & {33432, 34853} == kept
+    assert "left out" not in capfd.readouterr().err
+
+
 def test_transparency_that_the_format_cannot_hold_is_noted(pair, capfd):
     with Image.open("content.png") as photograph:
         photograph.putalpha(128)

@@ -14,6 +14,14 @@ def test_the_long_side_is_fitted_and_nothing_enlarged(size, side, wanted):
     assert fit_size(*size, side) == wanted
 
 
+@pytest.mark.parametrize(("size", "side", "least", "wanted"), [
+    ((100, 2400), 192, 16, (16, 384)), ((3200, 100), 128, 16, (512, 16)), ((9, 900), 100, 16, (9, 900)),
+    ((400, 600), 300, 200, (200, 300)), ((400, 600), 300, 100, (200, 300)),
+])  # fmt: skip
+def test_a_strips_short_side_keeps_what_it_must_have(size, side, least, wanted):
+    assert fit_size(*size, side, least) == wanted
+
+
 def test_shrinking_is_pillows(random_image):
     image = random_image(40, 60)
     found = resize(image, (13, 20))

@@ -45,7 +45,7 @@ def test_turned_once(tmp_path, write, orientation):
     upright.getexif()[274] = orientation
     expected = np.asarray(ImageOps.exif_transpose(upright))
     np.testing.assert_allclose(photo.pixels, floats(expected), atol=8 / 255)
-    assert b"Maker" in photo.exif and photo.notes == ()
+    assert b"Maker" in photo.stored.exif and photo.notes == ()
 
 
 @BOTH

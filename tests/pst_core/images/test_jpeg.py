@@ -149,4 +149,4 @@ def test_a_doubled_exif_header_is_looked_behind(tmp_path):
     exif = exif_with(t274=6, t271="Maker").tobytes()
     photo = read_photograph(saved(tmp_path / "x.jpg", smooth(), exif=b"Exif\0\0" + exif))
     assert (photo.height, photo.width) == (W, H)
-    assert photo.notes == ("EXIF found behind a doubled header",) and b"Maker" in photo.exif
+    assert photo.notes == ("EXIF found behind a doubled header",) and b"Maker" in photo.stored.exif

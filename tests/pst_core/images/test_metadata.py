@@ -9,6 +9,7 @@ from PIL import Image
 
 from pst_core.images import decoding as image_decoding
 from pst_core.images import png
+from pst_core.images.carried import Carried
 from pst_core.images.limits import ImageLimits
 from pst_core.images.metadata import MAX_EXIF_BYTES, check_directories
 from pst_core.images.reading import read_map, read_photograph
@@ -65,7 +66,13 @@ def test_orientation_of_a_jpeg_agrees_with_pillow(tmp_path, orientation):
 @pytest.mark.parametrize("target, bit_depth", TARGETS)
 def test_exif_survives_without_orientation(tmp_path, source, target, bit_depth):
     photo = read_photograph(saved(tmp_path / f"in{source}", smooth(), exif=camera_exif()))
-    write_image(tmp_path / f"out{target}", photo.pixels, bit_depth=bit_depth, exif=photo.exif, recipe=RECIPE)
+    write_image(
+        tmp_path / f"out{target}",
+        photo.pixels,
+        bit_depth=bit_depth,
+        carried=Carried(photo.stored.exif),
+        recipe=RECIPE,
+    )
     with Image.open(tmp_path / f"out{target}") as image:
         image.load()
         exif = image.getexif()
@@ -88,22 +95,22 @@ def test_embedded_thumbnail_is_dropped(tmp_path):
     second = struct.pack("<HHHIIHHIII", 2, 513, 4, 1, 8 + len(first) + 30, 514, 4, 1, len(thumbnail), 0)
     block = b"Exif\0\0II*\0\x08\0\0\0" + first + second + thumbnail
     photo = read_photograph(saved(tmp_path / "x.jpg", smooth(), exif=block))
-    assert b"abc" in photo.exif and thumbnail[:64] not in photo.exif
-    assert len(photo.exif) < 64
+    assert b"abc" in photo.stored.exif and thumbnail[:64] not in photo.stored.exif
+    assert len(photo.stored.exif) < 64
 
 
 def test_large_exif_is_left_out_but_its_orientation_obeyed(tmp_path):
     exif = exif_with(t274=6, t37510=b"x" * MAX_EXIF_BYTES)
     photo = read_photograph(saved(tmp_path / "x.png", smooth(), exif=exif))
-    assert photo.exif is None and "EXIF" in photo.notes[0]
+    assert not photo.stored.exif and "EXIF" in photo.stored.notes[0]
     assert (photo.height, photo.width) == (W, H)
 
 
 def test_broken_exif_is_left_out(tmp_path):
     for block in (b"II*\0\xff\xff\xff\x7f", b"garbage!garbage!", b"MM\0*\0\0\0\x08\0\x09abc"):
         photo = read_photograph(saved(tmp_path / "x.png", smooth(), exif=b"Exif\0\0" + block))
-        assert photo.exif is None
-        assert photo.notes == ("EXIF left out: it is broken",)
+        assert not photo.stored.exif
+        assert photo.stored.notes == ("EXIF left out: it is broken",)
 
 
 def test_tags_that_all_point_at_the_same_bytes_are_refused(tmp_path):

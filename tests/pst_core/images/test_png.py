@@ -11,8 +11,9 @@ from PIL import Image
 
 from pst_core.errors import OutputError
 from pst_core.images import png
+from pst_core.images.carried import NOTHING, Carried
 from pst_core.images.embedding import read_recipe
-from pst_core.images.writing import embed_recipe, encode_png, write_image
+from pst_core.images.writing import as_chunks, embed, encode_png, write_image
 
 RECIPE = {"seed": 7, "name": 'Große "Straße" <&> 日本 🙂', "nested": {"list": [1.5, None, True]}}
 
@@ -36,11 +37,11 @@ def test_a_recipe_put_in_later_gives_the_file_that_is_written_with_it(
     settings = {
         "bit_depth": bit_depth,
         "alpha": picture(channels=1, seed=1)[0] if with_alpha else None,
-        "exif": exif_block() if with_exif else None,
     }
+    carried = Carried(exif_block(), resolution=(300, 200)) if with_exif else NOTHING
     bare = encode_png(picture(), **settings)
-    found = embed_recipe(bare, RECIPE)
-    write_image(tmp_path / "with.png", picture(), recipe=RECIPE, **settings)
+    found = embed(bare, as_chunks(carried), RECIPE)
+    write_image(tmp_path / "with.png", picture(), recipe=RECIPE, carried=carried, **settings)
     write_image(tmp_path / "bare.png", picture(), **settings)
     assert bare == (tmp_path / "bare.png").read_bytes()
     assert found == (tmp_path / "with.png").read_bytes() != bare
@@ -54,7 +55,7 @@ def test_a_recipe_put_in_later_gives_the_file_that_is_written_with_it(
 
 def test_an_inserted_chunk_is_whole_and_stands_before_the_pixels():
     bare = encode_png(picture())
-    found = png.insert(bare, b"teXt", b"payload")
+    found = png.insert(bare, png.chunk(b"teXt", b"payload"))
     assert len(found) == len(bare) + 12 + 7
     kinds = [chunk.kind for chunk in png.walk(found)]
     assert kinds.index(b"teXt") == kinds.index(b"IDAT") - 1
@@ -74,7 +75,7 @@ def test_pixels_that_are_not_numbers_are_refused():
 @pytest.mark.parametrize("recipe", [{"x": float("nan")}, {"x": object()}, {"x": "y" * 2**20}])
 def test_a_recipe_that_cannot_be_written_is_refused(recipe):
     with pytest.raises(OutputError, match="recipe"):
-        embed_recipe(encode_png(picture()), recipe)
+        embed(encode_png(picture()), b"", recipe)
 
 
 def test_every_cut_before_the_pixels_is_refused():
@@ -82,8 +83,8 @@ def test_every_cut_before_the_pixels_is_refused():
     first = bare.index(b"IDAT")
     for length in range(first + 4):
         with pytest.raises(ValueError, match="without pixels"):
-            png.insert(bare[:length], b"teXt", b"")
-    assert b"teXt" in png.insert(bare[: first + 4], b"teXt", b"")
+            png.insert(bare[:length], png.chunk(b"teXt", b""))
+    assert b"teXt" in png.insert(bare[: first + 4], png.chunk(b"teXt", b""))
 
 
 @hypothesis_settings(max_examples=200, deadline=None, database=None)
@@ -96,4 +97,4 @@ def test_every_cut_before_the_pixels_is_refused():
 def test_garbage_is_refused(data):
     for garbage in (data, png.SIGNATURE + data):
         with pytest.raises(ValueError, match="without pixels"):
-            png.insert(garbage, b"teXt", b"payload")
+            png.insert(garbage, png.chunk(b"teXt", b"payload"))

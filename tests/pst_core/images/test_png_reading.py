@@ -218,7 +218,7 @@ def test_exif_as_a_text_is_obeyed(tmp_path, kind, keyword):
     lines = b"\n".join(digits[start : start + 72] for start in range(0, len(digits), 72))
     body = b"\nexif\n%8d\n" % len(block) + lines + b"\n"
     photo = read_photograph(written(tmp_path / "x.png", [text(kind, keyword, body)]))
-    assert (photo.height, photo.width) == (W, H) and b"Maker" in photo.exif
+    assert (photo.height, photo.width) == (W, H) and b"Maker" in photo.stored.exif
     assert photo.notes == (f"EXIF found in a text chunk ({keyword.decode()})",)
 
 

@@ -22,7 +22,7 @@ def test_a_raw_file_is_developed_at_16_bits(tmp_path):
     assert (np.diff(red[:, 4:40].mean(axis=0)) > 0).all() and (np.diff(green[4:40].mean(axis=1)) > 0).all()
     ratio = red[:, 40].mean() / red[:, 10].mean()
     assert ratio == pytest.approx(4 ** (1 / 2.4), rel=0.15)
-    assert b"Maker" in photo.exif
+    assert b"Maker" in photo.stored.exif
     assert len(np.unique(photo.pixels)) > 300
 
 

@@ -12,6 +12,7 @@ from photographs import RGB_PROFILES, H, W, exif_with, floats, noise, refusal, s
 from PIL import Image, PngImagePlugin
 
 from pst_core.images.reading import read_map, read_photograph
+from pst_core.images.stored import NOTHING_STORED
 
 
 @pytest.mark.parametrize("extension", [".png", ".bmp", ".tif", ".webp"])
@@ -23,7 +24,7 @@ def test_eight_bit_pictures_come_back_exactly(tmp_path, extension):
     np.testing.assert_allclose(photo.pixels, floats(samples), atol=1e-7)
     assert (photo.height, photo.width, photo.bit_depth, photo.alpha) == (H, W, 8, None)
     assert photo.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (photo.path, photo.notes, photo.exif) == (path, (), None)
+    assert (photo.path, photo.notes, photo.stored._replace(resolution=None)) == (path, (), NOTHING_STORED)
 
 
 def test_jpeg(tmp_path):

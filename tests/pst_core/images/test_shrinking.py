@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from pst_core.errors import MapError
-from pst_core.images.reading import Photograph, SemanticMap, read_map
+from pst_core.images.reading import Photograph, SemanticMap, read_map, read_photograph
 from pst_core.images.shrinking import shrink_map, shrink_photograph
 
 
@@ -16,7 +16,7 @@ def decoded(data):
         return np.asarray(image)
 
 
-@pytest.mark.parametrize(("side", "size"), [(30, (20, 30)), (60, (40, 60)), (500, (40, 60))])
+@pytest.mark.parametrize(("side", "size"), [(54, (36, 54)), (60, (40, 60)), (500, (40, 60))])
 def test_a_photograph_is_shrunk_as_pillow_does_and_never_enlarged(side, size):
     levels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     pixels = np.ascontiguousarray(np.moveaxis(levels, -1, 0), np.float32) / np.float32(255)
@@ -29,6 +29,13 @@ def test_a_photograph_is_shrunk_as_pillow_does_and_never_enlarged(side, size):
 
 def photograph(height, width, turn=1):
     return Photograph(np.zeros((3, height, width), np.float32), None, "0" * 64, Path("x"), 8, turn=turn)
+
+
+def test_a_strip_stays_wide_enough_to_be_read_again(tmp_path):
+    strip = Photograph(np.zeros((3, 50, 2000), np.float32), None, "0" * 64, Path("x"), 8)
+    (tmp_path / "strip.png").write_bytes(shrink_photograph(strip, 200))
+    found = read_photograph(tmp_path / "strip.png")
+    assert (found.width, found.height) == (1280, 32)
 
 
 def test_a_map_gets_no_new_colours():

@@ -82,7 +82,10 @@ def test_images_pairs_and_regions_come_back(random_image):
     image = random_image(5, 7)
     assert torch.equal(IMAGE.unpack(IMAGE.pack(image), CPU), image)
     masks = torch.rand(2, 5, 7)
-    pair = WorkingPair(image, image[:, :4], masks, masks[:, :4], masks.flip(0), torch.tensor([True, False]))
+    pair = WorkingPair(
+        image, image[:, :4], masks, masks[:, :4], masks.flip(0), torch.tensor([True, False]), masks[:1],
+        masks[1:, :4],
+    )  # fmt: skip
     found = WORKING_PAIR.unpack(WORKING_PAIR.pack(pair), CPU)
     for item in fields(WorkingPair):
         assert torch.equal(getattr(found, item.name), getattr(pair, item.name))
@@ -105,4 +108,4 @@ def test_what_is_kept_is_called_by_its_kind_and_comes_back(random_image):
     assert reference.kind == "image" and reference.path.endswith(".parquet")
     assert torch.equal(IMAGE.load(reference), image)
     kinds = [kind for kind in vars(artifacts).values() if isinstance(kind, Kind)]
-    assert len({kind.name for kind in kinds}) == len(kinds) == 11
+    assert len({kind.name for kind in kinds}) == len(kinds) == 12

@@ -87,9 +87,9 @@ def test_the_match_goes_beyond_moments(working_pair, monkeypatch):
 
 
 def test_colours_that_agree_stay(working_pair):
-    alike = working_pair.__class__(
-        working_pair.content, working_pair.content, working_pair.content_masks, working_pair.content_masks,
-        working_pair.soft_masks, working_pair.matched,
+    alike = replace(
+        working_pair, style=working_pair.content, style_masks=working_pair.content_masks,
+        style_counted=working_pair.content_counted,
     )  # fmt: skip
     image, _ = match_colors(alike.content, alike, Config(color_match=1.0))
     assert (image - alike.content).abs().mean() < 2e-3

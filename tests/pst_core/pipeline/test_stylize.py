@@ -11,7 +11,7 @@ from pst_core.images.reading import read_map, read_photograph
 from pst_core.pipeline import steps
 from pst_core.pipeline.stylize import Result, stylize
 from pst_core.quality.distances import color_distance, structural_similarity
-from pst_core.settings.config import Config
+from pst_core.settings.config import PRESETS, Config
 
 DAY = {"sky": (110, 160, 225), "ground": (70, 110, 40)}
 DUSK = {"sky": (215, 120, 70), "ground": (45, 35, 60)}
@@ -57,6 +57,30 @@ def test_the_default_layers_run_and_without_maps_too(scene, landscape):
     result = stylize(*scene[:2], config=config)
     check(result)
     assert result.regions.source == "cluster" and result.regions.count >= 2
+
+
+STRIPS = [(33, 700), (700, 33)]  # beyond 20 : 1
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(("height", "width"), STRIPS)
+def test_a_strip_keeps_as_many_pixels_across_as_the_network_needs(preset, height, width, landscape):
+    settings = {"rounds": 1, "global_iterations": 1, "regional_iterations": 1}
+    config = Config.make(preset, weights="untrained", device="cpu", **settings)
+    result = stylize(
+        landscape(height, width, **DAY)[0], landscape(60, 80, **DUSK, horizon=0.6)[0], config=config
+    )
+    check(result, (3, height, width))
+    assert len(result.trace) == 2
+
+
+@pytest.mark.parametrize(("height", "width"), STRIPS)
+def test_a_strip_is_a_style_too_and_has_room_for_patches(height, width, landscape):
+    style = landscape(height, width, **DUSK)[0]
+    settings = {"rounds": 1, "scales": 1, "global_iterations": 1, "regional_iterations": 1, "size": 64}
+    for method in ("yang", "champandard"):
+        config = Config.make(method=method, weights="untrained", device="cpu", **settings)
+        check(stylize(landscape(72, 96, **DAY)[0], style, config=config))
 
 
 def test_the_library_is_what_the_package_offers():
