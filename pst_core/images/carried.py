@@ -81,6 +81,8 @@ def carry(
     except ValueError as error:
         xmp = clean_xmp(b"", additions)
         notes.append(f"XMP left out: it is broken ({error})")
+    if b"HasExtendedXMP" in stored.xmp:
+        notes.append("XMP beyond its first 64 kB left out: depth maps, previews and the like")
     if form == "JPEG" and len(xmp) > MAX_JPEG_XMP:
         notes.append(f"XMP of {len(xmp)} bytes left out: JPEG has no room for it, PNG, WebP and TIFF have")
         xmp = b""

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from pst_core.images.metadata import Directory, directories
 from pst_core.images.rasters import Picture
-
-MAX_XMP_BYTES = 2 * 2**20
-"""An XMP packet beyond this is not looked at."""
+from pst_core.images.xmp import MAX_XMP_BYTES
 
 _ORIENTATION, _SHORT = 274, 3
 _IN_XMP = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|>)\s*([1-8])\b")

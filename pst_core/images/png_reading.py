@@ -20,12 +20,12 @@ from pst_core.errors import ImageError
 from pst_core.images.kinds import PNG
 from pst_core.images.limits import ImageLimits, check_frames, check_size
 from pst_core.images.metadata import MAX_EXIF_BYTES, bare_exif
-from pst_core.images.orientations import MAX_XMP_BYTES
 from pst_core.images.pillow import from_pillow
 from pst_core.images.png import SIGNATURE, Chunk, chunk, inflate, read_text, walk
 from pst_core.images.primaries import Primaries, of_code_points, of_gamma
 from pst_core.images.profiles import MAX_PROFILE_BYTES, Samples
 from pst_core.images.rasters import Picture, Raster
+from pst_core.images.xmp import MAX_XMP_BYTES
 
 _BEFORE_PIXELS = (b"PLTE", b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"acTL", b"fcTL")
 _KNOWN_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")

@@ -17,7 +17,8 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 from xml.parsers import expat
 
-MAX_XMP_BYTES = 2**20
+MAX_XMP_BYTES = 2 * 2**20
+"""An XMP packet beyond this is not looked at."""
 RECIPE_NAMESPACE = "https://photoreal-style.invalid/ns/1.0/"
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"

@@ -35,7 +35,6 @@ ATTRIBUTES = {
     "photoshop:State": "Bavaria", "photoshop:Country": "Germany", "Iptc4xmpCore:Location": "Isar bank",
     "Iptc4xmpCore:CountryCode": "DE", "exif:GPSLatitude": "48,8.1N", "exif:GPSAltitude": "500/1",
     "exif:PixelXDimension": "4000", "drone-dji:AbsoluteAltitude": "+511", "xmpMM:InstanceID": "uuid:old",
-    "xmpNote:HasExtendedXMP": "0123",
 }  # fmt: skip
 ELEMENTS = """
 <dc:rights><rdf:Alt><rdf:li xml:lang="x-default">(c) Ann &amp; Bob</rdf:li></rdf:Alt></dc:rights>
@@ -46,7 +45,7 @@ ELEMENTS = """
 <Iptc4xmpCore:CiAdrCity>Berlin</Iptc4xmpCore:CiAdrCity></Iptc4xmpCore:CreatorContactInfo>
 <xmp:Thumbnails><rdf:Alt><rdf:li>/9j/4AAQ</rdf:li></rdf:Alt></xmp:Thumbnails>"""
 PLACES = ("Munich", "Bavaria", "Germany", "Isar", '"DE"', "48,8.1N", "500/1", "+511")
-OF_THE_OLD_FILE = ("Orientation", "Thumbnails", "4000", "uuid:old", "HasExtendedXMP")
+OF_THE_OLD_FILE = ("Orientation", "Thumbnails", "4000", "uuid:old")
 KEPT = ("Fluß", "(c) Ann &amp; Bob", "A &amp; &lt;B&gt;", "Berlin")
 
 
@@ -205,6 +204,14 @@ def test_xmp_that_cannot_be_read_is_left_out_and_said_to_be(tmp_path, broken, to
             not carried.xmp and carried.exif and told in notes[0] and notes[0].startswith("The content's XMP")
         )
     assert carry(photo.stored, "none") == (NOTHING, ())
+
+
+def test_xmp_that_goes_on_elsewhere_is_said_to_end(tmp_path):
+    image, notes = copied(
+        tmp_path, ".jpg", ".jpg", "all", xmp=packet({"xmp:Rating": "5", "xmpNote:HasExtendedXMP": "0123"}, "")
+    )
+    assert "HasExtendedXMP" not in xmp_of(image) and "Rating" in xmp_of(image)
+    assert "beyond its first 64 kB" in notes[0]
 
 
 def test_a_jpeg_has_room_for_so_much_xmp_and_its_recipe(tmp_path):
