@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pst_core.errors import PstError
 from pst_core.store import pst_home
+from pst_core.store.locks import flock_file, unlock_file
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
@@ -130,25 +131,25 @@ def _own_server() -> Iterator[str]:
             _stop(process)
 
 
+def server_home() -> Path:
+    """The folder for everything of a user's servers: another user may not write their databases."""
+    return pst_home() / "prefect" / str(os.geteuid())
+
+
 @contextlib.contextmanager
 def _free_home() -> Iterator[Path]:
     """A folder for the server's history that no other run uses now: mostly the first."""
     for number in itertools.count(1):
-        home = pst_home() / "prefect" / str(number)
+        home = server_home() / str(number)
         try:
-            home.mkdir(parents=True, exist_ok=True)
-            lock = (home / "lock").open("ab")
-        except OSError as error:
-            raise ServerError(
-                f"{home} cannot be used ({error.strerror}): free it, or set PST_HOME to another folder."
-            ) from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
+            lock = flock_file(home / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        try:
             yield home
-            return
+        finally:
+            unlock_file(lock)
+        return
 
 
 def _free_port() -> int:

@@ -17,6 +17,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pst_core.errors import StoreError
+from pst_core.store.home import not_permitted
 
 KEY_PATTERN = re.compile(r"[0-9a-f]{64}")
 MAX_ENVELOPE_BYTES = 8 * 2**20
@@ -298,9 +299,6 @@ def _raise_if_not_the_files_fault(path: Path, error: OSError) -> None:
     try:
         os.lstat(path)
     except PermissionError:
-        raise StoreError(
-            f"{path.parent} is part of an unreadable store: change its permissions, or set PST_HOME to "
-            "another folder."
-        ) from error
+        raise not_permitted(path) from error
     except OSError:
         return

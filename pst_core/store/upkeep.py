@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import StoreError
 from pst_core.store import Store
+from pst_core.store.home import not_permitted
 from pst_core.store.layout import (
     Envelope,
     EnvelopeKind,
@@ -347,10 +348,12 @@ def _children(folder: Path) -> list[_File]:
                 continue  # removed meanwhile
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except PermissionError as error:
+        raise not_permitted(folder) from error
     except OSError as error:
         raise StoreError(
-            f"{folder} is part of an unreadable store ({error.strerror}): change its permissions, or set "
-            "PST_HOME to another folder."
+            f"{folder} is part of an unreadable store ({error.strerror}): check the disk, or set PST_HOME to "
+            "another folder."
         ) from error
     return found
 
