@@ -13,6 +13,7 @@ from typing import Any
 
 from flows.pairs.names import cut, show
 from flows.pairs.pair import PairingError
+from pst_core.steady import open_steadily
 
 _MOST_ROWS = 1_000_000  # a Parquet file of a few bytes can claim billions
 _MOST_BYTES = 1 << 30
@@ -98,7 +99,7 @@ def _similar(name: str, known: Sequence[str]) -> str:
 
 
 def _text(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_steadily(path) as file:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise PairingError(f"The manifest {show(path)} is larger than 1 GiB: split it.")
@@ -172,7 +173,7 @@ def _read_parquet(path: Path, check: _Check) -> list[Row]:
 
     try:
         # Not parquet.read_table: it would read columns out of folders that are called key=value.
-        with path.open("rb") as opened, parquet.ParquetFile(opened) as file:
+        with open_steadily(path) as opened, parquet.ParquetFile(opened) as file:
             columns = [_column(name) for name in file.schema_arrow.names]
             if file.metadata.num_rows > _MOST_ROWS:
                 raise PairingError(f"The manifest {show(path)} has more than {_MOST_ROWS:,} rows: split it.")

@@ -13,6 +13,7 @@ from flows.layout import FAILED, OUTCOMES
 from pst_core.files import write_bytes_atomically
 from pst_core.parquet import pack_rows
 from pst_core.quality.measures import MEASURES, REPORTED
+from pst_core.steady import read_steadily
 from pst_core.store import Reference
 
 State = Literal["done", "cached", "skipped", "failed"]
@@ -127,7 +128,7 @@ def read_outcomes(out: Path) -> tuple[PairOutcome, ...]:
     from pyarrow import parquet
 
     try:
-        rows = parquet.read_table(out / OUTCOMES).to_pylist()
+        rows = parquet.read_table(pa.BufferReader(read_steadily(out / OUTCOMES))).to_pylist()
         return tuple(PairOutcome(**_outcome_fields(row)) for row in rows)
     except (OSError, pa.ArrowException, ValueError, TypeError, KeyError):
         return ()

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import StoreError
+from pst_core.steady import read_steadily
 from pst_core.store import Store
 from pst_core.store.home import not_permitted
 from pst_core.store.layout import (
@@ -266,7 +267,7 @@ def _has_key(path: Path, key: str) -> bool:
             return False
         if path.stat().st_size > _MAX_REPORT_BYTES:
             return True  # too large to look into, and not ours to doubt
-        report = json.loads(path.read_bytes())
+        report = json.loads(read_steadily(path))
     except FileNotFoundError:
         return False
     except OSError:
