@@ -173,12 +173,12 @@ def _read_parquet(path: Path, check: _Check) -> list[Row]:
 
     try:
         # Not parquet.read_table: it would read columns out of folders that are called key=value.
-        with open_steadily(path) as opened, parquet.ParquetFile(opened) as file:
+        with open_steadily(path) as opened, parquet.ParquetFile(opened, pre_buffer=False) as file:
             columns = [_column(name) for name in file.schema_arrow.names]
             if file.metadata.num_rows > _MOST_ROWS:
                 raise PairingError(f"The manifest {show(path)} has more than {_MOST_ROWS:,} rows: split it.")
             check(columns)  # before columns are read that would be refused anyway
-            read = file.read().rename_columns(columns).to_pylist()
+            read = file.read(use_threads=False).rename_columns(columns).to_pylist()
     except (pa.ArrowException, ValueError, KeyError, OverflowError) as error:
         raise PairingError(
             f"The manifest {show(path)} is no Parquet that can be read ({_brief(error)}): write it anew."

@@ -77,9 +77,7 @@ def try_all(folder: Path, address: str, only: str) -> Iterator[tuple[str, str]]:
             if only not in f"{name}: {command}":
                 continue
             status, errors = run_case(command, redirections, folder, address)
-            missing = [
-                file for file in (each.replace("OUT", out) for each in files) if not (folder / file).is_file()
-            ]
+            missing = [file for file in files if not (folder / out / file).is_file()]
             wrong = [f"exit status {status}"] if status else []
             wrong += [f"{', '.join(missing)} missing"] if missing else []
             wrong += ["noise"] if "Exception ignored" in errors or "Traceback" in errors else []
