@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from pst_core.errors import PstError
+from pst_core.steady import open_steadily
 
 ENOUGH_MEMORY = 2 * 2**30
 ENOUGH_DISK = 2**30
@@ -155,7 +156,7 @@ def _torchvision_weights() -> Finding:
     address = str(VGG19_Weights.IMAGENET1K_V1.url)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(address).name
     if cached.is_file():
-        with cached.open("rb") as file:
+        with open_steadily(cached) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest.startswith(cached.stem.rsplit("-", 1)[-1]):
             return Finding("VGG-19 weights", "ok", f"torchvision's, at {cached}, sha256 {digest}")

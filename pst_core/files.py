@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pst_core.errors import OutputError
+from pst_core.owners import describe_owner, nearest_there_is
 
 # What a file system answers that knows no hard links (FAT, many network and FUSE mounts), or forbids them.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
@@ -17,8 +18,6 @@ _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, e
 _WAYS_OUT = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
     errno.EDQUOT: "your disk quota is used up; free some space or choose another folder",
-    errno.EACCES: "you may not write there; change the permissions or choose another folder",
-    errno.EPERM: "you may not write there; change the permissions or choose another folder",
     errno.EROFS: "the file system is read-only; choose another folder",
     errno.ENOTDIR: "a file stands in the place of a folder; move that file or choose another folder",
     errno.EEXIST: "a file stands in the place of a folder; move that file or choose another folder",
@@ -95,10 +94,17 @@ def _failing_as_output_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        way_out = _WAYS_OUT.get(error.errno or 0, f"{error.strerror or error}; choose another place")
-        raise OutputError(f"{path} could not be written: {way_out}.") from error
+        raise OutputError(f"{path} could not be written: {_way_out(path, error)}.") from error
     except ValueError as error:  # a NUL, or a character the file system's encoding has no bytes for
         raise OutputError(f"{str(path)!r} is not a name a file can have; choose another one.") from error
+
+
+def _way_out(path: Path, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        found = nearest_there_is(path if os.path.isdir(path) else path.parent)  # noqa: PTH112
+        whose = f"{'it' if found == path else found} {describe_owner(found)}"
+        return f"{whose}, and you may not write there; change the permissions or choose another folder"
+    return _WAYS_OUT.get(error.errno or 0, f"{error.strerror or error}; choose another place")
 
 
 def _refuse_existing(target: Path) -> None:

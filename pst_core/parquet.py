@@ -1,4 +1,4 @@
-"""Parquet files as bytes: rows, and arrays and back, bit for bit, each a row of little-endian bytes."""
+"""Parquet files as bytes: tables, and arrays and back, bit for bit, each a row of little-endian bytes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,6 +32,29 @@ def pack_rows(rows: Sequence[Mapping[str, Any]], schema: Any, **options: Any) ->
     return bytes(sink.getvalue())
 
 
+def unpack_table(data: bytes, **options: Any) -> Any:  # noqa: ANN401 - a pyarrow.Table
+    """Read the bytes of a Parquet file as a table, without threads of pyarrow's.
+
+    For tables this small threads gain nothing, and now and then one of them is still there when the process
+    ends, which C++ then ends by SIGABRT.
+
+    Parameters
+    ----------
+    options
+        Of `pyarrow.parquet.ParquetFile`.
+
+    Raises
+    ------
+    OSError, pyarrow.ArrowException
+        It is no such file, or damaged.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(pa.BufferReader(data), pre_buffer=False, **options) as file:
+        return file.read(use_threads=False)
+
+
 def pack_arrays(arrays: Arrays, *, compression: Literal["zstd", "none"] = "none") -> bytes:
     """Write named arrays as the bytes of a Parquet file; equal arrays give equal bytes.
 
@@ -60,10 +83,9 @@ def unpack_arrays(data: bytes) -> dict[str, "NDArray[Any]"]:
         If the bytes are damaged or hold something else.
     """
     import pyarrow as pa
-    from pyarrow import parquet
 
     try:
-        table = parquet.read_table(pa.BufferReader(data), page_checksum_verification=True)
+        table = unpack_table(data, page_checksum_verification=True)
         if table.schema != _schema():
             raise ValueError("its columns are others")
         return {row["name"]: _array(row) for row in table.to_pylist()}

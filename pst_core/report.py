@@ -22,6 +22,7 @@ from pst_core.images.roles import ROLES, START
 from pst_core.network.identity import UNTRAINED
 from pst_core.provenance import versions
 from pst_core.settings.config import Config
+from pst_core.steady import read_steadily
 
 PROGRAM: Literal["photoreal-style"] = "photoreal-style"
 FORMAT: Literal[1] = 1
@@ -255,7 +256,7 @@ def _places(path: Path, output: Path) -> dict[str, str]:
 def read_own(path: Path) -> dict[str, Any]:
     """The JSON object of this program's that a file holds; empty where it holds anything else."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_steadily(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) and found.get("program") == PROGRAM else {}

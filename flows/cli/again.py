@@ -12,6 +12,7 @@ from pst_core.errors import ConfigError, ImageError, WeightsError
 from pst_core.images.roles import PHOTOGRAPHS, in_words
 from pst_core.report import File, Recipe, check_recipe, read_own
 from pst_core.settings.config import Config
+from pst_core.steady import open_steadily, read_steadily
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def _check_weights(wanted: str, config: Config) -> None:
 
 def _read_json(path: Path) -> object:
     try:
-        loaded: object = json.loads(path.read_bytes())
+        loaded: object = json.loads(read_steadily(path))
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}): name a result or its report."
@@ -187,7 +188,7 @@ def _report_of(path: Path, recipe: Recipe) -> Recipe | None:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_steadily(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}): change its permissions.") from error

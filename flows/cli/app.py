@@ -14,6 +14,7 @@ from flows.runtime.cancellation import RunCancelled
 from flows.runtime.current_folder import leave_a_folder_that_is_none
 from flows.runtime.failures import explain_failure
 from flows.runtime.interrupts import Stopped, stopping
+from flows.runtime.streams import open_streams
 from pst_core.errors import ConfigError
 
 NETWORK_SECONDS = 20.0
@@ -74,9 +75,7 @@ for _place, _panel, _help in (
 
 def main() -> None:
     """Run the program and end the process with its exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # a stream that something else was put in the place of
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    open_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -88,9 +87,6 @@ def run(arguments: Sequence[str]) -> int:
     with stopping(), _calm():
         try:
             return _call(arguments)
-        except BrokenPipeError:  # whoever read our output has gone, which is no failure worth a word
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
         except (Exception, KeyboardInterrupt, Stopped, RunCancelled) as error:  # noqa: BLE001 - the last to be asked
             return _tell_failure(error, as_json="--json" in arguments)
 

@@ -14,6 +14,7 @@ from flows.cli.groups import SETTINGS
 from pst_core.errors import ConfigError
 from pst_core.settings.config import Config, PresetName
 from pst_core.settings.texts import from_text, is_mapping, literal_choices
+from pst_core.steady import read_steadily
 
 _LIMITS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
 _FILE = "TOML file with settings under their names (size = 256), and preset."
@@ -124,7 +125,7 @@ def _from_file(path: Path | None) -> dict[str, tuple[Any, str]]:
     if path is None:
         return {}
     try:
-        loaded = tomllib.loads(path.read_text("utf-8"))
+        loaded = tomllib.loads(read_steadily(path).decode("utf-8"))
     except OSError as error:
         raise ConfigError(
             f"The settings file {path} cannot be read ({error.strerror}): name another one."

@@ -12,6 +12,7 @@ from flows.runtime.failures import explain_failure
 from flows.runtime.trouble import is_server_trouble
 from pst_core.files import write_bytes_atomically
 from pst_core.images.roles import PHOTOGRAPHS, map_of
+from pst_core.steady import read_steadily
 from pst_core.store import Reference, open_store
 from tasks.shrinking import shrink, shrink_map
 
@@ -42,6 +43,6 @@ def bring_to_size(pair: Pair, order: EvaluationOrder, prober: Prober) -> Pair:
 def _publish(out: Path, folder: str, name: str, made: Reference) -> Path:
     """Bring a shrunk picture to where a person finds it; the same bytes are not written again."""
     path, data = out / layout.INPUTS / folder / f"{name}.png", open_store().read(made)
-    if not path.is_file() or path.read_bytes() != data:
+    if not path.is_file() or read_steadily(path) != data:
         write_bytes_atomically(path, data, overwrite=True)
     return path

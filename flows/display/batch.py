@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from flows.display.meter import Live, Meter, clock, emit, loss_text
+from flows.display.terminal import console, printable, shows_bars
 from flows.display.watching import Watcher
 from flows.results.outcomes import PairOutcome, Summary
 from pst_core.pipeline.plan import Stage
@@ -94,8 +95,9 @@ class LiveWatcher(Live, PlainWatcher):
         """Show a pair's bar."""
         self.meter = Meter(stages)
         self.bar.update(
-            self.pair, description=name, total=self.meter.total or 1, completed=0, visible=True, left=""
-        )
+            self.pair, description=printable(name, stderr=True), total=self.meter.total or 1,
+            completed=0, visible=True, left="",
+        )  # fmt: skip
 
     def evaluated(self, stage: Stage, evaluation: "Evaluation") -> None:
         """Move the pair's bar."""
@@ -127,7 +129,7 @@ class LiveWatcher(Live, PlainWatcher):
     def _say(self, text: str) -> None:
         from rich.text import Text
 
-        self.bar.console.print(Text(text))
+        self.bar.console.print(Text(printable(text, stderr=True)))
 
 
 def choose_watcher(*, quiet: bool, as_json: bool) -> Watcher:
@@ -136,7 +138,7 @@ def choose_watcher(*, quiet: bool, as_json: bool) -> Watcher:
         return JsonWatcher()
     if quiet:
         return Watcher()
-    return LiveWatcher() if sys.stderr.isatty() else PlainWatcher()
+    return LiveWatcher() if shows_bars() else PlainWatcher()
 
 
 def describe(outcome: PairOutcome) -> str:
@@ -164,7 +166,6 @@ def print_summary(summary: Summary) -> None:
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows of plain text under a header, as wide as the terminal."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -172,9 +173,9 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for name in header:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     if table.row_count:
-        Console().print(table)
+        console().print(table)
 
 
 def _known(outcome: PairOutcome) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from flows.display.terminal import console
 from pst_core.pipeline.plan import Stage
 
 if TYPE_CHECKING:
@@ -49,13 +50,20 @@ class Live:
     """
 
     def __init__(self, *fields: str) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+        from rich.table import Column
 
-        texts = [TextColumn(f"{{task.fields[{name}]}}", style="dim", markup=False) for name in fields]
+        there = console(stderr=True)
+        ascii_only = there.options.ascii_only  # which rich's bars heed, its spinner and ellipsis do not
+
+        def text(template: str, style: str) -> TextColumn:
+            column = Column(no_wrap=True, overflow="crop" if ascii_only else "ellipsis")
+            return TextColumn(template, style=style, markup=False, table_column=column)
+
         self.bar: Bar = Progress(
-            SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), *texts,
-            console=Console(stderr=True), transient=True,
+            SpinnerColumn("line" if ascii_only else "dots"), text("{task.description}", "none"),
+            BarColumn(bar_width=20), *(text(f"{{task.fields[{name}]}}", "dim") for name in fields),
+            console=there, transient=True,
         )  # fmt: skip
 
     def __enter__(self) -> Self:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from flows.display.meter import Live, Meter, clock, emit, loss_text
+from flows.display.terminal import shows_bars
 from pst_core.pipeline.plan import Stage
 
 if TYPE_CHECKING:
@@ -101,4 +102,4 @@ def choose_display(stages: Sequence[Stage], *, quiet: bool, as_json: bool) -> Di
         return JsonLines(stages)
     if quiet:
         return Display(stages)
-    return LiveBar(stages) if sys.stderr.isatty() else PlainLines(stages)
+    return LiveBar(stages) if shows_bars() else PlainLines(stages)

@@ -12,6 +12,7 @@ from pst_core.errors import ConfigError
 from pst_core.files import write_bytes_atomically
 from pst_core.report import PROGRAM
 from pst_core.settings.config import Config, PresetName
+from pst_core.steady import read_steadily
 
 
 class SavedOrder(BaseModel):
@@ -71,7 +72,7 @@ class SavedOrder(BaseModel):
         """
         path = out / cls.file
         try:
-            saved = json.loads(path.read_bytes()).items()
+            saved = json.loads(read_steadily(path)).items()
             return cls(**{name: value for name, value in saved if name != "program"} | {"out": out})
         except FileNotFoundError:
             raise

@@ -12,6 +12,7 @@ from typing import Any
 
 from flows.pairs.names import show
 from flows.pairs.pair import PairingError
+from pst_core.steady import open_steadily
 
 _MOST_ROWS = 1_000_000  # a Parquet file of a few bytes can claim billions
 _MOST_BYTES = 1 << 30
@@ -105,12 +106,13 @@ def read_parquet(path: Path, check: Check, required: Sequence[str]) -> Sheet:  #
 
     try:
         # Not parquet.read_table: it would read columns out of folders that are called key=value.
-        with path.open("rb") as opened, parquet.ParquetFile(opened) as file:
+        with open_steadily(path) as opened, parquet.ParquetFile(opened, pre_buffer=False) as file:
             columns = _Columns(file.schema_arrow.names)
             if file.metadata.num_rows > _MOST_ROWS:
                 raise PairingError(f"The manifest {show(path)} has more than {_MOST_ROWS:,} rows: split it.")
             check(columns.kept)  # before columns are read that would be refused anyway
-            read = file.read().rename_columns([str(index) for index in range(len(columns.all))]).to_pylist()
+            read = file.read(use_threads=False)
+            read = read.rename_columns([str(index) for index in range(len(columns.all))]).to_pylist()
     except (pa.ArrowException, ValueError, KeyError, OverflowError) as error:
         raise PairingError(
             f"The manifest {show(path)} is no Parquet that can be read ({brief(error)}): write it anew."
@@ -177,7 +179,7 @@ def _separator(text: str, required: Sequence[str]) -> tuple[str, str]:
 
 def _text(path: Path) -> tuple[str, list[str]]:
     """The text of a file, and a note on its encoding if that is none of the usual."""
-    with path.open("rb") as file:
+    with open_steadily(path) as file:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise PairingError(f"The manifest {show(path)} is larger than 1 GiB: split it.")

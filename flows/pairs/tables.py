@@ -13,6 +13,7 @@ from flows.pairs.names import cut, show
 from flows.pairs.pair import PairingError
 from flows.pairs.readers import OWN, brief, read_csv, read_json, read_parquet
 from pst_core.images.kinds import HEAD, TEXTS, kind_of
+from pst_core.steady import open_steadily
 
 _MENTIONED = 10
 _READERS = {
@@ -85,7 +86,7 @@ def _require_table(path: Path) -> None:
     """Refuse what only is called like a table: a workbook, a picture, a page."""
     if path.suffix.lower() == ".parquet":
         return
-    with path.open("rb") as file:
+    with open_steadily(path) as file:
         head = file.read(HEAD)
     kind = kind_of(head)
     if head and kind is not None and kind not in TEXTS:

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flows.layout import FAILED, OUTCOMES
 from pst_core.files import write_bytes_atomically
-from pst_core.parquet import pack_rows
+from pst_core.parquet import pack_rows, unpack_table
 from pst_core.quality.measures import MEASURES, REPORTED
+from pst_core.steady import read_steadily
 from pst_core.store import Reference
 
 State = Literal["done", "cached", "skipped", "failed"]
@@ -129,11 +130,9 @@ def write_outcomes(summary: Summary) -> None:
 def read_outcomes(out: Path) -> tuple[PairOutcome, ...]:
     """The table of a folder's last batch; empty if there is none, or it is damaged."""
     import pyarrow as pa
-    from pyarrow import parquet
 
     try:
-        with (out / OUTCOMES).open("rb") as table:  # by itself it opens no file whose name is no text
-            rows = parquet.read_table(table).to_pylist()
+        rows = unpack_table(read_steadily(out / OUTCOMES)).to_pylist()
         return tuple(PairOutcome(**_outcome_fields(row)) for row in rows)
     except (OSError, pa.ArrowException, ValueError, TypeError, KeyError):
         return ()

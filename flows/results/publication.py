@@ -20,6 +20,7 @@ from pst_core.images.embedding import read_recipe
 from pst_core.images.writing import embed
 from pst_core.pipeline.notes import notes_of
 from pst_core.report import PROGRAM, Run, read_own
+from pst_core.steady import open_steadily, read_steadily
 from pst_core.store import open_store
 from tasks.pair import Made
 
@@ -198,14 +199,14 @@ def _free_place(plan: Plan) -> _Found:
 
 def _has(path: Path, data: bytes) -> bool:
     try:
-        return path.stat().st_size == len(data) and path.read_bytes() == data
+        return path.stat().st_size == len(data) and read_steadily(path) == data
     except OSError:
         return False
 
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_steadily(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""

@@ -22,6 +22,7 @@ from flows.runtime.history import set_aside, set_aside_if_damaged
 from flows.runtime.settings import QUIET
 from pst_core.errors import PstError
 from pst_core.store import pst_home
+from pst_core.store.locks import flock_file, unlock_file
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
@@ -91,8 +92,8 @@ def own_server() -> Iterator[str]:
 
 
 def server_home() -> Path:
-    """The folder of everything that is kept for and by servers of our own."""
-    return pst_home() / "prefect"
+    """The folder for everything of a user's servers: another user may not write their databases."""
+    return pst_home() / "prefect" / str(os.geteuid())
 
 
 @contextlib.contextmanager
@@ -101,17 +102,14 @@ def _free_home() -> Iterator[Path]:
     for number in itertools.count(1):
         home = server_home() / str(number)
         try:
-            home.mkdir(parents=True, exist_ok=True)
-            lock = (home / "lock").open("ab")
-        except OSError as error:
-            raise _unusable(home, error) from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
+            lock = flock_file(home / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        try:
             yield home
-            return
+        finally:
+            unlock_file(lock)
+        return
 
 
 def _started(home: Path) -> tuple["subprocess.Popen[bytes]", str]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pst_core.steady import open_steadily
+
 HEAD = 1024
 """How many bytes tell a kind."""
 
@@ -176,13 +178,10 @@ def kind_of_file(path: Path) -> Kind | None:
         It cannot be read, or is no regular file.
     """
     # Without O_NONBLOCK opening a named pipe would wait for somebody to write into it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with open_steadily(path, os.O_NONBLOCK) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("no regular file")
-        head = os.read(descriptor, HEAD)
-    finally:
-        os.close(descriptor)
+        head = file.read(HEAD)
     return kind_of(head, path.suffix)
 
 

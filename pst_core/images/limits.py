@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pst_core.errors import ImageError
+from pst_core.steady import open_steadily
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,9 @@ def read_file(path: Path, limits: ImageLimits) -> bytes:
     """
     try:
         # Without O_NONBLOCK opening a named pipe would wait for somebody to write into it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            size = _checked_bytes(path, os.fstat(descriptor), limits)
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                data = file.read(size + 1)
-        finally:
-            os.close(descriptor)
+        with open_steadily(path, os.O_NONBLOCK) as file:
+            size = _checked_bytes(path, os.fstat(file.fileno()), limits)
+            data = file.read(size + 1)
     except FileNotFoundError as error:
         raise ImageError(f"{path} does not exist; check the name.") from error
     except PermissionError as error:

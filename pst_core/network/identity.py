@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import WeightsError
 from pst_core.settings.config import Config, EncoderSettings
+from pst_core.steady import open_steadily
 
 ENVIRONMENT = "PST_VGG19_WEIGHTS"
 DEEPLAB_ENVIRONMENT = "PST_DEEPLAB_WEIGHTS"
@@ -89,5 +90,5 @@ def _file_identity(source: str, ways_out: str) -> str:
 @lru_cache(maxsize=4)
 def _file_hash(path: Path, stamp: tuple[int, ...]) -> str:
     del stamp  # only a part of the cache's key: a file written anew is read anew
-    with path.open("rb") as file:
+    with open_steadily(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

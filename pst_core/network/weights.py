@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pst_core.errors import WeightsError
 from pst_core.network.identity import UNTRAINED, WAYS_OUT, find_weights
+from pst_core.steady import read_steadily
 
 Convention = Literal["torchvision", "caffe"]
 
@@ -111,7 +112,7 @@ def _from_file(
 ) -> Weights:
     del stamp  # only a part of the cache's key: a file written anew is read anew
     try:
-        data = path.read_bytes()
+        data = read_steadily(path)
     except OSError as error:
         raise WeightsError(
             f"The weights file {path} cannot be read ({error.strerror}): {WAYS_OUT}."
@@ -190,8 +191,9 @@ def _from_torchvision(deepest: str) -> Weights:
     digest = _checked_hash(cached) if cached.exists() else None  # the hub checks only what it downloads
     try:
         raw = entry.get_state_dict(
-            progress=sys.stderr.isatty(), check_hash=True, weights_only=True, map_location="cpu"
-        )
+            progress=sys.stderr is not None and sys.stderr.isatty(), check_hash=True, weights_only=True,
+            map_location="cpu",
+        )  # fmt: skip
     except (OSError, RuntimeError) as error:  # no network, or a download whose hash is wrong
         raise WeightsError(f"VGG-19's weights could not be downloaded ({error}): {WAYS_OUT}.") from error
     digest = digest or _checked_hash(cached)
@@ -203,7 +205,7 @@ def _from_torchvision(deepest: str) -> Weights:
 def _checked_hash(cached: Path) -> str:
     """Hash of a downloaded file, whose first digits its name ends with."""
     try:
-        digest = hashlib.sha256(cached.read_bytes()).hexdigest()
+        digest = hashlib.sha256(read_steadily(cached)).hexdigest()
     except OSError as error:
         raise WeightsError(f"{cached} cannot be read ({error.strerror}): {WAYS_OUT}.") from error
     if not digest.startswith(cached.stem.rsplit("-", 1)[-1]):

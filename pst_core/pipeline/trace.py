@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pst_core.optimisation.record import Evaluation
-from pst_core.parquet import pack_rows
+from pst_core.parquet import pack_rows, unpack_table
 from pst_core.pipeline.plan import Stage
 
 
@@ -51,19 +51,16 @@ def join_losses(tables: Sequence[bytes]) -> bytes:
     import pyarrow as pa
     from pyarrow import parquet
 
-    parts = [parquet.read_table(pa.BufferReader(table)) for table in tables]
+    parts = [unpack_table(table) for table in tables]
     buffer = pa.BufferOutputStream()
-    empty = parquet.read_table(pa.BufferReader(losses_table([])))
+    empty = unpack_table(losses_table([]))
     parquet.write_table(pa.concat_tables([empty, *parts]).combine_chunks(), buffer)
     return bytes(buffer.getvalue())
 
 
 def read_trace(table: bytes, stages: Sequence[Stage]) -> list[StageTrace]:
     """Read losses back, stage by stage."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    rows = parquet.read_table(pa.BufferReader(table)).to_pylist()
+    rows = unpack_table(table).to_pylist()
     return [
         StageTrace(
             stage,

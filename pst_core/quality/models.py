@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pst_core.errors import PstError
 from pst_core.files import write_bytes_atomically
+from pst_core.steady import open_steadily
 
 if TYPE_CHECKING:
     import numpy as np
@@ -208,7 +209,7 @@ def _only(names: Sequence[str], pattern: str, folder: Path) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_steadily(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise QualityModelError(f"The model {path} cannot be read ({error.strerror}): {WAY_OUT}.") from error

@@ -17,6 +17,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pst_core.errors import StoreError
+from pst_core.steady import from_the_beginning, open_steadily
+from pst_core.store.home import not_permitted
 
 KEY_PATTERN = re.compile(r"[0-9a-f]{64}")
 MAX_ENVELOPE_BYTES = 8 * 2**20
@@ -254,13 +256,7 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, Identity]:
         A folder of the store must not be entered, or the machine has run out of open files or memory.
     """
     try:
-        # O_NONBLOCK: a pipe somebody left there must not make us wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123
-            before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode) or before.st_size > limit:
-                raise StoreMiss(f"{path} is no file of at most {limit} bytes")
-            data = _read_all(file.fileno(), before.st_size)
+        data, before = from_the_beginning(lambda: _read_regular(path, limit))
     except OSError as error:
         _raise_if_not_the_files_fault(path, error)
         kind = StoreMiss if error.errno in _NO_SUCH_FILE else UnreadableFile
@@ -277,17 +273,14 @@ def identity(status: os.stat_result) -> Identity:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _read_all(descriptor: int, size: int) -> bytes:
-    """Read up to one byte more than `size`, so that a file that grew is noticed."""
-    parts = []
-    missing = size + 1
-    while missing > 0:
-        part = os.read(descriptor, min(missing, 2**24))
-        if not part:
-            break
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
+def _read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
+    """Read up to one byte more than the size, so that a file that grew is noticed."""
+    # O_NONBLOCK: a pipe somebody left there must not make us wait for a writer.
+    with open_steadily(path, os.O_NOFOLLOW | os.O_NONBLOCK) as file:
+        before = os.fstat(file.fileno())
+        if not stat.S_ISREG(before.st_mode) or before.st_size > limit:
+            raise StoreMiss(f"{path} is no file of at most {limit} bytes")
+        return file.read(before.st_size + 1), before
 
 
 def _raise_if_not_the_files_fault(path: Path, error: OSError) -> None:
@@ -298,9 +291,6 @@ def _raise_if_not_the_files_fault(path: Path, error: OSError) -> None:
     try:
         os.lstat(path)
     except PermissionError:
-        raise StoreError(
-            f"{path.parent} is part of an unreadable store: change its permissions, or set PST_HOME to "
-            "another folder."
-        ) from error
+        raise not_permitted(path) from error
     except OSError:
         return

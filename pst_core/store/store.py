@@ -16,8 +16,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pst_core.errors import StoreError
+from pst_core.errors import OutputError, StoreError
 from pst_core.files import sync_folder, write_bytes_atomically
+from pst_core.store.home import not_permitted, pst_home
 from pst_core.store.layout import (
     Identity,
     Receipt,
@@ -44,20 +45,6 @@ _COARSEST_CLOCK_NS = 2 * 10**9
 
 _open_stores: dict[Path, "Store"] = {}
 _opening = threading.Lock()
-
-
-def pst_home() -> Path:
-    """Return the folder for everything this program keeps: ``$PST_HOME``, or ``~/.pst``.
-
-    Raises
-    ------
-    StoreError
-        No home folder is known to the system, and none was named.
-    """
-    try:
-        return Path(os.environ.get("PST_HOME") or "~/.pst").expanduser()
-    except RuntimeError as error:
-        raise StoreError("your home folder cannot be found: set PST_HOME to a folder to use.") from error
 
 
 def open_store(root: Path | None = None) -> "Store":
@@ -276,18 +263,27 @@ class Store:
 
     def _prepare(self) -> None:
         if not self.check_version():
-            write_bytes_atomically(self.root / "version", f"{_VERSION}\n".encode(), overwrite=True)
+            _write_file(self.root / "version", f"{_VERSION}\n".encode())
 
     def _write(self, path: Path, data: bytes) -> None:
         self._prepare()
         if os.path.isdir(path):  # noqa: PTH112 - also a link to a folder, which a file cannot replace either
             _clear_the_way(path)
-        write_bytes_atomically(path, data, overwrite=True)
+        _write_file(path, data)
 
     def _require(self, references: Sequence[Reference]) -> None:
         for reference in references:
             if not self.holds(reference):
                 raise StoreMiss(f"{reference.path} is missing or damaged")
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    try:
+        write_bytes_atomically(path, data, overwrite=True)
+    except OutputError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise not_permitted(path.parent) from error.__cause__
+        raise
 
 
 def _identity_now(path: Path) -> Identity | None:

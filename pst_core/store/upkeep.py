@@ -14,7 +14,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import StoreError
+from pst_core.steady import read_steadily
 from pst_core.store import Store
+from pst_core.store.home import not_permitted
 from pst_core.store.layout import (
     Envelope,
     EnvelopeKind,
@@ -265,7 +267,7 @@ def _has_key(path: Path, key: str) -> bool:
             return False
         if path.stat().st_size > _MAX_REPORT_BYTES:
             return True  # too large to look into, and not ours to doubt
-        report = json.loads(path.read_bytes())
+        report = json.loads(read_steadily(path))
     except FileNotFoundError:
         return False
     except OSError:
@@ -347,10 +349,12 @@ def _children(folder: Path) -> list[_File]:
                 continue  # removed meanwhile
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except PermissionError as error:
+        raise not_permitted(folder) from error
     except OSError as error:
         raise StoreError(
-            f"{folder} is part of an unreadable store ({error.strerror}): change its permissions, or set "
-            "PST_HOME to another folder."
+            f"{folder} is part of an unreadable store ({error.strerror}): check the disk, or set PST_HOME to "
+            "another folder."
         ) from error
     return found
 

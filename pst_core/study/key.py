@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pst_core.errors import PstError
+from pst_core.steady import open_steadily
 
 MOST_KEY_BYTES = 2**22
 
@@ -115,7 +116,7 @@ def _read_bytes(path: Path, most_bytes: int) -> bytes:
     try:
         if path.exists() and not path.is_file():  # opening a pipe would wait for somebody to write into it
             raise StudyError(f"{path} is no regular file: name a JSON file.")
-        with path.open("rb") as file:
+        with open_steadily(path) as file:
             data = file.read(most_bytes + 1)
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)

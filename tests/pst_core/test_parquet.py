@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
@@ -68,3 +71,18 @@ def test_rows_come_back_with_nulls_for_what_they_lack():
 def test_a_value_of_another_type_is_no_row():
     with pytest.raises(pa.ArrowException):
         pack_rows([{"seconds": "long"}], pa.schema([("seconds", pa.float64())]))
+
+
+def test_reading_leaves_no_threads_behind():
+    """One of pyarrow's that is still there when the process ends makes C++ end it by SIGABRT now and then."""
+    program = (
+        "from pathlib import Path\nimport pyarrow as pa\nfrom pyarrow import parquet\n"
+        "from pst_core.parquet import pack_rows, unpack_table\n"
+        "data = pack_rows([{'a': 1, 'b': 'x'}], pa.schema([('a', pa.int64()), ('b', pa.string())]))\n"
+        "names = lambda: {p.name for p in Path('/proc/self/task').iterdir()\n"
+        "                 if 'jemalloc' not in (p / 'comm').read_text()}\n"
+        "before = names()\nassert unpack_table(data).to_pylist() == [{'a': 1, 'b': 'x'}]\n"
+        "print(len(names() - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr

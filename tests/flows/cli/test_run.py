@@ -245,4 +245,4 @@ def test_our_own_server_is_prefects_and_ends_with_the_block(pst_home):
         assert httpx.get(f"{address}/api/health").json() is True
     with pytest.raises(httpx.HTTPError):
         httpx.get(f"{address}/api/health", timeout=2)
-    assert (pst_home / "prefect" / "1" / "server.log").exists()
+    assert (pst_home / "prefect" / str(os.getuid()) / "1" / "server.log").exists()

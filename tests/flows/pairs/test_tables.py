@@ -1,7 +1,7 @@
 """Tables of pairs: broken ones, of every format, are refused in one sentence that names the place."""
 
 import json
-from pathlib import Path
+import os
 
 import pyarrow as pa
 import pytest
@@ -112,7 +112,7 @@ def test_a_manifest_that_cannot_be_opened_is_named(folder, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert "Permission denied" in refusal(path)
 
 

@@ -1,6 +1,6 @@
 """Our own server takes nothing that is meant for another one."""
 
-from flows.runtime.own_server import environment_of, server_home
+from flows.runtime.own_server import environment_of
 
 
 def test_settings_for_other_servers_do_not_reach_ours(monkeypatch):
@@ -19,7 +19,3 @@ def test_settings_for_other_servers_do_not_reach_ours(monkeypatch):
         found["PREFECT_API_URL"] == "http://127.0.0.1:4321/api" and found["PREFECT_SERVER_API_PORT"] == "4321"
     )
     assert found["PATH"]
-
-
-def test_it_lives_under_the_programs_own_folder(pst_home):
-    assert server_home().parent == pst_home

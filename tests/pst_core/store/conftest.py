@@ -1,7 +1,14 @@
 import pytest
 from stores import Filled
 
+from pst_core import steady
 from pst_core.store import open_store
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    """A disk that fails for good is not waited for."""
+    monkeypatch.setattr(steady, "WAITS", (0.0, 0.0))
 
 
 @pytest.fixture
