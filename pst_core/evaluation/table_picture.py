@@ -7,6 +7,7 @@ from pst_core.evaluation.layout import wrap_text
 from pst_core.evaluation.table import Table, method_label
 from pst_core.evaluation.table_text import Column, columns_of, legend_of
 from pst_core.pictures import INK, PAPER, as_png
+from pst_core.plotting import plain_matplotlib
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw as Draw
@@ -63,10 +64,10 @@ def _fonts() -> _Fonts:
     """STIX, the letters of printed papers, which come with matplotlib."""
     from pathlib import Path
 
-    import matplotlib as mpl
     from PIL import ImageFont
 
-    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
+    with plain_matplotlib() as matplotlib:
+        folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     plain, bold, italic = (
         ImageFont.truetype(folder / f"STIXGeneral{kind}.ttf", TEXT) for kind in ("", "Bol", "Italic")
     )

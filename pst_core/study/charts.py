@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pst_core.plotting import plain_matplotlib
 from pst_core.study.tally import Tally
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ def draw_figure(tally: Tally, *, dots_per_inch: int = 150) -> bytes:
     dots_per_inch
         Of the PNG; the figure is 8 inches wide, more for many pairs.
     """
+    with plain_matplotlib():
+        return _drawn(tally, dots_per_inch)
+
+
+def _drawn(tally: Tally, dots_per_inch: int) -> bytes:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

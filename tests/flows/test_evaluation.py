@@ -135,7 +135,7 @@ def test_a_broken_photograph_leaves_a_reason_and_the_others_numbers(tmp_path, so
         assert evaluate(order(source, out, methods=("reinhard",), side=side)).missing == 1 + number
         found = scores(out)
         assert found["reinhard", "p0"]["ssim"] is None and found["reinhard", "p1"]["ssim"] is not None
-        assert "is not a picture" in (out / "table.md").read_text()
+        assert "p0.png is a text" in (out / "table.md").read_text()
 
 
 @pytest.mark.parametrize("drawing", ["comparison", "ablation"])

@@ -33,7 +33,7 @@ def test_a_batch_tells_how_its_pairs_ended(batch, capfd):
     assert run(batch) == 3
     captured = capfd.readouterr()
     assert "2 pairs: 1 done, 1 failed. Results in out." in captured.out
-    assert "p1.png is not a picture" in " ".join(captured.out.split())
+    assert "p1.png is a text" in " ".join(captured.out.split())
     assert "To run what failed once more: pst resume out" in captured.err
     assert "Traceback" not in captured.out + captured.err
     assert run(["status", "out"]) == 3

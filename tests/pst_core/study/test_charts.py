@@ -28,3 +28,13 @@ def test_the_figure_has_bars_as_high_as_the_votes(study, answer):
     assert orange.max() == pytest.approx(0.9 * blue.max(), rel=0.05)  # 9 votes in harbour; 10 in meadow
     assert heights(lower, "#0072B2").max() > heights(lower, "#E69F00").max()  # 55 % and 45 %
     assert draw_figure(tally) == draw_figure(tally)
+
+
+def test_settings_of_matplotlibs_that_somebody_keeps_change_nothing(study, answer):
+    import matplotlib as mpl
+
+    tally = tally_study([answer(n, "ours", "luan") for n in range(3)], study.key)
+    expected = draw_figure(tally)
+    with mpl.rc_context({"axes.facecolor": "red", "font.size": 30, "axes.grid": True}):
+        assert draw_figure(tally) == expected
+        assert mpl.rcParams["font.size"] == 30
