@@ -19,6 +19,7 @@ from flows.comparing.sizing import bring_to_size
 from flows.display.watching import watcher
 from flows.orders.evaluation_order import Drawing, EvaluationOrder, Evaluations, Side, check_evaluation
 from flows.orders.planning import Prober
+from flows.pairs.find import Found
 from flows.pairs.pair import Pair, Pairing
 from flows.results.outcomes import Summary
 from flows.runtime.cancellation import ending_in_order, result_of, safe_points
@@ -85,31 +86,38 @@ def evaluate_folder(
     return _evaluate(order, check_evaluation(order))
 
 
-def run_evaluation(order: EvaluationOrder, pairs: Sequence[Pair]) -> Ended:
+def run_evaluation(order: EvaluationOrder, found: Found) -> Ended:
     """Evaluate pairs that are known, as `check_evaluation` finds them; see `flows.batch.run_found`."""
-    return run_found(evaluate_folder, order, lambda: _evaluate(order, pairs), Ended)
+    return run_found(evaluate_folder, order, lambda: _evaluate(order, found), Ended)
 
 
-def _evaluate(order: EvaluationOrder, pairs: Sequence[Pair]) -> State:
-    return ending_in_order(lambda: _run_saved(order, pairs))
+def _evaluate(order: EvaluationOrder, found: Found) -> State:
+    return ending_in_order(lambda: _run_saved(order, found))
 
 
-def _run_saved(order: EvaluationOrder, pairs: Sequence[Pair]) -> State:
+def _run_saved(order: EvaluationOrder, found: Found) -> State:
     order.save()
     keep_results_in_store()
     with open_store().in_use(), safe_points() as stop_if_asked:
         prober = Prober()
-        sized = [bring_to_size(pair, order, prober) for pair in pairs]
-        summaries = {method: _run_method(method, order, sized, prober) for method in order.methods}
+        sized = [bring_to_size(pair, order, prober) for pair in found.pairs]
+        # What there is to know of the source is told once, with the first method.
+        notes = dict.fromkeys(order.methods[:1], found.notes)
+        summaries = {
+            method: _run_method(method, order, sized, prober, notes.get(method, ()))
+            for method in order.methods
+        }
         wanted = list_wanted(order, sized, summaries)
         measured = [measure_wanted(each, order, prober, stop_if_asked) for each in wanted]
     draw_evaluation(order, wanted, measured, tell_facts(order))
-    ended = Ended(len(pairs), len(order.columns) - 1, sum(not each.picture for each in wanted))
+    ended = Ended(len(found.pairs), len(order.columns) - 1, sum(not each.picture for each in wanted))
     state: State = (Failed if ended.missing else Completed)(message=ended.sentence, data=ended)
     return state
 
 
-def _run_method(method: MethodName, order: EvaluationOrder, pairs: Sequence[Pair], prober: Prober) -> Summary:
+def _run_method(
+    method: MethodName, order: EvaluationOrder, pairs: Sequence[Pair], prober: Prober, notes: tuple[str, ...]
+) -> Summary:
     """A method over all pairs, as a flow run of its own."""
     batch = order.batch_of(method)
     orders = [batch.pair_order(pair) for pair in pairs]
@@ -118,7 +126,7 @@ def _run_method(method: MethodName, order: EvaluationOrder, pairs: Sequence[Pair
     def evaluate_method() -> Summary | State:
         """Run one method over all pairs."""
         watcher().method_started(METHODS[method].title)
-        return ending_in_order(lambda: run_orders(batch.out, orders, prober))
+        return ending_in_order(lambda: run_orders(batch.out, orders, prober, notes))
 
     summary: Summary = result_of(evaluate_method(return_state=True))
     return summary

@@ -169,9 +169,9 @@ def carry_out_evaluation(order: "EvaluationOrder", *, quiet: bool, as_json: bool
     import_prefect()
     from flows.evaluation import run_evaluation
 
-    pairs = check_evaluation(order)  # known before a server is even started
+    found = check_evaluation(order)  # known before a server is even started
     watcher = choose_watcher(quiet=quiet, as_json=as_json)
-    evaluation, server_lost = run_anywhere(watcher, order.out, lambda: run_evaluation(order, pairs))
+    evaluation, server_lost = run_anywhere(watcher, order.out, lambda: run_evaluation(order, found))
     drawn = order.out / layout.DRAWINGS[order.drawing]
     if as_json:
         emit("evaluation", out=str(order.out), drawn=str(drawn), said=evaluation.sentence)

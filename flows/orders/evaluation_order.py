@@ -10,7 +10,7 @@ from flows import layout
 from flows.orders.batch_order import BatchOrder
 from flows.orders.saved import SavedOrder
 from flows.pairs.elsewhere import find_pictures
-from flows.pairs.find import find_pairs
+from flows.pairs.find import Found, find_pairs
 from flows.pairs.pair import Pair, PairingError
 from pst_core.errors import ConfigError
 from pst_core.evaluation.table import CONTENT_METHOD
@@ -70,8 +70,8 @@ def limited_settings(method: MethodName, evaluations: int | None) -> dict[str, A
     return dict.fromkeys(names, max(1, round(evaluations / stages)))
 
 
-def check_evaluation(order: EvaluationOrder) -> tuple[Pair, ...]:
-    """The pairs of an evaluation, before a server is started.
+def check_evaluation(order: EvaluationOrder) -> Found:
+    """The pairs of an evaluation, before a server is started, and what there is to know of their source.
 
     Raises
     ------
@@ -85,9 +85,8 @@ def check_evaluation(order: EvaluationOrder) -> tuple[Pair, ...]:
         raise ConfigError(f"Results made elsewhere cannot be called {clash!r}, as a method is: rename them.")
     if not order.methods and not order.external:
         raise ConfigError("Name at least one method, or results made elsewhere.")
-    pairs = _chosen(find_pairs(
-        order.source, pairing=order.pairing, allow_outside=order.allow_outside, out=order.out,
-    ).pairs, order.pairs)  # fmt: skip
+    found = find_pairs(order.source, pairing=order.pairing, allow_outside=order.allow_outside, out=order.out)
+    pairs = _chosen(found.pairs, order.pairs)
     _refuse_named_methods(pairs)
     for folder in order.external.values():
         find_pictures(folder, [pair.name for pair in pairs])
@@ -95,7 +94,7 @@ def check_evaluation(order: EvaluationOrder) -> tuple[Pair, ...]:
         parse_crop(crop)
     ModelFiles.at(order.quality_models)
     check_writable(order.out)
-    return pairs
+    return Found(pairs, found.notes)
 
 
 def load_evaluation_order(out: Path) -> EvaluationOrder | None:

@@ -204,6 +204,16 @@ def test_the_command_line_runs_resumes_and_explains(tmp_path, source, monkeypatc
         assert words in capfd.readouterr().err
 
 
+def test_what_is_passed_over_is_told_once(tmp_path, source, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    (source / "content" / "p1.MOV").write_bytes(b"\0\0\0\x14ftypqt  ")
+    command = ["evaluate", str(source), "--out", "ev", "--methods", "reinhard,histogram", "--side", "80",
+               "--settings", str(settings_file(tmp_path))]  # fmt: skip
+    assert cli.run(command) == 0
+    captured = capfd.readouterr()
+    assert captured.err.count(f"Passed over in {source}") == 1 and "1 video" in captured.err
+
+
 def test_methods_are_listed_and_chosen_everywhere(tmp_path, source, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     assert cli.run(["methods"]) == 0
