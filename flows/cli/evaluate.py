@@ -15,6 +15,7 @@ from flows.pairs.pair import Pairing
 from flows.runtime.failures import SOME_FAILED
 from pst_core.errors import ConfigError
 from pst_core.settings.methods import ABLATIONS, METHODS
+from pst_core.steady import read_steadily
 
 if TYPE_CHECKING:
     from flows.orders.evaluation_order import EvaluationOrder
@@ -176,6 +177,6 @@ def carry_out_evaluation(order: "EvaluationOrder", *, quiet: bool, as_json: bool
     if as_json:
         emit("evaluation", out=str(order.out), drawn=str(drawn), said=evaluation.sentence)
     elif not quiet:
-        print((order.out / layout.TABLE_TEXT).read_text("utf-8"))
+        print(read_steadily(order.out / layout.TABLE_TEXT).decode("utf-8"))
         print(f"{evaluation.sentence}. Drawn: {drawn}")
     return ended(SOME_FAILED if evaluation.missing else 0, server_lost=server_lost)

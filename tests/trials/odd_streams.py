@@ -36,7 +36,7 @@ COMMANDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("stylize content.png style.png -o OUT/two.png --json {quick}", ("two.png", "two.json")),
     ("run in --out OUT/batch --settings quick.toml",
      ("batch/p0/report.json", "batch/p1/report.json", "batch/gallery.html")),
-    ("run in --out OUT/json --settings quick.toml --seed 2 --json",
+    ("run in --out OUT/json --settings quick.toml --method reinhard --json",
      ("json/p0/report.json", "json/p1/report.json", "json/batch.parquet")),
     ("run in --out OUT/new --settings quick.toml --dry-run", ()),
     ("status OUT/batch", ()), ("status OUT/batch --json", ()),
