@@ -155,13 +155,17 @@ def others_settings(trial):
 def odd_home(trial):
     home = trial.folder / "a ?b#c%20d é'\"$"
     found = went_well(trial.run(PST_HOME=str(home)), said="2 done")
-    kept = (home / "prefect" / "1" / "prefect.db").stat().st_size > 100_000
+    kept = (_first_history_in(home) / "prefect.db").stat().st_size > 100_000
     beside = [path.name for path in trial.folder.iterdir() if path.name.startswith("a ") and path != home]
     return found[0] and kept and not beside, f"{found[1]}; database inside: {kept}, beside it: {beside}"
 
 
+def _first_history_in(home: Path) -> Path:
+    return home / "prefect" / str(os.geteuid()) / "1"
+
+
 def _with_history(trial, spoil: Callable[[Path], object]):
-    home = trial.folder / "kept" / "prefect" / "1"
+    home = _first_history_in(trial.folder / "kept")
     first = trial.run()
     spoil(home / "prefect.db")
     trial.out = trial.folder / "out-again"
