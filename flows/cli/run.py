@@ -64,7 +64,7 @@ def run(
 
     order = make_order(
         source, out, resolve(options), pairing=pairing, style=style, on_conflict=on_conflict,
-        allow_outside=allow_outside, picture_name=name or (LIKE_PAIRS if flat else None),
+        allow_outside=allow_outside, picture_name=LIKE_PAIRS if flat and name is None else name,
     )  # fmt: skip
     if dry_run:
         return list_standings(order, as_json=as_json)

@@ -12,11 +12,16 @@ from pst_core.errors import ConfigError
 LIKE_PAIRS = "{name}{ext}"
 """The template of a picture called like its pair."""
 EXTENSION = RESULT[RESULT.rfind(".") :]
+LONGEST = 255
+"""Bytes that a file's name has at most, on nearly all file systems."""
+_ROOM = 30  # bytes of a longest name for what is put behind it: a few letters, a number, the extension
 _FIELDS = ("name", "content", "style", "preset", "ext")
 
 
 def name_pictures(pairs: Sequence[Pair], template: str, preset: str) -> list[str]:
     """Name each pair's picture by a template; pictures that would share a name are called like their pairs.
+
+    So are those whose name would be longer than a file's can be, and their pairs' names are cut if need be.
 
     Parameters
     ----------
@@ -41,7 +46,7 @@ def name_pictures(pairs: Sequence[Pair], template: str, preset: str) -> list[str
         (
             _filled(template, pair, preset),
             f"{(flat := pair.name.replace('/', '-'))}{EXTENSION}",
-            f"{flat}-{digest(pair.name)}{EXTENSION}",
+            f"{_shortened(flat)}-{digest(pair.name)}{EXTENSION}",
         )
         for pair in pairs
     ]
@@ -55,8 +60,14 @@ def _filled(template: str, pair: Pair, preset: str) -> str:
     )  # fmt: skip
 
 
+def _shortened(name: str) -> str:
+    return name.encode()[: LONGEST - _ROOM].decode(errors="ignore")
+
+
 def _is_usable(name: str) -> bool:
-    """Whether a picture can lie there: not where the batch's own files do, nor below another picture."""
+    """Whether a picture can lie there: neither too long, nor where the batch's own do, nor below another."""
+    if any(len(part.encode()) > LONGEST for part in name.split("/")):
+        return False
     *folders, last = fold(name).split("/")
     if (folders or [last])[0] in RESERVED:
         return False
@@ -82,6 +93,8 @@ def _check(template: str) -> None:
         "it names no pair: it needs {name} or {content}": not {"name", "content"} & {*used},
         "it holds a backslash, or a character that names cannot have": unprintable(template)
         or "\\" in template,
+        "its last part is nothing but an extension": template.rsplit("/", maxsplit=1)[-1]
+        in ("{ext}", EXTENSION),
         "it leads out of the folder": template.startswith("/") or ".." in template.split("/"),
         f"the batch keeps its own files in {first}": fold(first) in RESERVED,
     }

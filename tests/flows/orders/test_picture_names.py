@@ -54,6 +54,24 @@ def test_no_picture_lies_below_another_one():
     assert names(LIKE_PAIRS, pair("a"), pair("a.png/b")) == ["a.png", "a.png-b.png"]
 
 
+@pytest.mark.parametrize("letter", ["x", "日"])
+def test_no_picture_has_a_longer_name_than_a_file_can_have(letter):
+    long = letter * (240 // len(letter.encode()))
+    pairs = [
+        pair(name, f"{long}.jpg", f"{long}.png") for name in ("a", f"{long}-jpg", f"{long}-png", "b/" + long)
+    ]
+    found = names("{content}-{style}{ext}", *pairs)
+    assert found[0] == "a.png"
+    assert len({fold(name) for name in found}) == len(pairs)
+    assert all(len(part.encode()) <= 255 for name in found for part in name.split("/"))
+    assert names("{name}{ext}", *pairs) == ["a.png", f"{long}-jpg.png", f"{long}-png.png", f"b/{long}.png"]
+    longest = [pair(f"{long}-{ending}") for ending in ("jpg-0123456789", "png-0123456789")]
+    found = names("{name}{ext}", *longest)
+    assert all(name.startswith(long[:70]) and name.endswith(".png") for name in found)
+    assert all(len(name.encode()) <= 255 for name in found)
+    assert len({*found}) == 2
+
+
 def test_odd_names_of_files_make_plain_names_of_pictures():
     (found,) = names("{content}{ext}", pair("p", "new\nline \udce9\\.jpg"))
     assert found == "new_line __.png"
@@ -75,6 +93,9 @@ def test_odd_names_of_files_make_plain_names_of_pictures():
         ("a\\{name}{ext}", "backslash"),
         ("a\n{name}{ext}", "character"),
         ("Details/{name}{ext}", "own files"),
+        ("{name}/{ext}", "nothing but an extension"),
+        ("{content}/.png", "nothing but an extension"),
+        ("", "are PNG"),
     ],
 )
 def test_what_is_no_template_is_refused_in_one_sentence(template, said):
