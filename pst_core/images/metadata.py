@@ -119,6 +119,23 @@ def bare_exif(block: bytes) -> bytes:
     return block
 
 
+def read_tags(structure: bytes) -> Image.Exif:
+    """Read the tags of a TIFF or BigTIFF structure's first directory.
+
+    Raises
+    ------
+    Exception
+        Whatever Pillow raises on a broken one; it is of many kinds.
+    """
+    tags, offset = Image.Exif(), None
+    # Pillow takes the head for a TIFF's, unless it is told; with the high byte first it cannot be told.
+    if structure[:4] == b"II\x2b\0":
+        tags.bigtiff, tags.endian = True, "<"
+        (offset,) = struct.unpack_from("<Q", structure, 8)
+    tags.load_from_fp(io.BytesIO(structure), offset)
+    return tags
+
+
 def clean_exif(exif: bytes, *, with_place: bool = True) -> bytes | None:
     """Copy what describes the photograph, and leave what describes the old file's bytes.
 
@@ -144,8 +161,7 @@ def clean_exif(exif: bytes, *, with_place: bool = True) -> bytes | None:
     Exception
         Whatever Pillow raises on broken EXIF; it is of many kinds.
     """
-    old = Image.Exif()
-    old.load_from_fp(io.BytesIO(exif))
+    old = read_tags(exif)
     new = Image.Exif()
     new.endian = "<"
     for tag in sorted(_KEPT & set(old) - (set() if with_place else {_GPS})):

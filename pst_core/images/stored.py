@@ -6,12 +6,9 @@ ITU-T T.81 and T.871 (JPEG and JFIF). PNG, third edition, W3C, 2025, sections 11
 XMP specification, part 3, table 12: what texts of a PNG are called in XMP.
 """
 
-import io
 import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
-
-from PIL import Image
 
 from pst_core.images import png
 from pst_core.images.iptc import MAX_IPTC_BYTES, in_resources
@@ -21,6 +18,7 @@ from pst_core.images.metadata import (
     TooLargeError,
     check_directories,
     clean_exif,
+    read_tags,
     sensible_resolution,
 )
 from pst_core.images.pillow import quiet_pillow
@@ -125,8 +123,7 @@ def _iptc_of(data: bytes, kind: Kind) -> bytes:
     if kind is not TIFF:
         return b""
     check_directories(data)
-    tags = Image.Exif()
-    tags.load_from_fp(io.BytesIO(data))
+    tags = read_tags(data)
     block = _as_bytes(tags.get(_IPTC_TAG), data)
     return block or in_resources(_as_bytes(tags.get(_RESOURCES_TAG), data))
 

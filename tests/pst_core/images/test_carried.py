@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import tifffile
 from photographs import EXTENSIONS, RECIPE, camera_exif, exif_with, floats, saved, smooth
 from PIL import Image, IptcImagePlugin, PngImagePlugin
 
@@ -265,6 +266,40 @@ def test_dots_are_by_the_inch_or_the_centimetre_or_say_nothing(tmp_path, unit):
     (tmp_path / "x.jpg").write_bytes(data)
     found = read_photograph(tmp_path / "x.jpg").stored.resolution
     assert found == {0: None, 1: (118, 118), 2: (pytest.approx(299.72), pytest.approx(299.72))}[unit]
+
+
+def test_a_bigtiff_says_as_much_as_a_tiff(tmp_path):
+    path = tmp_path / "big.tif"
+    caption = b"\x1c\x02\x78\0\x05Dusk."
+    tags = [(33432, 2, 4, "Ada", True), (33723, 7, len(caption), caption, True)]
+    tifffile.imwrite(
+        path, smooth(40, 40), bigtiff=True, byteorder="<", photometric="rgb", metadata=None,
+        resolution=(300, 300), resolutionunit=2, extratags=tags,
+    )  # fmt: skip
+    assert path.read_bytes()[2:4] == b"\x2b\0"
+    carried, notes = carry(read_photograph(path).stored, "without-place", "TIFF")
+    assert notes == ()
+    assert b"Ada" in carried.exif
+    assert b"Dusk." in carried.iptc
+    assert carried.resolution == (300, 300)
+
+
+def test_the_place_in_a_bigtiff_is_left_out_as_well(tmp_path):
+    path = tmp_path / "big.tif"
+    exif = Image.Exif()
+    exif[34853] = {1: "N", 2: (48.0, 8.0, 0.5)}
+    Image.fromarray(smooth(40, 40)).save(path, big_tiff=True, exif=exif.tobytes())
+    assert path.read_bytes()[2:4] == b"\x2b\0"
+    stored = read_photograph(path).stored
+    (kept, _), (left_out, _) = carry(stored, "all"), carry(stored, "without-place")
+    assert gps_of(kept.exif) == {1: "N", 2: (48.0, 8.0, 0.5)}
+    assert gps_of(left_out.exif) == {}
+
+
+def gps_of(block):
+    exif = Image.Exif()
+    exif.load(block)
+    return exif.get_ifd(34853)
 
 
 def test_a_pngs_texts_are_measured(tmp_path):

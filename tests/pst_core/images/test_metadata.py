@@ -135,7 +135,9 @@ def test_exif_is_measured_before_pillow_parses_it(tmp_path, monkeypatch):
     path = saved(tmp_path / "x.jpg", smooth(), exif=camera_exif())
     parsed = []
     monkeypatch.setattr(Image.Exif, "load", lambda self, block: parsed.append(len(block)))
-    monkeypatch.setattr(Image.Exif, "load_from_fp", lambda self, file: parsed.append(len(file.getvalue())))
+    monkeypatch.setattr(
+        Image.Exif, "load_from_fp", lambda self, file, _=None: parsed.append(len(file.getvalue()))
+    )
     data = path.read_bytes()
     image_decoding.decode(image_decoding.open_header(data, path, ImageLimits()), path)
     assert parsed == []
