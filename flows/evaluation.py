@@ -23,6 +23,7 @@ from flows.pairs.find import Found
 from flows.pairs.pair import Pair, Pairing
 from flows.results.outcomes import Summary
 from flows.runtime.cancellation import ending_in_order, result_of, safe_points
+from pst_core.printing import counted
 from pst_core.settings.config import PresetName
 from pst_core.settings.methods import COMPARED, METHODS, MethodName
 from pst_core.settings.overrides import Overrides, settings_of
@@ -40,7 +41,8 @@ class Ended(NamedTuple):
     @property
     def sentence(self) -> str:
         """The counts in words."""
-        return f"{self.pairs} pairs, {self.methods} methods, {self.missing} results missing"
+        pairs, methods = counted(self.pairs, "pair"), counted(self.methods, "method")
+        return f"{pairs}, {methods}, {counted(self.missing, 'result')} missing"
 
 
 @flow(name="evaluate-folder", flow_run_name="{source.name} {drawing}", persist_result=False)

@@ -20,3 +20,14 @@ def storable(value: Any) -> Any:  # noqa: ANN401 - whatever a table or a message
     if isinstance(value, Mapping):
         return {storable(key): storable(part) for key, part in value.items()}
     return type(value)(map(storable, value)) if isinstance(value, list | tuple) else value
+
+
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """So many of something, in words.
+
+    Examples
+    --------
+    >>> counted(1, "pair"), counted(0, "pair"), counted(2, "copy", "copies")
+    ('1 pair', '0 pairs', '2 copies')
+    """
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"

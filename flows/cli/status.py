@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from flows.cli.groups import Json
 from flows.orders.batch_order import load_batch_order
 from flows.runtime.failures import SOME_FAILED
+from pst_core.printing import counted
 
 if TYPE_CHECKING:
     from flows.orders.batch_order import BatchOrder
@@ -55,5 +56,5 @@ def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
         estimate = f"; about {clock(seconds)} of work" if seconds else ""
         for note in found.notes:
             print(note)
-        print(f"{len(states)} pairs: {told}{estimate}.")
+        print(f"{counted(len(states), 'pair')}: {told}{estimate}.")
     return SOME_FAILED if "failed" in states else 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from flows.pairs.names import show
+from pst_core.printing import counted
 
 Reason = Literal[
     "hidden", "system", "sidecar", "partial", "backup", "video", "sound", "version", "link",
@@ -93,7 +94,7 @@ class Tally:
             ]
             if files:
                 names = f" ({_first(files)})" if reason in _NAMED else ""
-                kinds.append(f"{len(files)} {singular if len(files) == 1 else plural}{names}")
+                kinds.append(f"{counted(len(files), singular, plural)}{names}")
         return ", ".join(kinds)
 
 

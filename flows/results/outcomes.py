@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from flows.layout import FAILED, OUTCOMES
 from pst_core.files import write_bytes_atomically
 from pst_core.parquet import pack_rows, unpack_table
+from pst_core.printing import counted
 from pst_core.quality.measures import MEASURES, REPORTED
 from pst_core.steady import read_steadily
 from pst_core.store import Reference
@@ -100,8 +101,7 @@ class Summary(BaseModel):
         parts = [f"{number} {state}" for state, number in sorted(self.counts.items())]
         if missing := self.total - len(self.outcomes):
             parts.append(f"{missing} not begun")
-        noun = "pair" if self.total == 1 else "pairs"
-        return f"{self.total} {noun}: {', '.join(parts) or 'none begun'}"
+        return f"{counted(self.total, 'pair')}: {', '.join(parts) or 'none begun'}"
 
     @property
     def models(self) -> str:

@@ -76,7 +76,7 @@ def test_every_method_is_run_measured_and_tabulated(tmp_path, source):
     asked = order(source, out, external={"Theirs": elsewhere})
     parameters = dict(asked) | {"settings": overrides_of(asked.settings)}
     state = evaluate_folder(**parameters, return_state=True)
-    assert state.is_failed() and state.message == "2 pairs, 4 methods, 1 results missing"
+    assert state.is_failed() and state.message == "2 pairs, 4 methods, 1 result missing"
     assert state.result(raise_on_failure=False) == Ended(pairs=2, methods=4, missing=1)
     found = scores(out)
     assert {method for method, _ in found} == {"content", "yang", "gatys", "reinhard", "Theirs"}

@@ -9,6 +9,7 @@ WITH_EXAMPLES = (
     "pst_core.pipeline.stylize.stylize",
     "pst_core.settings.config.Config",
     "pst_core.quality.distances.structural_similarity",
+    "pst_core.printing.counted",
     "pst_core.shapes.expect_shapes",
     "pst_core.filters.guided.guided_filter",
     "pst_core.optimisation.losses.regional_gram",
