@@ -3,20 +3,25 @@
     python tests/trials/surroundings.py [NAME ...]
 
 Prints one line a case: whether it went well, its name, how the run ended and what it said last. Cases that
-need root are left out for anybody else. Exit status 1 if one is wrong.
+need root are left out for anybody else; one needs openssl. Exit status 1 if one is wrong.
 """
 
 import argparse
+import asyncio
 import contextlib
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from batch_runs import ROOT, make_folder, settings_file
@@ -282,6 +287,91 @@ def four_at_once(trial):
     return all(well for well, _ in found), "; ".join(text for _, text in found)
 
 
+@contextlib.contextmanager
+def guarded_server(folder: Path, password: str) -> Iterator[str]:
+    """A Prefect server that somebody else runs, which lets in who knows the password."""
+    import httpx
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": str(folder), "PREFECT_HOME": str(folder / "guarded"),
+        "PREFECT_SERVER_API_PORT": port, "PREFECT_SERVER_API_AUTH_STRING": password, "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }  # fmt: skip
+    command = ["-P", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+    process = subprocess.Popen(
+        [sys.executable, *command], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    address, until = f"http://127.0.0.1:{port}/api", time.monotonic() + 120
+    try:
+        while time.monotonic() < until:
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.get(f"{address}/health", trust_env=False)
+                break
+            time.sleep(0.3)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def password(trial):
+    with guarded_server(trial.folder, "admin:secret") as address:
+        asked = went_well(trial.run(PREFECT_API_URL=address), said="asks for a password", status=1)
+        let_in = {"PREFECT_API_URL": address, "PREFECT_API_AUTH_STRING": "admin:secret"}
+        found = went_well(trial.run(**let_in), said="2 done")
+    return asked[0] and found[0], f"{asked[1]} | with it: {found[1]}"
+
+
+@contextlib.contextmanager
+def behind_a_certificate(address: str, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Another address of a server, by TLS, and the file of the certificate that nobody else knows."""
+    made = folder / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(made), "-out", str(made),
+         "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(made)
+    port = urlsplit(address).port
+
+    async def copy(reader, writer):
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def connect(reader, writer):
+        to_server, from_server = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, from_server), copy(to_server, writer))
+
+    loop = asyncio.new_event_loop()
+    tunnel = loop.run_until_complete(asyncio.start_server(connect, "127.0.0.1", 0, ssl=context))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{tunnel.sockets[0].getsockname()[1]}/api", made
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+
+
+def private_certificate(trial):
+    with (
+        lasting_server(trial.folder) as inner,
+        behind_a_certificate(inner, trial.folder) as (address, certificate),
+    ):
+        refused = went_well(trial.run(PREFECT_API_URL=address), said="cannot be verified", status=1)
+        known = {"PREFECT_API_URL": address, "PREFECT_API_SSL_CERT_FILE": str(certificate)}
+        found = went_well(trial.run(**known), said="2 done")
+        states = {state for state, _ in runs_of(inner).values()}
+    return refused[0] and found[0] and states == {"Completed"}, f"{refused[1]} | with it: {found[1]}"
+
+
 ROOTS = (nobody,)
 CASES = {
     case.__name__: (case, settings)
@@ -289,7 +379,8 @@ CASES = {
         (proxies, SHORT), (foreign_folder, SHORT), (deleted_folder, SHORT),
         (no_relative_paths_in_a_deleted_folder, SHORT), (nobody, SHORT), (others_settings, SHORT),
         (odd_home, SHORT), (cut_history, SHORT), (scribbled_history, SHORT), (newer_history, SHORT),
-        (killed, LONG), (cancelled, LONG), (four_at_once, SHORT),
+        (killed, LONG), (cancelled, LONG), (four_at_once, SHORT), (password, SHORT),
+        (private_certificate, SHORT),
     )
 }  # fmt: skip
 
