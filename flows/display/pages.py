@@ -155,18 +155,21 @@ def _pair_page(plan: Plan, made: Made, place: Place) -> str:
 
 
 def region_rows(regions: Mapping[str, Any]) -> list[str]:
-    """A table of the regions: how the picture shows them, what the maps call them, how large they are."""
-    parts = zip(
-        regions["colors"], regions["names"], regions["content_shares"], regions["style_shares"], strict=True
-    )
-    return [
-        "| region | shown in | called | of the content | of the style |",
-        "| --- | --- | --- | --- | --- |",
-        *(
-            f"| {index} | {escape_markdown(color)} | {escape_markdown(name)} | {here:.1%} | {there:.1%} |"
-            for index, (color, name, here, there) in enumerate(parts)
-        ),
-    ]
+    """A table of the regions: how the picture shows them, how large they are, what the maps call them.
+
+    The last is left out where it says no more than the colours do.
+    """
+    colors, names = regions["colors"], regions["names"]
+    columns = {
+        "region": [*map(str, range(len(colors)))],
+        "shown in": [*map(escape_markdown, colors)],
+        "of the content": [f"{share:.1%}" for share in regions["content_shares"]],
+        "of the style": [f"{share:.1%}" for share in regions["style_shares"]],
+    }
+    if any(name.lower() != color.lower() for name, color in zip(names, colors, strict=True)):
+        columns["called"] = [*map(escape_markdown, names)]
+    rows = [[*columns], ["---"] * len(columns), *zip(*columns.values(), strict=True)]
+    return [f"| {' | '.join(row)} |" for row in rows]
 
 
 def _pictures(made: Made) -> dict[str, str]:

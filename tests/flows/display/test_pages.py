@@ -66,8 +66,17 @@ def test_a_page_tells_regions_as_their_maps_call_them():
         "content_shares": [0.75, 0.25], "style_shares": [0.5, 0.5],
     }  # fmt: skip
     assert pages.region_rows(regions)[2:] == [
-        r"| 0 | \#0000ff | value 9 | 75.0% | 50.0% |", r"| 1 | \#ffffff | transparent | 25.0% | 50.0% |",
+        r"| 0 | \#0000ff | 75.0% | 50.0% | value 9 |", r"| 1 | \#ffffff | 25.0% | 50.0% | transparent |",
     ]  # fmt: skip
+
+
+def test_a_page_does_not_call_regions_by_the_colours_that_it_shows_them_in():
+    regions = {
+        "colors": ["#0000ff", "#ffffff"], "names": ["#0000FF", "#FFFFFF"],
+        "content_shares": [0.75, 0.25], "style_shares": [0.5, 0.5],
+    }  # fmt: skip
+    assert pages.region_rows(regions)[0] == "| region | shown in | of the content | of the style |"
+    assert pages.region_rows(regions)[2] == r"| 0 | \#0000ff | 75.0% | 50.0% |"
 
 
 def test_a_sheet_shows_every_pair_there_is(tmp_path):
