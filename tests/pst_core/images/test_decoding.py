@@ -412,7 +412,7 @@ def test_damaged_files_raise_image_errors_only(tmp_path):
     (tmp_path / "bad").mkdir()
     outcomes = Counter()
     for path in specimens(tmp_path / "good"):
-        outcomes += mutate_and_read(path, tmp_path / "bad", random.Random(path.name), rounds=40)
+        outcomes += mutate_and_read(path, tmp_path / "bad", random.Random(path.name), rounds=50)
     # Mutations that are all fatal, or all harmless, test nothing.
     assert min(outcomes["read"], outcomes["refused"]) > 300, outcomes
 
