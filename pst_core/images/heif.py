@@ -22,7 +22,7 @@ from pst_core.images.orientations import exif_orientation
 from pst_core.images.pillow import from_pillow
 from pst_core.images.primaries import of_code_points
 from pst_core.images.profiles import Samples
-from pst_core.images.rasters import Picture, Raster
+from pst_core.images.rasters import Picture, Raster, unmultiplied
 
 _HEADER_BYTES = 2**16  # the boxes that describe the picture stand at the beginning
 _COLOR_BOX, _BITS_BOX = b"colrnclx", b"pixi\0\0\0\0"
@@ -111,9 +111,7 @@ def _unpack(image: Any) -> Raster:  # noqa: ANN401 - the library is an extra
     count = 1 if mode.startswith("L") else 3
     color, alpha = samples[..., :count], samples[..., count] if samples.shape[2] > count else None
     if alpha is not None and mode.endswith("a"):
-        opacity = np.maximum(alpha, 1)[..., None].astype(np.float32)
-        top = np.iinfo(color.dtype).max
-        color = np.rint(np.minimum(color * (np.float32(top) / opacity), top)).astype(color.dtype)
+        color = unmultiplied(color, alpha)
     return Raster(color[..., 0] if count == 1 else color, "gray" if count == 1 else "rgb", alpha)
 
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from pst_core.images.xmp import Property
 
 MAX_IPTC_BYTES = 60_000  # what fits into a JPEG segment, with what is around it
+RESOURCES_HEADER = b"Photoshop 3.0\0"
+"""What a JPEG segment begins with that holds Photoshop's image resources."""
 
 _RESOURCE = 0x0404
 _UTF_8 = b"\x1b%G"

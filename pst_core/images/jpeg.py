@@ -10,6 +10,7 @@ ITU-T T.81, annexes B (markers) and G (progressive scans).
 
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,17 @@ _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)  # any number of bytes m
 _SPACES: dict[str, tuple[str, Space]] = {
     "L": ("GRAY", "gray"), "RGB": ("RGB", "rgb"), "CMYK": ("CMYK", "cmyk"),
 }  # fmt: skip
+
+
+def segments(data: bytes) -> Iterator[tuple[int, slice]]:
+    """Walk over a JPEG's segments up to its first scan: each one's marker, and where its body lies."""
+    position = 2
+    while found := _MARKER.match(data, position):
+        marker, length = found[1][0], int.from_bytes(data[found.end() : found.end() + 2], "big")
+        if marker == _START_OF_SCAN or length < 2:
+            return
+        position = found.end() + length
+        yield marker, slice(found.end() + 2, position)
 
 
 class _Jpeg(JpegImagePlugin.JpegImageFile):
@@ -135,13 +147,10 @@ def _before_end(body: bytes, image: _Jpeg) -> tuple[Samples | None, str]:
 def _without_profile(data: bytes) -> bytes:
     """Leave the segments out that hold parts of a colour profile."""
     kept, position = [data[:2]], 2
-    while found := _MARKER.match(data, position):
-        if found[1][0] == _START_OF_SCAN:
-            break
-        end = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-        if found[1][0] != _APP2:
-            kept.append(data[position:end])
-        position = end
+    for marker, body in segments(data):
+        if marker != _APP2:
+            kept.append(data[position : body.stop])
+        position = body.stop
     return b"".join([*kept, data[position:]])
 
 

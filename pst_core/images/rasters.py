@@ -70,3 +70,11 @@ class Picture:
     orientation: int | None = None
     notes: tuple[str, ...] = ()
     is_lossless: bool = False
+
+
+def unmultiplied(color: Samples, alpha: Samples) -> Samples:
+    """Colours of shape (H, W, C) as they were before they were multiplied by alpha, of shape (H, W)."""
+    top = np.iinfo(color.dtype).max
+    opacity = np.maximum(alpha, 1)[..., None].astype(np.float32) / top
+    divided = np.rint(np.minimum(color / opacity, top))
+    return divided.astype(np.uint8) if top == 255 else divided.astype(np.uint16)

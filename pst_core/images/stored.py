@@ -7,11 +7,12 @@ XMP specification, part 3, table 12: what texts of a PNG are called in XMP.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pst_core.images import png
-from pst_core.images.iptc import MAX_IPTC_BYTES, in_resources
+from pst_core.images.iptc import MAX_IPTC_BYTES, RESOURCES_HEADER, in_resources
+from pst_core.images.jpeg import segments
 from pst_core.images.kinds import BMP, JPEG, PNG, RAW, TIFF, Kind
 from pst_core.images.metadata import (
     MAX_EXIF_BYTES,
@@ -31,7 +32,7 @@ _PNG_TEXTS = {
     b"Copyright": ("rights", "Alt"),
 }  # fmt: skip
 _MAX_TEXT_BYTES = 2**16
-_PHOTOSHOP, _APP0, _APP13, _SCAN = b"Photoshop 3.0\0", 0xE0, 0xED, 0xDA
+_APP0, _APP13 = 0xE0, 0xED
 _IPTC_TAG, _RESOURCES_TAG = 33723, 34377
 _INCH, _METRE = 2.54, 0.0254
 
@@ -118,8 +119,11 @@ def _exif_of(picture: Picture, notes: list[str]) -> bytes:
 
 def _iptc_of(data: bytes, kind: Kind) -> bytes:
     if kind is JPEG:
-        parts = [body for marker, body in _segments(data) if marker == _APP13 and body.startswith(_PHOTOSHOP)]
-        return in_resources(b"".join(part.removeprefix(_PHOTOSHOP) for part in parts))
+        parts = [data[body] for marker, body in segments(data) if marker == _APP13]
+        resources = (
+            part.removeprefix(RESOURCES_HEADER) for part in parts if part.startswith(RESOURCES_HEADER)
+        )
+        return in_resources(b"".join(resources))
     if kind is not TIFF:
         return b""
     check_directories(data)
@@ -140,9 +144,9 @@ def _resolution_of(data: bytes, kind: Kind) -> tuple[float, float] | None:
     """Dots per inch by JFIF, PNG or BMP; of TIFF, EXIF says it."""
     across, down = 0.0, 0.0
     if kind is JPEG:
-        first = next(_segments(data), (0, b""))
-        if first[0] == _APP0 and first[1].startswith(b"JFIF\0") and len(first[1]) >= 12:
-            unit, *density = struct.unpack_from(">BHH", first[1], 7)
+        marker, body = next(segments(data), (0, slice(0)))
+        if marker == _APP0 and data[body].startswith(b"JFIF\0") and len(data[body]) >= 12:
+            unit, *density = struct.unpack_from(">BHH", data[body], 7)
             across, down = (each * {1: 1.0, 2: _INCH}.get(unit, 0.0) for each in density)
     elif kind is PNG:
         found = next((chunk.payload(data) for chunk in png.walk(data) if chunk.kind == b"pHYs"), b"")
@@ -173,18 +177,3 @@ def _png_text(kind: bytes, payload: bytes, name: bytes) -> str:
         return text.decode("utf-8" if kind == b"iTXt" else "latin-1").strip()
     except ValueError:
         return ""
-
-
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Segments of a JPEG, marker and body, up to the first scan."""
-    position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF:  # any number of bytes may fill the place before a marker
-            position += 1
-            continue
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == _SCAN or length < 2:
-            return
-        yield marker, data[position + 4 : position + 2 + length]
-        position += 2 + length

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pst_core.images.profiles import Samples, Space
-from pst_core.images.rasters import Raster
+from pst_core.images.rasters import Raster, unmultiplied
 
 _WHITE_IS_ZERO, _CIELAB, _ICCLAB = 0, 8, 9
 PHOTOMETRICS: dict[int, tuple[Space, int]] = {
@@ -56,7 +56,7 @@ def unpack(page: Any, file_bytes: int) -> Raster:  # noqa: ANN401 - tifffile's p
     if space == "lab":
         color = _standard_lab(color, page.photometric)
     elif alpha is not None and is_premultiplied and space != "cmyk":
-        color = _unmultiplied(color, alpha)
+        color = unmultiplied(color, alpha)
     if space == "cmyk" and color.dtype == np.uint16:
         color, notes = _narrow(color), ("16-bit CMYK read at 8 bits",)
         alpha = None if alpha is None else _narrow(alpha)
@@ -105,13 +105,6 @@ def _alpha(page: Any, samples: Samples, colors: int) -> tuple[Samples | None, bo
         if kind in (_PREMULTIPLIED, _ALPHA):
             return samples[..., colors + index], kind == _PREMULTIPLIED
     return None, False
-
-
-def _unmultiplied(color: Samples, alpha: Samples) -> Samples:
-    top = np.iinfo(color.dtype).max
-    opacity = np.maximum(alpha, 1)[..., None].astype(np.float32) / top
-    divided = np.rint(np.minimum(color / opacity, top))
-    return divided.astype(np.uint8) if top == 255 else divided.astype(np.uint16)
 
 
 def _narrow(samples: Samples) -> Samples:

@@ -19,7 +19,7 @@ from pst_core.images import png
 from pst_core.images.carried import NOTHING, Carried
 from pst_core.images.embedding import KEYWORD, recipe_text
 from pst_core.images.formats import OutputFormat, output_format
-from pst_core.images.iptc import as_resource
+from pst_core.images.iptc import RESOURCES_HEADER, as_resource
 from pst_core.images.metadata import (
     EXIF_HEADER,
     MAX_EXIF_BYTES,
@@ -254,7 +254,7 @@ def _pillow(samples: Samples, metadata: _Metadata, kind: OutputFormat, **setting
     if exif:
         settings["exif"] = exif
     if carried.iptc:
-        body = b"Photoshop 3.0\0" + as_resource(carried.iptc)
+        body = RESOURCES_HEADER + as_resource(carried.iptc)
         settings["extra"] = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
     Image.fromarray(samples).save(buffer, kind, icc_profile=srgb_profile(), **settings)
     return buffer.getvalue()
