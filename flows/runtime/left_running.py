@@ -63,7 +63,7 @@ def tell_of_dead_runs(url: str, *, all_of_them: bool) -> None:
 
     def tell(client: "SyncPrefectClient") -> None:
         if all_of_them:
-            _end(client, [run.id for run in _live_runs(client)])
+            end_dead_runs(client, [run.id for run in _live_runs(client)])
         for note in dead_runs():
             _settle(client, note, url)
 
@@ -111,7 +111,7 @@ def _is_at_work(run: "FlowRun") -> bool:
     return run.state is not None and run.state.type.value in _LIVE and not run.state.is_pending()
 
 
-def _end(client: "SyncPrefectClient", runs: Sequence[UUID]) -> None:
+def end_dead_runs(client: "SyncPrefectClient", runs: Sequence[UUID]) -> None:
     """Mark flow runs, and what their processes were doing, as crashed, as far as they have not ended."""
     from prefect.client.schemas import filters
 
@@ -130,7 +130,7 @@ def _end_within(client: "SyncPrefectClient", runs: Sequence[UUID]) -> None:
     # What was handed out to a worker has a process, and a note, of its own.
     ours = [run.id for run in _live_runs(client, parent_flow_run_id=within) if run.deployment_id is None]
     if ours:
-        _end(client, ours)
+        end_dead_runs(client, ours)
     of_these = filters.FlowRunFilter(id=filters.FlowRunFilterId(any_=list(runs)))
     live = filters.TaskRunFilterState(type=filters.TaskRunFilterStateType(any_=_live()))
     unfinished = filters.TaskRunFilter(state=live)
@@ -172,19 +172,3 @@ def _live() -> list[Any]:
     from prefect.client.schemas.objects import StateType
 
     return [StateType(name) for name in _LIVE]
-
-
-def is_running(run: UUID) -> bool | None:
-    """Whether the process of a run of ours holds its note; None if there is no note."""
-    with contextlib.suppress(OSError), (_notes() / str(run)).open("r+") as note:
-        try:
-            fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
-    return None
-
-
-def mark_crashed(client: "SyncPrefectClient", runs: Sequence[UUID]) -> None:
-    """Temporary."""
-    _crash(client, runs)
