@@ -9,7 +9,7 @@ MARKS = {"ok": "ok     ", "warning": "warning", "missing": "MISSING"}
 
 
 def doctor(*, as_json: Json = False) -> int:
-    """Print what the machine has, and how the service is; exit status 0 if a picture can be made on the machine.
+    """Print what the machine has, and how its service is; exit status 0 if the machine can make pictures.
 
     Parameters
     ----------

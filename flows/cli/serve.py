@@ -62,5 +62,5 @@ def make_settings(**asked: Any) -> ServiceSettings:  # noqa: ANN401 - the option
         found = error.errors()[0]
         name = str(found["loc"][0])
         raise ConfigError(
-            f"--{name.replace('_', '-')} cannot be {asked[name]!r} ({found['msg']}): pst serve --help says more."
+            f"--{name.replace('_', '-')} cannot be {asked[name]!r} ({found['msg']}): see pst serve --help."
         ) from error

@@ -28,7 +28,7 @@ _WAITING = ("Scheduled", "Late", "Pending", "AwaitingRetry", "AwaitingConcurrenc
 
 
 def have_automations(client: "SyncPrefectClient") -> tuple[str, ...]:
-    """Make the service's automations, or mend them; whoever switched one off finds it so. Names of the changed."""
+    """Make the service's automations, or mend them, and tell which; one that is switched off stays so."""
     changed = []
     for wanted in _wanted():
         there = next(iter(client.read_automations_by_name(wanted.name)), None)
@@ -55,7 +55,7 @@ def _wanted() -> "Iterator[AutomationCore]":
         state=StateType.SCHEDULED, name="Scheduled", force=False, message="It crashed, and begins again."
     )
     yield AutomationCore(
-        name=SILENT, description=f"Runs that give no sign of life for {minutes} minutes are marked as crashed.",
+        name=SILENT, description=f"Runs without a sign of life for {minutes} minutes are marked as crashed.",
         enabled=True, trigger=_silence(), actions=[crashed],
     )  # fmt: skip
     yield AutomationCore(
@@ -71,14 +71,14 @@ def _silence() -> "EventTrigger":
         after={_HEARTBEAT},
         expect={_HEARTBEAT, *_states(*_ENDED, *_WAITING)},
         match={"prefect.resource.id": "prefect.flow-run.*"},
-        match_related={"prefect.resource.role": "flow", "prefect.resource.name": [*STARTED_AGAIN, SHARD_FLOW]},
+        match_related=_of_flows(*STARTED_AGAIN, SHARD_FLOW),
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive, threshold=1, within=SILENCE,
     )  # fmt: skip
 
 
 def _crash() -> "EventTrigger":
-    """Proactive, though it waits for something to happen: a crash may be told twice, by worker and service."""
+    """Proactive, though it waits for a thing that happens: worker and service may both tell of a crash."""
     from prefect.events.schemas.automations import EventTrigger, Posture
 
     return EventTrigger(
@@ -89,13 +89,17 @@ def _crash() -> "EventTrigger":
             "prefect.run-count": [str(count) for count in range(MOST_STARTS)],
         },
         match_related=[
-            {"prefect.resource.role": "flow", "prefect.resource.name": list(STARTED_AGAIN)},
+            _of_flows(*STARTED_AGAIN),
             # What was started by hand in a process of its own has no worker to begin again.
             {"prefect.resource.role": "deployment", "prefect.resource.id": "prefect.deployment.*"},
         ],
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive, threshold=1, within=AGAIN_AFTER,
     )  # fmt: skip
+
+
+def _of_flows(*names: str) -> dict[str, str | list[str]]:
+    return {"prefect.resource.role": "flow", "prefect.resource.name": list(names)}
 
 
 def _states(*names: str) -> set[str]:

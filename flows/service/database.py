@@ -122,8 +122,8 @@ def upgrade_database(database: Database, home: Path, environment: Mapping[str, s
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise ServiceError(
-            f"Upgrading the database {database.shown} took longer than {UPGRADE_SECONDS / 60:.0f} minutes: see "
-            "that nothing else uses it."
+            f"Upgrading the database {database.shown} took longer than {UPGRADE_SECONDS / 60:.0f} minutes: "
+            "see that nothing else uses it."
         ) from error
     if ended.returncode == 0:
         return
@@ -132,8 +132,8 @@ def upgrade_database(database: Database, home: Path, environment: Mapping[str, s
         from prefect import __version__
 
         raise ServiceError(
-            f"The database {database.shown} was used by a newer Prefect than this one ({__version__}): install "
-            "that one, or name another database."
+            f"The database {database.shown} was used by a newer Prefect than this one ({__version__}): "
+            "install that one, or name another database."
         )
     raise ServiceError(f"The database {database.shown} cannot be upgraded: {log} says why.")
 

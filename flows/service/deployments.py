@@ -155,8 +155,8 @@ def _run_prefect(file: Path, entries: Sequence[Entry], home: Path, environment: 
         command = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(copy)]
         try:
             ended = subprocess.run(
-                [sys.executable, "-P", "-m", *command], env=environment, cwd=folder, text=True, errors="replace",
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                [sys.executable, "-P", "-m", *command], env=environment, cwd=folder, text=True,
+                errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 timeout=DEPLOY_SECONDS, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
@@ -165,5 +165,5 @@ def _run_prefect(file: Path, entries: Sequence[Entry], home: Path, environment: 
             ) from error
     if ended.returncode != 0:
         said = [" ".join(line.split()) for line in ended.stdout.splitlines() if line.strip()]
-        reason = next((line for line in reversed(said) if "rror" in line), said[-1] if said else "no reason")
+        reason = next((line for line in reversed(said) if "rror" in line), (said or ["no reason"])[-1])
         raise ServiceError(f"{file} cannot be deployed ({reason}): mend it, or name another file.")

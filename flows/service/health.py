@@ -25,7 +25,7 @@ _PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"
 
 
 def examine_service() -> list[Finding]:
-    """Look at the service at ``PREFECT_API_URL``, else at the one that keeps this store; nothing if there is none.
+    """Look at the service at ``PREFECT_API_URL``, else at the one that keeps this store, if there is one.
 
     No picture needs a service: what is wrong with it is a warning, and none of it is missing.
     """
@@ -105,7 +105,8 @@ def _pool(client: "SyncPrefectClient", name: str) -> Finding:
     text = f"{counted(len(alive), 'worker')} alive"
     gone = sorted((worker for worker in workers if worker not in alive), key=lambda worker: worker.name)
     if gone:
-        text += f", silent: {', '.join(f'{each.name} since {_moment(each.last_heartbeat_time)}' for each in gone)}"
+        since = (f"{each.name} since {_moment(each.last_heartbeat_time)}" for each in gone)
+        text += f", silent: {', '.join(since)}"
     if paused:
         return Finding(label, "warning", f"{text}; paused", f"prefect work-pool resume {name}")
     if not alive:

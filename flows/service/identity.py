@@ -1,4 +1,4 @@
-"""What a machine must have in common with the service to work for it, as the service tells it on its server."""
+"""What a machine must have in common with a service to work for it, as its server tells everybody."""
 
 import contextlib
 import secrets
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pst_core.errors import OutputError
 from pst_core.files import write_bytes_atomically
 from pst_core.network.identity import Network
 from pst_core.provenance import code_version
@@ -90,6 +91,6 @@ def read_identity(client: "SyncPrefectClient") -> Identity | None:
 def _store_identity() -> str:
     """The store's own name, which it gets from whoever asks first."""
     path = pst_home() / "store-id"
-    with contextlib.suppress(FileExistsError):
+    with contextlib.suppress(OutputError):
         write_bytes_atomically(path, secrets.token_hex(16).encode())
     return path.read_text()

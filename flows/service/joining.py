@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 LOOK_SECONDS = 60.0
+SQLITE_FOR_SEVERAL = (
+    "The service's database is SQLite, which is for one machine: give pst serve a --database of PostgreSQL's."
+)
 
 
 def join(workers: Number, pool: str | None, name: str | None) -> None:
@@ -86,11 +89,7 @@ def check_fitness(client: "SyncPrefectClient", pools: Sequence[str]) -> list[str
             warnings.append(f"The work pool {pool} is paused: prefect work-pool resume {pool} lets it go on.")
     keeper = find_keeper()
     if keeper is None or keeper.host != gethostname():
-        if there.database == SQLITE_NAME:
-            warnings.append(
-                "The service's database is SQLite, which is for one machine: give pst serve a --database of "
-                "PostgreSQL's."
-            )
+        warnings += [SQLITE_FOR_SEVERAL] if there.database == SQLITE_NAME else []
     return warnings
 
 
@@ -109,8 +108,8 @@ def check_alike(there: Identity, here: Identity) -> None:
         )
     if here.code != there.code:
         raise ServiceError(
-            "This machine has another version of the program than the service, and their results would differ: "
-            "install the same on both."
+            "This machine has another version of the program than the service, and their results would "
+            "differ: install the same on both."
         )
     if there.weights and here.weights != there.weights:
         raise ServiceError(

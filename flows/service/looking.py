@@ -1,4 +1,4 @@
-"""What the service looks after every half minute: dead runs, runs that never began, slots that nobody holds."""
+"""What the service puts right every half minute: dead runs, such as never began, slots that nobody holds."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping

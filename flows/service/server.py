@@ -1,7 +1,7 @@
 """The service's own Prefect server: a child that is started anew when it ends or no longer answers.
 
-Unlike a run's own server it takes what the environment sets for servers (``PREFECT_SERVER_...``), but for what
-the service depends on.
+Unlike a run's own server it takes what the environment sets for servers (``PREFECT_SERVER_...``), but for
+what the service depends on.
 """
 
 import os
