@@ -63,7 +63,8 @@ def start_child(
         It cannot be started.
     """
     command = [sys.executable, "-P", "-c", _WRAPPER, str(os.getpid()), str(niceness), "-P", *arguments]
-    with log.open("wb") as output:
+    log.unlink(missing_ok=True)
+    with log.open("ab") as output:  # so that it may be emptied meanwhile
         return subprocess.Popen(
             command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True,
