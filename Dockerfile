@@ -6,21 +6,25 @@
 # It holds neither weights nor anything computed: all that lasts lies in /pst (PST_HOME) and /pictures.
 ARG BASE=debian:bookworm-slim
 
-# What pyproject.toml asks for changes seldom and weighs gigabytes: a layer of its own, below the program's.
-FROM ${BASE} AS libraries
+FROM ${BASE} AS python
 # OpenCV loads the system's libGL and GLib; certificates are for fetching torchvision's weights.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates libgl1 libglib2.0-0 python3-venv \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
     && python3 -m venv /opt/pst
 ENV PATH=/opt/pst/bin:$PATH
-COPY pyproject.toml /tmp/
+
+FROM python AS requirements
+COPY pyproject.toml .
 RUN python -c 'import pathlib, tomllib; \
-project = tomllib.loads(pathlib.Path("/tmp/pyproject.toml").read_text())["project"]; \
+project = tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]; \
 extras = project["optional-dependencies"]; \
-print(*project["dependencies"], *extras["heif"], *extras["raw"], sep="\n")' > /tmp/requirements.txt \
-    && pip install --no-cache-dir --requirement /tmp/requirements.txt \
-    && rm /tmp/pyproject.toml /tmp/requirements.txt
+print(*project["dependencies"], *extras["heif"], *extras["raw"], sep="\n")' > requirements.txt
+
+# Gigabytes that seldom change: a layer of their own, made anew only when other libraries are asked for.
+FROM python AS libraries
+COPY --from=requirements requirements.txt /tmp/
+RUN pip install --no-cache-dir --requirement /tmp/requirements.txt && rm /tmp/requirements.txt
 
 FROM libraries AS wheel
 WORKDIR /source
