@@ -1,9 +1,11 @@
-"""How many of the machine's cores a process may use."""
+"""How many of the machine's cores a process may use, and how its threads wait for one another."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+PASSIVE = {"OMP_WAIT_POLICY": "passive"}
+"""For a process's environment, before it loads torch: threads that wait then leave others the cores."""
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
 
@@ -12,6 +14,15 @@ def usable_cores() -> int:
     """Those that affinity and control groups leave it, as containers and services have them; at least one."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *map(int, _quotas())]))
+
+
+def wait_passively() -> None:
+    """Let this process's threads sleep while they wait; a user's own policy stays.
+
+    Spinning, as they do otherwise, makes processes that share a machine several times slower.
+    """
+    for name, policy in PASSIVE.items():
+        os.environ.setdefault(name, policy)
 
 
 def _quotas() -> Iterator[float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from socket import gethostname
 from typing import Literal
 
-from pst_core.cores import usable_cores
+from pst_core.cores import PASSIVE, usable_cores
 from pst_core.errors import ConfigError
 
 Number = int | Literal["auto"]
@@ -68,7 +68,7 @@ def host_name() -> str:
 def waiting_passively(threads: int) -> dict[str, str]:
     """Variables for so many threads a process, that do not spin while they wait; a user's own go before."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    wished = dict.fromkeys(names, str(threads)) | {"OMP_WAIT_POLICY": "passive"}
+    wished = dict.fromkeys(names, str(threads)) | PASSIVE
     return {name: os.environ.get(name, value) for name, value in wished.items()}
 
 
