@@ -43,7 +43,8 @@ from pst_core.store.locks import flock_file, unlock_file
 
 _VERSION = 1
 # File systems tell times apart by up to two seconds (FAT): a file changed so recently may change once more
-# without a sign of it, so that its verification is not remembered.
+# without a sign of it, so that its verification is not remembered. Only disks of the machine's own are that
+# coarse, and their times are of its own clock; file servers, whose clock may differ, tell milliseconds apart.
 _COARSEST_CLOCK_NS = 2 * 10**9
 
 _open_stores: dict[Path, "Store"] = {}

@@ -74,6 +74,25 @@ def test_pruning_keeps_what_a_standing_result_needs(filled):
     assert verify(store) == ()
 
 
+@pytest.mark.parametrize("hours", [-48, 48])
+def test_grace_goes_by_the_clock_that_files_have(filled, monkeypatch, hours):
+    """This machine's clock jumped, or it is another than the file server's."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + hours * 3600)
+    assert prune(filled.store) == Pruned()
+    age(filled.store.root)
+    assert prune(filled.store).receipts == 1
+
+
+def test_where_the_files_clock_cannot_be_asked_this_machines_counts(filled, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    age(filled.store.root)
+    monkeypatch.setattr(os, "utime", refuse)
+    assert prune(filled.store).receipts == 1
+
+
 @pytest.mark.parametrize(
     "report", [None, "", "[]", '{"key": 1}', json.dumps({"key": A}), "[" * 99_999, "\udcff"]
 )
