@@ -27,6 +27,7 @@ from pst_core.faults import is_disk_full
 from pst_core.network.identity import Network
 from pst_core.printing import counted
 from pst_core.store import open_store
+from pst_core.unseen import unseen_files
 from tasks.keys import fingerprint
 
 
@@ -87,12 +88,9 @@ def check_fitness(contents: ShardContents) -> None:
         )
     for pair in contents.pairs:
         _check_network(pair, host)
-        for role, path in pair.order.paths.items():
-            if not path.exists():
-                raise WorkerUnfit(
-                    f"{host} does not see {path} (the {role} of {pair.order.name}): mount its folder there "
-                    "as on the batch's machine."
-                )
+        # The batch's folder, too: where it is not mounted, results would go where nobody looks for them.
+        if unseen := unseen_files((pair.order.out, *pair.order.paths.values())):
+            raise WorkerUnfit(f"{pair.order.name}: {unseen}")
 
 
 def _check_network(pair: ShardPair, host: str) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,8 @@ from pydantic import BaseModel, ConfigDict
 from pst_core.errors import StoreError
 from pst_core.files import sync_folder
 from pst_core.store import pst_home
-from pst_core.store.locks import flock_file, is_named, unlock_file
+from pst_core.store.locks import flock_file, is_held, is_named, unlock_file
+from pst_core.store.mounts import locks_of
 
 _NAMES = "*-*-*-*-*"
 _MAX_BYTES = 2**16
@@ -78,14 +80,12 @@ def dead_runs() -> Iterator[Note]:
 
 
 def is_running(run: UUID) -> bool | None:
-    """Tell by its note's lock whether a run's process lives; None if it left none that can be looked at."""
-    try:
-        unlock_file(flock_file(_path_of(run), fcntl.LOCK_SH | fcntl.LOCK_NB, create=False))
-    except BlockingIOError:
+    """Tell by its note's lock whether a run's process lives; None if that cannot be told from here."""
+    path = _path_of(run)
+    if is_held(path):
         return True
-    except (OSError, StoreError):
-        return None
-    return False
+    with _unheld(path) as note:
+        return None if note is None else False
 
 
 def forget(run: UUID) -> None:
@@ -150,16 +150,21 @@ def _nobody_looking_at(path: Path) -> Iterator[None]:
         return
 
 
+def _is_judged_here(note: Note) -> bool:
+    """Whether a lock that its run held would be seen from here."""
+    return note.host == socket.gethostname() or locks_of(_folder()).reach == "everybody"
+
+
 @contextlib.contextmanager
 def _unheld(path: Path) -> Iterator[Note | None]:
-    """What a note says that nobody holds, kept so meanwhile; None if somebody holds it, or it is none."""
+    """What a note says that nobody holds, kept so meanwhile; None if somebody may hold it, or it is none."""
     note = descriptor = None
     with contextlib.suppress(OSError, StoreError, ValueError):
         # Shared: whoever else looks at it just now is not taken for its run.
         descriptor = flock_file(path, fcntl.LOCK_SH | fcntl.LOCK_NB, create=False)
         note = Note.model_validate_json(os.pread(descriptor, _MAX_BYTES, 0))
     try:
-        yield note if note is not None and str(note.run) == path.name else None
+        yield note if note is not None and str(note.run) == path.name and _is_judged_here(note) else None
     finally:
         if descriptor is not None:
             unlock_file(descriptor)

@@ -1,17 +1,14 @@
 """What a machine must have in common with a service to work for it, as its server tells everybody."""
 
-import contextlib
-import secrets
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pst_core.errors import OutputError
-from pst_core.files import write_bytes_atomically
 from pst_core.network.identity import Network
 from pst_core.provenance import code_version
 from pst_core.settings.config import Config
 from pst_core.store import pst_home
+from pst_core.store.identity import store_identity
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -61,7 +58,7 @@ def identity_here(database: str = "", *, with_weights: bool = True) -> Identity:
     from prefect import __version__
 
     return Identity(
-        store=_store_identity(), code=code_version("tasks"), prefect=__version__,
+        store=store_identity(pst_home()), code=code_version("tasks"), prefect=__version__,
         weights=Network.of(Config.make("default")).identity if with_weights else "", database=database,
     )  # fmt: skip
 
@@ -86,11 +83,3 @@ def read_identity(client: "SyncPrefectClient") -> Identity | None:
         return Identity.model_validate(there.value) if there is not None else None
     except ValidationError:
         return None
-
-
-def _store_identity() -> str:
-    """The store's own name, which it gets from whoever asks first."""
-    path = pst_home() / "store-id"
-    with contextlib.suppress(OutputError):
-        write_bytes_atomically(path, secrets.token_hex(16).encode())
-    return path.read_text()

@@ -17,6 +17,7 @@ from flows.workers.pools import BATCHES, PAIRS, find_pool
 from flows.workers.posts import Number, find_posts
 from pst_core.network.identity import ENVIRONMENT
 from pst_core.store import pst_home
+from pst_core.store.mounts import check_locks_reach_everybody
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -89,6 +90,7 @@ def check_fitness(client: "SyncPrefectClient", pools: Sequence[str]) -> list[str
             warnings.append(f"The work pool {pool} is paused: prefect work-pool resume {pool} lets it go on.")
     keeper = find_keeper()
     if keeper is None or keeper.host != gethostname():
+        check_locks_reach_everybody(pst_home())
         warnings += [SQLITE_FOR_SEVERAL] if there.database == SQLITE_NAME else []
     return warnings
 

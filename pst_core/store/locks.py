@@ -83,6 +83,17 @@ def unlock_file(descriptor: int) -> None:
     os.close(descriptor)
 
 
+def is_held(path: Path) -> bool | None:
+    """Tell whether somebody has a file locked for themselves; None if it is not there or cannot be locked."""
+    try:
+        unlock_file(flock_file(path, fcntl.LOCK_SH | fcntl.LOCK_NB, create=False))
+    except BlockingIOError:
+        return True
+    except (OSError, StoreError):
+        return None
+    return False
+
+
 def is_named(descriptor: int, path: Path) -> bool:
     """Tell whether an open file is the one that has this name now."""
     held = os.fstat(descriptor)

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from other_users import ANNA, BEN, GROUP, acting_as, shared_folder
 
 from flows.runtime import notes
 from flows.runtime.notes import Note, dead_runs, forget, held_note, is_old, is_running
+from pst_core.store.mounts import Locks
 
 RUN = uuid.UUID("01234567-89ab-cdef-0123-456789abcdef")
 
@@ -126,6 +128,13 @@ def test_a_note_is_whole_or_there_is_none(folder, monkeypatch, call):
         assert is_running(RUN) is None
     monkeypatch.undo()
     assert list(folder.iterdir()) == [] if folder.exists() else True
+
+
+def test_of_another_machines_run_nothing_is_known_where_its_locks_do_not_reach(killed, monkeypatch):
+    monkeypatch.setattr(notes, "locks_of", lambda _: Locks("this machine"))
+    assert is_running(killed) is None and list(dead_runs()) == []
+    monkeypatch.setattr(socket, "gethostname", lambda: "far")
+    assert is_running(killed) is False and [note.run for note in dead_runs()] == [RUN]
 
 
 def test_where_there_are_no_locks_nothing_is_known(killed, monkeypatch):
