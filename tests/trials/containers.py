@@ -2,12 +2,13 @@
 
     PYTHONPATH=tests python tests/trials/containers.py --image pst [--buildah "buildah"] [--pairs 6]
 
-Needs root, buildah, PostgreSQL's programs, and the built image. Runs what compose.yaml says with the variables
-of .env.example: commands, environment, volumes and health checks are its own. The machine's network is shared,
-so that its port 4200 must be free, and PostgreSQL stands in for the database's image. Migration, server,
-batches and two workers are started in the order in which they wait for one another; one batch is handed out by
-`pst run --pool`, another one by the nightly deployment; then everything is ended by SIGTERM. Prints what it
-saw. Exit status 1 if a pair is missing, a file is root's, a worker did nothing, or a run did not complete.
+Needs root, buildah, PostgreSQL's programs, and the built image. Runs what compose.yaml says with the
+variables of .env.example: commands, environment, volumes and health checks are its own. The machine's
+network is shared, so that its port 4200 must be free, and PostgreSQL stands in for the database's image.
+Migration, server, batches and two workers are started in the order in which they wait for one another; one
+batch is handed out by `pst run --pool`, another one by the nightly deployment; then everything is ended by
+SIGTERM. Prints what it saw. Exit status 1 if a pair is missing, a file is root's, a worker did nothing, or
+a run did not complete.
 """
 
 import argparse
