@@ -31,9 +31,9 @@ def overrides_of(settings):
     return Overrides(**{name: NONE if value is None else value for name, value in settings.items()})
 
 
-def make_folder(folder: Path, pairs: int, *, height: int = 60, width: int = 80) -> Path:
+def make_folder(folder: Path, pairs: int, *, height: int = 60, width: int = 80, seed: int = 5) -> Path:
     """Pairs of small photographs with maps, in the project's own layout."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     for index in range(pairs):
         horizon = height // 3 + index % (height // 3)
         for role, shade in (("content", 90), ("style", 170)):
