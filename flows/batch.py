@@ -1,14 +1,13 @@
 """The flow of a batch: pair after pair, each by itself, and at the end who is done, who failed, and why."""
 
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from prefect import Flow, flow
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed, Failed
 
 from flows.display.batch import describe
@@ -17,24 +16,21 @@ from flows.display.watching import watcher
 from flows.layout import sheet_path
 from flows.orders.batch_order import BatchOrder, FoundOrders, check_order
 from flows.orders.conflicts import OnConflict
-from flows.orders.planning import PairOrder, Prober, plan_pair
+from flows.orders.planning import PairOrder, Prober
 from flows.orders.saved import SavedOrder
-from flows.pair import stylize_planned
 from flows.pairs.pair import Pairing
-from flows.results.finished import find_done
 from flows.results.gallery import write_gallery
 from flows.results.outcomes import PairOutcome, Summary, write_outcomes
-from flows.runtime.cancellation import RunCancelled, ending_in_order, result_of, safe_points
-from flows.runtime.failures import explain_failure
+from flows.runtime.cancellation import RunCancelled, ending_in_order
 from flows.runtime.left_running import noted_as_running
 from flows.runtime.parameters import Parameter
-from flows.runtime.trouble import is_server_trouble
+from flows.shard import run_pairs
+from flows.shards.handing import hand_out
 from pst_core.errors import PstError
 from pst_core.files import write_bytes_atomically
 from pst_core.printing import printable
 from pst_core.settings.config import PresetName
 from pst_core.settings.overrides import Overrides, settings_of
-from pst_core.store import open_store
 
 Kind = TypeVar("Kind")
 
@@ -50,6 +46,7 @@ def stylize_folder(
     on_conflict: OnConflict = "changed",
     allow_outside: bool = False,
     picture_name: str | None = None,
+    pool: str | None = None,
 ) -> State:
     """Restyle a whole folder of photographs, pair by pair; what is done already is not done again.
 
@@ -63,17 +60,18 @@ def stylize_folder(
         on_conflict: What happens to results that are there already.
         allow_outside: Whether a manifest's paths may lead out of its folder.
         picture_name: Puts all pictures into the folder itself, named so; {name}{ext} is the pair's name.
+        pool: Work pool whose workers do the pairs; without one they are done here, one after another.
     """
     order = BatchOrder(
         source=source, out=out, pairing=pairing, style=style, preset=preset, settings=settings_of(settings),
         on_conflict=on_conflict, allow_outside=allow_outside, picture_name=picture_name,
     )  # fmt: skip
-    return _stylize(order, check_order(order))
+    return _stylize(order, check_order(order), pool)
 
 
-def run_batch(order: BatchOrder, found: FoundOrders) -> Summary:
-    """Run a batch whose pairs are known, as `check_order` finds them; see `run_found`."""
-    return run_found(stylize_folder, order, lambda: _stylize(order, found), Summary)
+def run_batch(order: BatchOrder, found: FoundOrders, pool: str | None = None) -> Summary:
+    """Run a batch whose pairs are known, as `check_order` finds them; see `run_found` and `run_orders`."""
+    return run_found(stylize_folder, order, lambda: _stylize(order, found, pool), Summary)
 
 
 def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State], kind: type[Kind]) -> Kind:
@@ -98,30 +96,41 @@ def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State
     return ended
 
 
-def _stylize(order: BatchOrder, found: FoundOrders) -> State:
-    return ending_in_order(lambda: _run_saved(order, found))
+def _stylize(order: BatchOrder, found: FoundOrders, pool: str | None) -> State:
+    return ending_in_order(lambda: _run_saved(order, found, pool))
 
 
-def _run_saved(order: BatchOrder, found: FoundOrders) -> State:
+def _run_saved(order: BatchOrder, found: FoundOrders, pool: str | None) -> State:
     order.save()
-    summary = run_orders(order.out, found.pairs, Prober(), found.notes)
+    summary = run_orders(order.out, found.pairs, Prober(), found.notes, pool)
     # A failed pair makes the run one that an operator looks at; everything else in it is done all the same.
     ended: State = (Failed if summary.failed else Completed)(message=summary.sentence, data=summary)
     return ended
 
 
 def run_orders(
-    out: Path, orders: Sequence[PairOrder], prober: Prober, notes: tuple[str, ...] = ()
+    out: Path,
+    orders: Sequence[PairOrder],
+    prober: Prober,
+    notes: tuple[str, ...] = (),
+    pool: str | None = None,
 ) -> Summary:
-    """Run pairs one after another, and leave their table, contact sheet and gallery; within a flow run."""
+    """Run pairs, and leave their table, contact sheet and gallery; within a flow run.
+
+    They run here, one after another, or in shards by the workers of a pool.
+    """
     for note in notes:
         get_run_logger().info("%s", note)
-    outcomes: list[PairOutcome] = []
+    outcomes: dict[int, PairOutcome] = {}
     watcher().batch_started(len(orders), notes)
     try:
-        _run_all(orders, outcomes, prober)
+        if pool is None:
+            run_pairs(orders, prober, _begun, partial(_ended, outcomes))
+        else:
+            hand_out(orders, out, pool, prober, partial(_ended, outcomes))
     finally:
-        summary = Summary(out=out, outcomes=tuple(outcomes), total=len(orders), notes=notes)
+        ordered = tuple(outcomes[place] for place in sorted(outcomes))
+        summary = Summary(out=out, outcomes=ordered, total=len(orders), notes=notes)
         write_outcomes(summary)
         write_gallery(summary)
         watcher().batch_ended(summary)
@@ -129,43 +138,16 @@ def run_orders(
     return summary
 
 
-def _run_all(orders: Sequence[PairOrder], outcomes: list[PairOutcome], prober: Prober) -> None:
-    # Heartbeats tell a dead run from a long one; the batch's own are enough, and a pair's cost a second each.
-    with (
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-        open_store().in_use(),
-        safe_points() as stop_if_asked,
-    ):
-        for order in orders:
-            outcome = _run_pair(order, prober)
-            stop_if_asked()
-            outcomes.append(outcome)
-            watcher().pair_ended(outcome)
-            log = get_run_logger()
-            (log.error if outcome.state == "failed" else log.info)("%s: %s", outcome.name, describe(outcome))
+def _begun(place: int) -> None:
+    """Nothing to be told: the pair's own flow tells what it begins."""
+    del place
 
 
-def _run_pair(order: PairOrder, prober: Prober) -> PairOutcome:
-    """One pair's outcome, be it found done or made by a flow of its own; its failure is its own."""
-    started = time.monotonic()
-    if order.pair.problem is not None:
-        outcome = _failed(order, order.pair.problem)
-    else:
-        try:
-            plan = plan_pair(order, prober)
-            known = find_done(plan)
-            outcome = known or result_of(stylize_planned(Parameter(value=plan), return_state=True))
-        except Exception as error:
-            if is_server_trouble(error):
-                raise
-            outcome = _failed(order, explain_failure(error)[0])
-    seconds = time.monotonic() - started
-    return outcome.model_copy(update={"settings": dict(order.pair.given), "seconds": seconds})
-
-
-def _failed(order: PairOrder, sentence: str) -> PairOutcome:
-    files = {role: str(path) for role, path in order.paths.items()}
-    return PairOutcome(name=order.name, state="failed", error=sentence, files=files)
+def _ended(outcomes: dict[int, PairOutcome], place: int, outcome: PairOutcome) -> None:
+    outcomes[place] = outcome
+    watcher().pair_ended(outcome)
+    log = get_run_logger()
+    (log.error if outcome.state == "failed" else log.info)("%s: %s", outcome.name, describe(outcome))
 
 
 def _show(summary: Summary, *, pictures_together: bool) -> None:

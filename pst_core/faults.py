@@ -36,3 +36,13 @@ def is_transient(error: BaseException) -> bool:
             return isinstance(cause, (ConnectionError, TimeoutError)) or cause.errno in _PASSING
         cause = cause.__cause__ if isinstance(cause, PstError) else None
     return False
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a disk, or a user's share of it, had no room left."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        cause = cause.__cause__
+    return False

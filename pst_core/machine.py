@@ -87,3 +87,8 @@ def free_device() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def count_gpus() -> int:
+    """How many GPUs of CUDA's this process may use."""
+    return torch.cuda.device_count()

@@ -37,8 +37,12 @@ def key_of(step: str, inputs: Mapping[str, Any]) -> str:
     TypeError
         If an argument is of a kind whose content is not known.
     """
-    told = [step, code_version("tasks"), versions(), canonical(dict(inputs))]
-    return hashlib.sha256(json.dumps(told, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    return _digest([step, *_computing(), canonical(dict(inputs))])
+
+
+def fingerprint() -> str:
+    """What all keys have in common, and so must two machines that share work: code and libraries."""
+    return _digest(_computing())
 
 
 def canonical(value: Any) -> Any:  # noqa: ANN401 - JSON has no type of its own
@@ -66,3 +70,11 @@ def canonical(value: Any) -> Any:  # noqa: ANN401 - JSON has no type of its own
         case _:
             raise TypeError(f"the content of a {type(value).__name__} is not known")
     return told
+
+
+def _computing() -> list[Any]:
+    return [code_version("tasks"), versions()]
+
+
+def _digest(told: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -172,7 +172,7 @@ def carry_out_evaluation(order: "EvaluationOrder", *, quiet: bool, as_json: bool
 
     found = check_evaluation(order)  # known before a server is even started
     watcher = choose_watcher(quiet=quiet, as_json=as_json)
-    evaluation, server_lost = run_anywhere(watcher, order.out, lambda: run_evaluation(order, found))
+    evaluation, server_lost = run_anywhere(watcher, order.out, lambda _: run_evaluation(order, found))
     drawn = order.out / layout.DRAWINGS[order.drawing]
     if as_json:
         emit("evaluation", out=str(order.out), drawn=str(drawn), said=evaluation.sentence)

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+from flows.workers.posts import Number
+
 FILES, BATCH, EVALUATION, STUDY = (
     Group(name, sort_key=0) for name in ("Files", "Batch", "Evaluation", "Study")
 )
@@ -14,6 +16,9 @@ Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 Switch = Annotated[Flag, Parameter(group=OUTPUT)]
 Quiet = Annotated[Switch, Parameter(help="Print nothing but errors.")]
 Json = Annotated[Switch, Parameter(name="--json")]
+
+Workers = Annotated[Number | None, Parameter(group=BATCH)]
+Pool = Annotated[str | None, Parameter(group=BATCH)]
 
 
 def listed(text: str) -> tuple[str, ...]:

@@ -3,23 +3,36 @@
 from pathlib import Path
 
 from flows.cli.evaluate import carry_out_evaluation
-from flows.cli.groups import Json, Quiet
+from flows.cli.groups import Json, Pool, Quiet, Workers
+from flows.cli.helpers import Helpers
 from flows.cli.run import carry_out
 from flows.orders.batch_order import load_batch_order
 from flows.orders.evaluation_order import load_evaluation_order
 
 
-def resume(out: Path, /, *, quiet: Quiet = False, as_json: Json = False) -> int:
+def resume(
+    out: Path,
+    /,
+    *,
+    workers: Workers = None,
+    pool: Pool = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
     """Carry out again the order that a folder holds; the exit status.
 
     Parameters
     ----------
     out
         Folder of the results.
+    workers, pool
+        As for pst run; an evaluation is done in one process.
     as_json
         One JSON object per line on stdout, as for pst run.
     """
+    helpers = Helpers(workers, pool)
     evaluation = load_evaluation_order(out)
     if evaluation is not None:
+        helpers.refuse("An evaluation")
         return carry_out_evaluation(evaluation, quiet=quiet, as_json=as_json)
-    return carry_out(load_batch_order(out), quiet=quiet, as_json=as_json)
+    return carry_out(load_batch_order(out), quiet=quiet, as_json=as_json, helpers=helpers)

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from flows.cli.groups import OUT, Flag, Json, Quiet
+from flows.cli.groups import OUT, Flag, Json, Pool, Quiet, Workers
+from flows.cli.helpers import NOBODY, Helpers
 from flows.cli.options import NO_OPTIONS, Chosen, SettingOptions, resolve
 from flows.orders.conflicts import OnConflict
 from flows.pairs.pair import Pairing
@@ -27,6 +28,8 @@ def run(
     name: str | None = None,
     allow_outside: Flag = False,
     dry_run: Flag = False,
+    workers: Workers = None,
+    pool: Pool = None,
     quiet: Quiet = False,
     as_json: Json = False,
     options: SettingOptions = NO_OPTIONS,
@@ -56,6 +59,10 @@ def run(
         Let a manifest's paths lead out of its folder.
     dry_run
         List the pairs and what is done of each; do nothing.
+    workers
+        So many processes do pairs side by side, each with a GPU or a share of the cores; auto: one per GPU.
+    pool
+        Have the pairs done by the workers of this work pool, on the server that PREFECT_API_URL names.
     as_json
         One JSON object per line on stdout: event server, batch, start, pair (a pair's end), summary, error.
     """
@@ -68,7 +75,7 @@ def run(
     )  # fmt: skip
     if dry_run:
         return list_standings(order, as_json=as_json)
-    return carry_out(order, quiet=quiet, as_json=as_json)
+    return carry_out(order, quiet=quiet, as_json=as_json, helpers=Helpers(workers, pool))
 
 
 def make_order(
@@ -104,7 +111,7 @@ def lasting_settings(chosen: Chosen) -> dict[str, Any]:
     return settings
 
 
-def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
+def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool, helpers: Helpers = NOBODY) -> int:
     """Run a batch to its end; the exit status.
 
     A server that goes away on the way is replaced by one of our own: what is finished is found done there.
@@ -119,7 +126,9 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool) -> int:
 
     found = check_order(order)  # known before a server is even started
     watcher = choose_watcher(quiet=quiet, as_json=as_json)
-    summary, server_lost = run_anywhere(watcher, order.out, lambda: run_batch(order, found))
+    summary, server_lost = run_anywhere(
+        watcher, order.out, lambda own: helpers.run(own, watcher, lambda pool: run_batch(order, found, pool))
+    )
     if not (quiet or as_json):
         print_summary(summary)
     if summary.failed and not as_json:

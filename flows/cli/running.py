@@ -17,7 +17,7 @@ Ran = TypeVar("Ran")
 LOST = "Prefect's server went away: going on with one of our own, from what is finished."
 
 
-def run_anywhere(watcher: "Watcher", out: Path, run: Callable[[], Ran]) -> tuple[Ran, bool]:
+def run_anywhere(watcher: "Watcher", out: Path, run: Callable[[bool], Ran]) -> tuple[Ran, bool]:
     """Run on the server that is configured, or else on one of our own; and whether the former was lost.
 
     Parameters
@@ -25,7 +25,8 @@ def run_anywhere(watcher: "Watcher", out: Path, run: Callable[[], Ran]) -> tuple
     out
         What to resume after a signal.
     run
-        Called again on a server of our own if the first one was lost; what is finished is found done.
+        Called with whether this is after a server was lost: then once more, on one of our own, where what is
+        finished is found done.
     """
     from flows.display.watching import watched_by
 
@@ -33,13 +34,13 @@ def run_anywhere(watcher: "Watcher", out: Path, run: Callable[[], Ran]) -> tuple
         with watcher, watched_by(watcher), ExitStack() as stack:
             try:
                 watcher.server_found(stack.enter_context(prefect_server()))
-                return run(), False
+                return run(False), False
             except Exception as error:
                 if not is_server_loss(error):
                     raise
                 print(LOST, file=sys.stderr)
                 watcher.server_found(stack.enter_context(prefect_server(own=True)))
-                return run(), True
+                return run(True), True
     except BaseException as error:
         if not isinstance(error, Exception):  # a signal, be it during the second run
             print(f"What is finished is kept; to go on: pst resume {out}", file=sys.stderr)

@@ -36,6 +36,14 @@ class JsonWatcher(Watcher):
         """Write a ``start`` event."""
         emit("start", pair=name, evaluations=sum(stage.iterations for stage in stages))
 
+    def pair_begun_elsewhere(self, name: str, stages: Sequence[Stage]) -> None:
+        """Write a ``start`` event."""
+        self.pair_started(name, stages)
+
+    def waiting(self, sentence: str) -> None:
+        """Write a ``waiting`` event."""
+        emit("waiting", message=sentence)
+
     def pair_ended(self, outcome: PairOutcome) -> None:
         """Write a ``pair`` event with the outcome's fields."""
         emit("pair", **outcome.model_dump(mode="json"))
@@ -69,6 +77,10 @@ class PlainWatcher(Watcher):
         """Say how a pair ended."""
         self.ended += 1
         self._say(f"[{self.ended}/{self.total}] {outcome.name}: {describe(outcome)}")
+
+    def waiting(self, sentence: str) -> None:
+        """Say why nothing happens."""
+        self._say(sentence)
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

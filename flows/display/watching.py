@@ -34,6 +34,12 @@ class Watcher:
     def pair_started(self, name: str, stages: Sequence[Stage]) -> None:
         """Begin a pair that is not found done."""
 
+    def pair_begun_elsewhere(self, name: str, stages: Sequence[Stage]) -> None:
+        """Hear that a worker begins a pair; how far it is with it is not told."""
+
+    def waiting(self, sentence: str) -> None:
+        """Hear why nothing happens."""
+
     def evaluated(self, stage: Stage, evaluation: "Evaluation") -> None:
         """Evaluate a stage's loss once."""
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flows.layout import Place
-from flows.orders.planning import Plan
+from flows.orders.planning import PairOrder, Plan, Prober, plan_pair
 from flows.results.outcomes import PairOutcome
 from flows.results.publication import choose_place, notes_on, publish
 from pst_core.store import Receipt, StoreMiss, open_store
@@ -45,6 +45,28 @@ def find_done(plan: Plan) -> PairOutcome | None:
         open_store().write_receipt(plan.key, receipt.model_copy(update={"outputs": outputs}))
     steps = len(receipt.records)
     return describe_outcome(plan, made, place, state="cached", steps=steps, steps_cached=steps)
+
+
+def settle(order: PairOrder, prober: Prober) -> PairOutcome | Plan:
+    """How a pair ends that needs no computing; of any other the plan.
+
+    Raises
+    ------
+    PstError, OSError
+        Its files cannot be read, or its folder cannot be written.
+    """
+    if order.pair.problem is not None:
+        return failed(order, order.pair.problem)
+    plan = plan_pair(order, prober)
+    return find_done(plan) or plan
+
+
+def failed(order: PairOrder, sentence: str) -> PairOutcome:
+    """How a pair ends that cannot be done."""
+    files = {role: str(path) for role, path in order.paths.items()}
+    return PairOutcome(
+        name=order.name, state="failed", error=sentence, files=files, settings=dict(order.pair.given)
+    )
 
 
 def keep(plan: Plan, made: Made, keys: tuple[str, ...]) -> Place | None:

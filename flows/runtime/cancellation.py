@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 Returned = TypeVar("Returned")
-ASK_SECONDS = 15.0
+ASK_SECONDS = 10.0
 MESSAGE = "Cancelled in Prefect's UI; what is finished is kept."
 
 
@@ -61,6 +61,19 @@ def safe_points() -> Iterator[Callable[[], None]]:
             chain.stop_if_cancelled()
 
         yield stop_if_asked
+
+
+@contextlib.contextmanager
+def belonging_to(run: "UUID") -> Iterator[None]:
+    """Let what runs in the block end, too, when a run is cancelled that it belongs to in another process."""
+    chain = _chain.get() or _Chain()
+    chain.runs.append(run)
+    token = _chain.set(chain)
+    try:
+        yield
+    finally:
+        _chain.reset(token)
+        chain.runs.remove(run)
 
 
 @contextlib.contextmanager

@@ -112,3 +112,19 @@ def _live() -> list[Any]:
     from prefect.client.schemas.objects import StateType
 
     return [StateType(name) for name in _LIVE]
+
+
+def is_running(run: UUID) -> bool | None:
+    """Whether the process of a run of ours holds its note; None if there is no note."""
+    with contextlib.suppress(OSError), (_notes() / str(run)).open("r+") as note:
+        try:
+            fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+    return None
+
+
+def mark_crashed(client: "SyncPrefectClient", runs: Sequence[UUID]) -> None:
+    """Temporary."""
+    _crash(client, runs)

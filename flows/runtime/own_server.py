@@ -10,14 +10,13 @@ import contextlib
 import fcntl
 import itertools
 import os
-import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows.runtime.children import start_child, stop_children
 from flows.runtime.history import set_aside, set_aside_if_damaged
 from flows.runtime.settings import QUIET
 from pst_core.errors import PstError
@@ -27,6 +26,8 @@ from pst_core.store.locks import flock_file, unlock_file
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 SEND_SECONDS = 10.0
+NICENESS = 10
+"""Its bookkeeping can wait; the optimisation's threads wait for one another."""
 # Nothing leaves the machine, and nothing runs that a single batch does not need.
 _SERVER = QUIET | {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
@@ -45,17 +46,6 @@ _SERVER = QUIET | {
 }
 # Variables with a meaning to what serves Prefect's pages, set for other programs' servers.
 _FOREIGN = ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
-# Lets the kernel end the server when the run ends, however it ends; other systems than Linux lack this. And
-# keeps it polite: its bookkeeping can wait, the optimisation's threads wait for one another.
-_DIE_WITH_PARENT = f"""
-import ctypes, os, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, {int(signal.SIGKILL)})
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit(1)
-os.nice(10)
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
 
 
 class ServerError(PstError):
@@ -88,7 +78,7 @@ def own_server() -> Iterator[str]:
             finally:
                 _send_what_is_left()
         finally:
-            _stop(process)
+            stop_children([process], STOP_SECONDS)
 
 
 def server_home() -> Path:
@@ -138,7 +128,7 @@ def _start_and_wait(home: Path) -> tuple["subprocess.Popen[bytes]", str]:
     try:
         _wait(process, address, log)
     except BaseException:
-        _stop(process)
+        stop_children([process], STOP_SECONDS)
         raise
     return process, address
 
@@ -169,17 +159,12 @@ def environment_of(address: str) -> dict[str, str]:
 
 
 def _start(home: Path, log: Path, address: str) -> "subprocess.Popen[bytes]":
-    # -P: what lies in a folder is no module because it has a module's name.
-    command = [
-        sys.executable, "-P", "-c", _DIE_WITH_PARENT, str(os.getpid()),
-        "-P", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", address.rpartition(":")[2],
-    ]  # fmt: skip
+    port = address.rpartition(":")[2]
     try:
-        with log.open("wb") as output:
-            return subprocess.Popen(
-                command, env=environment_of(address), cwd=home, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=output, start_new_session=True,
-            )  # fmt: skip
+        return start_child(
+            ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port],
+            environment=environment_of(address), folder=home, log=log, niceness=NICENESS,
+        )  # fmt: skip
     except OSError as error:
         raise ServerError(
             f"Prefect's server cannot be started ({error}): free some memory or disk."
@@ -208,12 +193,3 @@ def _send_what_is_left() -> None:
 
     for worker in (APILogWorker, EventsWorker):
         worker.drain_all(timeout=SEND_SECONDS)
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

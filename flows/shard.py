@@ -1,0 +1,165 @@
+"""The flow of a shard: some of a batch's pairs in a worker's process; and the road that every pair takes."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from socket import gethostname
+from uuid import UUID
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.states import Completed, Failed
+
+from flows.orders.planning import PairOrder, Prober
+from flows.pair import stylize_planned
+from flows.results.finished import failed, settle
+from flows.results.outcomes import PairOutcome
+from flows.runtime.cancellation import RunCancelled, belonging_to, ending_in_order, result_of, safe_points
+from flows.runtime.failures import explain_failure
+from flows.runtime.left_running import noted_as_running
+from flows.runtime.parameters import Parameter
+from flows.runtime.trouble import is_server_trouble
+from flows.shards.ledger import ShardContents, ShardFolder, ShardPair
+from flows.workers.processes import REFUSAL
+from pst_core.errors import PstError
+from pst_core.faults import is_disk_full
+from pst_core.network.identity import Network
+from pst_core.printing import counted
+from pst_core.store import open_store
+from tasks.keys import fingerprint
+
+
+class WorkerUnfit(PstError):  # noqa: N818 - it is the machine's state
+    """What a shard needs is not there on this machine; another may have it."""
+
+
+@flow(name="stylize-shard", persist_result=False)
+def stylize_shard(shard: str, batch: UUID) -> State:
+    """Do some of a batch's pairs; the batch hands them out by itself.
+
+    Args:
+        shard: Where its list lies, below the folder of what is handed out.
+        batch: The batch's flow run, with which it is cancelled.
+    """
+    return ending_in_order(lambda: _run_listed(ShardFolder(shard), batch))
+
+
+def _run_listed(folder: ShardFolder, batch: UUID) -> State:
+    try:
+        with noted_as_running(), belonging_to(batch):
+            contents = folder.read()
+            check_fitness(contents)
+            orders = [pair.order for pair in contents.pairs]
+            run_pairs(orders, Prober(), folder.begin, folder.end, full_disk_ends=True)
+    except WorkerUnfit as error:
+        folder.give_back(str(error))
+        _rest(str(error))
+        unfit: State = Failed(message=str(error))
+        return unfit
+    except BaseException as error:
+        if not isinstance(error, RunCancelled):  # an end in order: no pair's fault
+            folder.give_back(f"{gethostname()}: {explain_failure(error)[0]}")
+        raise
+    done: State = Completed(message=counted(len(orders), "pair"))
+    return done
+
+
+def _rest(sentence: str) -> None:
+    """Let whoever looks after this machine's workers know that the next shard would fare no better."""
+    if (place := os.environ.get(REFUSAL)) is not None:
+        Path(place).write_text(sentence, "utf-8", "replace")
+
+
+def check_fitness(contents: ShardContents) -> None:
+    """Make sure that this machine would do the pairs as the batch planned them.
+
+    Raises
+    ------
+    WorkerUnfit
+        Its code, its weights or its mounts differ.
+    """
+    host = gethostname()
+    if contents.code != fingerprint():
+        raise WorkerUnfit(
+            f"{host} has another version of this program or of its libraries than the batch's machine: "
+            "install the same on both."
+        )
+    for pair in contents.pairs:
+        _check_network(pair, host)
+        for role, path in pair.order.paths.items():
+            if not path.exists():
+                raise WorkerUnfit(
+                    f"{host} does not see {path} (the {role} of {pair.order.name}): mount its folder there "
+                    "as on the batch's machine."
+                )
+
+
+def _check_network(pair: ShardPair, host: str) -> None:
+    try:
+        here = Network.of(pair.order.config)
+    except PstError as error:
+        raise WorkerUnfit(f"{host} lacks the weights that the batch asks for: {error}") from error
+    if (here.identity, here.regions) != (pair.network.identity, pair.network.regions):
+        raise WorkerUnfit(
+            f"{host} has other weights ({here.identity[:12]}) than the batch asks for "
+            f"({pair.network.identity[:12]}): set PST_VGG19_WEIGHTS there to the same file."
+        )
+
+
+def run_pairs(
+    orders: Sequence[PairOrder],
+    prober: Prober,
+    begun: Callable[[int], None],
+    ended: Callable[[int, PairOutcome], None],
+    *,
+    full_disk_ends: bool = False,
+) -> None:
+    """Do pairs one after another, each by itself: the road of all of them, whoever's process it is.
+
+    Parameters
+    ----------
+    begun
+        Called with a pair's place before it is looked at.
+    ended
+        Called with a pair's place and how it ended.
+    full_disk_ends
+        Whether a full disk is the machine's trouble: another's may have room.
+
+    Raises
+    ------
+    WorkerUnfit
+        The disk is full, where that ends it.
+    """
+    # Heartbeats tell a dead run from a long one; the batch's own are enough, and a pair's cost a second each.
+    with (
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        open_store().in_use(),
+        safe_points() as stop_if_asked,
+    ):
+        for index, order in enumerate(orders):
+            begun(index)
+            outcome = _run_pair(order, prober, full_disk_ends=full_disk_ends)
+            stop_if_asked()
+            ended(index, outcome)
+
+
+def _run_pair(order: PairOrder, prober: Prober, *, full_disk_ends: bool) -> PairOutcome:
+    """One pair's outcome, be it found done or made by a flow of its own; its failure is its own."""
+    started = time.monotonic()
+    try:
+        settled = settle(order, prober)
+        outcome: PairOutcome = (
+            settled
+            if isinstance(settled, PairOutcome)
+            else result_of(stylize_planned(Parameter(value=settled), return_state=True))
+        )
+    except Exception as error:
+        if is_server_trouble(error):
+            raise
+        if full_disk_ends and is_disk_full(error):
+            raise WorkerUnfit(f"{gethostname()}: {explain_failure(error)[0]}") from error
+        outcome = failed(order, explain_failure(error)[0])
+    seconds = time.monotonic() - started
+    return outcome.model_copy(update={"settings": dict(order.pair.given), "seconds": seconds})

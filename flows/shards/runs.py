@@ -1,0 +1,243 @@
+"""The flow runs of shards: started, watched and called back, on a server that may be away for a while."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from flows.display.watching import watcher
+from flows.runtime.cancellation import RunCancelled
+from flows.runtime.left_running import is_running, mark_crashed
+from flows.runtime.trouble import is_busy, is_server_loss
+from flows.shards.ledger import ShardFolder, dead_ledgers
+from flows.workers.pools import find_pool, have_shard_deployment, workers_alive
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun, State
+
+ASK_SECONDS = 2.0
+COUNT_SECONDS = 15.0
+PATIENCE_SECONDS = 600.0
+"""How long a server may be away before the batch ends without it."""
+REPORT_SECONDS = 10.0
+"""What a worker gets to report that a run's process died, before it is done without it."""
+LONELY_SECONDS = 45.0
+"""After being without a worker for so long, somebody is told."""
+CALL_BACK_SECONDS = 60.0
+"""What shards of a batch that died get to reach a safe point."""
+_AT_ONCE = 100  # runs that are asked about in one request
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a shard's run ended.
+
+    Attributes
+    ----------
+    died : bool
+        Whether its process did, rather than ending by itself.
+    message : str
+        What Prefect, or whoever found it, says.
+    """
+
+    died: bool
+    message: str
+
+
+@dataclass
+class ShardRun:
+    """A shard that was handed out.
+
+    Attributes
+    ----------
+    folder : ShardFolder
+    id : UUID
+        Of its flow run.
+    ending : Ending, optional
+        Once it has ended.
+    unheld_since : float, optional
+        When its process was first found gone.
+    """
+
+    folder: ShardFolder
+    id: UUID
+    ending: Ending | None = None
+    unheld_since: float | None = None
+
+
+class ShardRuns:
+    """The shards that a batch has out; get them with `of_pool`."""
+
+    def __init__(self, client: "SyncPrefectClient", pool: str) -> None:
+        from prefect.runtime import flow_run
+
+        self.client, self.pool = client, pool
+        self.batch = UUID(str(flow_run.id))
+        self.deployment = have_shard_deployment(client, find_pool(client, pool))
+        self.out: dict[UUID, ShardRun] = {}
+        self._workers = 1
+        self._asked = self._counted = float("-inf")
+        self._heard = self._seen_workers = time.monotonic()
+        self._lonely = False
+
+    @classmethod
+    @contextmanager
+    def of_pool(cls, pool: str) -> Iterator[Self]:
+        """Hand out to a pool while the block runs.
+
+        Raises
+        ------
+        PoolError
+            There is no such pool.
+        """
+        from prefect.client.orchestration import get_client
+        from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+        with get_client(sync_client=True) as client:
+            runs = cls(client, pool)
+            # From here on the batch has a patience of its own, and goes on listening meanwhile.
+            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+                yield runs
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are to take shards, at least 1."""
+        now = time.monotonic()
+        if now - self._counted > COUNT_SECONDS:
+            self._counted = now
+            with self._server_may_be_away():
+                self._count_workers(now)
+        return max(self._workers, 1)
+
+    def start(self, folder: ShardFolder, name: str) -> bool:
+        """Hand out a shard; False if the server is away, and it is to be tried later."""
+        before = len(self.out)
+        with self._server_may_be_away():
+            self._start(folder, name)
+        return len(self.out) > before
+
+    def _start(self, folder: ShardFolder, name: str) -> None:
+        from prefect.deployments import run_deployment
+
+        run: Any = run_deployment(
+            self.deployment, parameters={"shard": folder.name, "batch": str(self.batch)},
+            flow_run_name=name, timeout=0, idempotency_key=folder.name,
+        )  # fmt: skip
+        folder.note_run(run.id)
+        self.out[run.id] = ShardRun(folder, run.id)
+
+    def look(self) -> list[ShardRun]:
+        """All shards that are out, with what became of those that ended.
+
+        Raises
+        ------
+        RunCancelled
+            Somebody cancelled one of them.
+        """
+        now = time.monotonic()
+        if self.out and now - self._asked > ASK_SECONDS:
+            self._asked = now
+            with self._server_may_be_away():
+                self._ask()
+            _ = self.workers  # whose absence somebody is told of
+        return [*self.out.values()]
+
+    def forget(self, run: ShardRun) -> None:
+        """Stop looking at a shard whose end was heard of."""
+        del self.out[run.id]
+
+    def call_back(self) -> None:
+        """Have whatever is still out stop."""
+        for run in self.out:
+            with self._server_may_be_away(patience=0.0):
+                _cancel(self.client, run)
+
+    def end_what_died(self, out: Path) -> Mapping[str, int]:
+        """Call back what a batch handed out that is dead; how often each pair's process died under it."""
+        deaths: dict[str, int] = {}
+        with dead_ledgers(out) as ledgers:
+            runs = [run for ledger in ledgers for folder in ledger.shards if (run := folder.run) is not None]
+            for run in runs:
+                _end(self.client, run)
+            until = time.monotonic() + CALL_BACK_SECONDS
+            while any(map(is_running, runs)) and time.monotonic() < until:
+                time.sleep(0.5)
+            for ledger in ledgers:
+                deaths |= ledger.deaths
+        return deaths
+
+    def _ask(self) -> None:
+        """Find out which shards have ended."""
+        ids = [*self.out]
+        for first in range(0, len(ids), _AT_ONCE):
+            for run in _read_runs(self.client, ids[first : first + _AT_ONCE]):
+                state = run.state
+                if state is not None and state.is_final():
+                    self.out[run.id].ending = _ending_of(state)
+        self._heard = now = time.monotonic()
+        for shard in self.out.values():
+            if shard.ending is None and is_running(shard.id) is False:
+                self._see_gone(shard, now)
+
+    def _see_gone(self, shard: ShardRun, now: float) -> None:
+        """Its process is gone, and nobody has reported that: worker and machine may be gone, too."""
+        shard.unheld_since = shard.unheld_since or now
+        if now - shard.unheld_since > REPORT_SECONDS:
+            mark_crashed(self.client, [shard.id])
+            shard.ending = Ending(died=True, message="its process was killed, and its worker with it")
+
+    def _count_workers(self, now: float) -> None:
+        self._workers = workers_alive(self.client, self.pool)
+        if self._workers:
+            self._seen_workers, self._lonely = now, False
+        elif now - self._seen_workers > LONELY_SECONDS and not self._lonely:
+            self._lonely = True
+            watcher().waiting(f"No worker of the pool {self.pool} is at work: start one with pst worker.")
+
+    @contextmanager
+    def _server_may_be_away(self, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+        """Go on without an answer; after too long without any, raise what is in the way."""
+        try:
+            yield
+        except Exception as error:
+            if not (is_server_loss(error) or is_busy(error)):
+                raise
+            if patience and time.monotonic() - self._heard > patience:
+                raise
+
+
+def _read_runs(client: "SyncPrefectClient", ids: Iterable[UUID]) -> "list[FlowRun]":
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    return client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[*ids])))
+
+
+def _ending_of(state: "State[Any]") -> Ending:
+    if state.is_cancelled():
+        raise RunCancelled
+    return Ending(died=state.is_crashed(), message=" ".join((state.message or state.name or "").split()))
+
+
+def _end(client: "SyncPrefectClient", run: UUID) -> None:
+    """Have a shard stop that nobody waits for any more; one whose process is gone has crashed."""
+    from prefect.exceptions import ObjectNotFound
+
+    with suppress(ObjectNotFound):
+        state = client.read_flow_run(run).state
+        if state is None or state.is_final():
+            return
+        if is_running(run) is False:
+            mark_crashed(client, [run])
+        else:
+            _cancel(client, run)
+
+
+def _cancel(client: "SyncPrefectClient", run: UUID) -> None:
+    """As the UI does it: one that no process has been started for is cancelled at once."""
+    from prefect.states import Cancelling
+
+    client.set_flow_run_state(run, Cancelling(message="Its batch ended."))

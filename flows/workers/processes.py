@@ -1,0 +1,173 @@
+"""Worker processes of this machine: started, looked after and ended by whoever needs them.
+
+Prefect's workers take runs from a pool and carry each out in a process of its own. They end with the thread
+that started them, so one thread starts all of them, and lives as long as they are needed.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from flows.runtime.children import start_child, stop_children
+from flows.runtime.own_server import server_home
+from flows.workers.posts import Post
+from pst_core.errors import StoreError
+
+STOP_SECONDS = 40.0
+"""What a run gets to reach a safe point."""
+LOOK_SECONDS = 0.5
+ENDING_SECONDS = 2.0
+"""What a run gets to end that said what its machine lacks."""
+REFUSAL_SECONDS = 60.0
+"""How long a worker rests whose machine lacks something."""
+LONGEST_PAUSE = 60.0
+REFUSAL = "PST_WORKER_REFUSAL"
+"""Names the file in which a run says what this machine lacks for it."""
+_PREFECT = {
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "PREFECT_CLIENT_MAX_RETRIES": "8",  # so that runs outlast a server that is started anew
+}
+
+
+@dataclass
+class _Worker:
+    """A worker as it is looked after."""
+
+    post: Post
+    process: "subprocess.Popen[bytes] | None" = None
+    started: float = 0.0
+    failures: int = 0
+    refused: float | None = None
+    rests_until: float = 0.0
+
+
+class WorkerProcesses:
+    """Workers of one pool, one at each post, while the block runs.
+
+    Parameters
+    ----------
+    pool
+        The work pool that they take runs from.
+    posts
+        Where they stand.
+    limit
+        How many runs each of them has at work at once.
+    tell
+        Called, in another thread, with a sentence whenever something happens to one of them.
+
+    Raises
+    ------
+    StoreError
+        Their folder cannot be used, or a process cannot be started.
+    """
+
+    def __init__(
+        self, pool: str, posts: Sequence[Post], *, limit: int = 1, tell: Callable[[str], None] = print
+    ) -> None:
+        self.pool, self.limit, self.tell = pool, limit, tell
+        self.folder = Path()
+        self._soundly = True
+        self._workers = [_Worker(post) for post in posts]
+        self._settings: dict[str, str] = {}
+        self._ending, self._begun = threading.Event(), threading.Event()
+        self._trouble: OSError | None = None
+        self._thread = threading.Thread(target=self._look_after, name=f"workers of {pool}", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start them."""
+        from prefect.settings import get_current_settings
+
+        self._settings = get_current_settings().to_environment_variables(exclude_unset=True)
+        self._thread.start()
+        self._begun.wait()
+        if self._trouble is not None:
+            self._thread.join()
+            raise StoreError(
+                f"Workers cannot be started ({self._trouble}): free some memory or disk, or set PST_HOME to "
+                "another folder."
+            ) from self._trouble
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """End them: what they have at work stops at its next safe point."""
+        self._ending.set()
+        self._thread.join()
+
+    @property
+    def processes(self) -> tuple["subprocess.Popen[bytes]", ...]:
+        """Those that run."""
+        there = (worker.process for worker in self._workers)
+        return tuple(process for process in there if process is not None and process.poll() is None)
+
+    def _look_after(self) -> None:
+        try:
+            server_home().mkdir(parents=True, exist_ok=True)
+            self.folder = Path(tempfile.mkdtemp(prefix="workers-", dir=server_home().absolute()))
+            for worker in self._workers:
+                self._start(worker)
+        except OSError as error:
+            self._trouble = error
+            self._ending.set()
+        self._begun.set()
+        while not self._ending.wait(LOOK_SECONDS):
+            for worker in self._workers:
+                self._look_at(worker)
+        stop_children(self.processes, STOP_SECONDS)
+        if self._soundly:  # or the logs may be wanted
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _look_at(self, worker: _Worker) -> None:
+        now = time.monotonic()
+        if worker.process is None:
+            if now >= worker.rests_until:
+                with contextlib.suppress(OSError):  # the next look tries again
+                    self._start(worker)
+            return
+        if worker.refused is None and self._refusal_file(worker.post).exists():
+            worker.refused = now
+        if worker.refused is not None and now - worker.refused > ENDING_SECONDS:
+            said = self._refusal_file(worker.post).read_text("utf-8", "replace").strip()
+            self.tell(f"Worker {worker.post.name} takes no work for {REFUSAL_SECONDS:.0f} s: {said}")
+            stop_children([worker.process], STOP_SECONDS)
+            worker.process, worker.rests_until = None, now + REFUSAL_SECONDS
+        elif (status := worker.process.poll()) is not None:
+            worker.failures = 1 if now - worker.started > LONGEST_PAUSE else worker.failures + 1
+            pause = min(2.0 ** (worker.failures - 1), LONGEST_PAUSE)
+            worker.process, worker.rests_until, self._soundly = None, now + pause, False
+            self.tell(
+                f"Worker {worker.post.name} ended by itself (status {status}; {self._log(worker.post)} says "
+                f"more): it is started again in {pause:.0f} s."
+            )
+
+    def _start(self, worker: _Worker) -> None:
+        post = worker.post
+        self._refusal_file(post).unlink(missing_ok=True)
+        worker.process = start_child(
+            ["-m", "prefect", "worker", "start", "--pool", self.pool, "--type", "process",
+             "--name", post.name, "--limit", str(self.limit), "--install-policy", "never"],
+            environment=self._environment(post), folder=self.folder, log=self._log(post),
+        )  # fmt: skip
+        worker.started, worker.refused = time.monotonic(), None
+
+    def _environment(self, post: Post) -> dict[str, str]:
+        # The runs' command is `python`: let that be this one.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        ours = {"PATH": path, REFUSAL: str(self._refusal_file(post))}
+        given = {name: os.environ.get(name, value) for name, value in _PREFECT.items()}
+        return {**os.environ, **given, **self._settings, **post.environment, **ours}
+
+    def _refusal_file(self, post: Post) -> Path:
+        return self.folder / f"{post.name}.refusal"
+
+    def _log(self, post: Post) -> Path:
+        return self.folder / f"{post.name}.log"
