@@ -42,14 +42,14 @@ class Place:
     Attributes
     ----------
     folder : Path
-    step_seconds : float, optional
-        How long a stood-in optimisation stage takes; None: the steps are the real ones.
+    evaluation_seconds : float, optional
+        How long each evaluation of a stood-in optimisation takes; None: the steps are the real ones.
     variables : mapping
         Further ones.
     """
 
     folder: Path
-    step_seconds: float | None = None
+    evaluation_seconds: float | None = None
     variables: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -66,7 +66,8 @@ class Place:
     def environment(self) -> dict[str, str]:
         """All variables: ours without what names another server."""
         outside = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-        paced = {} if self.step_seconds is None else {"PST_TEST_STEP_SECONDS": str(self.step_seconds)}
+        seconds = self.evaluation_seconds
+        paced = {} if seconds is None else {"PST_TEST_EVALUATION_SECONDS": str(seconds)}
         ours = {
             "PST_HOME": str(self.home), "PST_TEST_LOG": str(self.log), "PYTHONPATH": f"{STAND_INS}:{ROOT}",
             "PREFECT_HOME": str(self.folder / "prefect-home"),
@@ -101,10 +102,15 @@ class Place:
         while processes := self.processes():
             kill(processes)
 
-    @property
-    def receipts(self) -> int:
-        """How many finished pairs the store knows."""
-        return sum(1 for _ in (self.home / "store" / "receipts").rglob("*.json"))
+    def vouched_for(self, out: Path) -> int:
+        """How many results of a batch have a receipt of their own, which knows of no other place."""
+        keys = [json.loads(path.read_text())["key"] for path in out.glob("*/report.json")]
+        texts = [
+            path.read_text()
+            for key in {*keys}
+            for path in (self.home / "store" / "receipts").rglob(f"{key}.json")
+        ]
+        return sum(text.count("report.json") == 1 for text in texts)
 
 
 class Command:
@@ -458,15 +464,21 @@ class Verdict:
             self.broken.append(f"{promise}: {seen}")
         print(f"{'kept  ' if kept else 'BROKEN'}  {promise}{f': {seen}' if seen != '' else ''}", flush=True)
 
-    def check_work(self, place: Place, pairs: int, interrupted: int) -> None:
-        """Tell whether each pair was finished once, and finished work was left alone."""
-        again = begun_again(place.log)
+    def check_work(self, place: Place, out: Path, pairs: int, interrupted: int, already: int = 0) -> None:
+        """Tell whether each pair was finished once, and finished work was left alone.
+
+        Parameters
+        ----------
+        interrupted
+            How many units of work may have been interrupted.
+        already
+            How many were begun again before this batch.
+        """
+        again, repeated = begun_again(place.log), repeats(place.log) - already
         self.check("no finished unit of work is begun again", not again, dict(Counter(again)))
-        self.check(
-            f"at most one unit begun again for each of {interrupted} interrupted pairs",
-            repeats(place.log) <= interrupted, repeats(place.log),
-        )  # fmt: skip
-        self.check(f"{pairs} receipts", place.receipts == pairs, place.receipts)
+        self.check(f"at most {interrupted} units of work begin again", repeated <= interrupted, repeated)
+        receipts = place.vouched_for(out)
+        self.check(f"{pairs} pairs have a receipt each", receipts == pairs, receipts)
 
     def check_table(self, out: Path, names: set[str], *, failed: frozenset[str] = frozenset()) -> None:
         """Tell whether a batch's table has each pair once, done, but for those that are to fail."""

@@ -4,9 +4,10 @@ Set by variables, for they reach every process that a trial starts:
 
 ``PST_TEST_LOG``
     File to which a line is appended for each unit: time, process, ``begun`` or ``kept``, cache key, name.
-``PST_TEST_STEP_SECONDS``
-    Every unit is stood in for by one that computes nothing; an optimisation stage takes so many seconds. What
-    it leaves depends on everything that went before, so that a lost or swapped step shows in the picture.
+``PST_TEST_EVALUATION_SECONDS``
+    Every unit is stood in for by one that computes nothing; each evaluation of an optimisation stage takes so
+    many seconds. What a unit leaves depends on everything that went before, so that a lost or swapped step
+    shows in the picture.
 ``PST_TEST_DEADLY``
     A unit and a content's name without extension, as ``render p7``: that unit kills its process.
 """
@@ -19,6 +20,8 @@ import os
 import signal
 import time
 from pathlib import Path
+
+SECONDS = "PST_TEST_EVALUATION_SECONDS"
 
 
 def prepare(module):
@@ -46,7 +49,7 @@ def _prepare_unit(unit, note):
     from tasks.keys import key_of
 
     work, signature = unit.fn, inspect.signature(unit.fn)
-    stand_in = _STAND_INS[unit.name] if "PST_TEST_STEP_SECONDS" in os.environ else None
+    stand_in = _STAND_INS[unit.name] if SECONDS in os.environ else None
 
     @functools.wraps(work)
     def begin(*args, **kwargs):
@@ -130,8 +133,7 @@ def _optimise(image, stage, targets, settings, network):
     from tasks.progress import tell
     from tasks.results import Optimised
 
-    begun, trace = time.monotonic(), []
-    each = float(os.environ["PST_TEST_STEP_SECONDS"]) / stage.iterations
+    begun, each, trace = time.monotonic(), float(os.environ[SECONDS]), []
     for number in range(stage.iterations):
         trace.append(Evaluation(number, 1.0 / (number + 1), 0.5, 0.5))
         tell(stage, trace[-1])

@@ -23,7 +23,7 @@ SOME_FAILED = 3
 def deadly(folder: Path, pairs: int, workers: int, unit: str, verdict: Verdict) -> None:
     """Run such a batch."""
     name, out = f"p{pairs // 3}", folder / "out"
-    place = Place(folder, step_seconds=0.2, variables={"PST_TEST_DEADLY": f"{unit} {name}"})
+    place = Place(folder, evaluation_seconds=0.1, variables={"PST_TEST_DEADLY": f"{unit} {name}"})
     command = place.run(
         "run", str(pairs_in(folder, pairs)), "--out", str(out), "--settings", str(settings_file(folder)),
         "--json", "--workers", str(workers), timeout=LONGEST_RUN,
@@ -38,7 +38,7 @@ def deadly(folder: Path, pairs: int, workers: int, unit: str, verdict: Verdict) 
     verdict.check("failed.jsonl names that pair alone", listed == [name], listed)
     begun = [line.split()[1] for line in place.log.read_text().splitlines() if line.endswith(f" {unit}")]
     verdict.check("it had three tries", len(begun) == pairs - 1 + 3, len(begun))
-    verdict.check_work(place, pairs - 1, interrupted=3)
+    verdict.check_work(place, out, pairs - 1, interrupted=3)
 
 
 def main() -> int:

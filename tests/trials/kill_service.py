@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from batch_runs import finals, settings_file
+from batch_runs import QUICK, finals, repeats, settings_file
 from postgres import Postgres, postgres_server
 from service_runs import (
     BATCH,
@@ -68,9 +68,12 @@ class Killing:
     def _batch(self) -> None:
         self.batches += 1
         place, number = self.serving.place, self.batches
-        source = pairs_in(place.folder, self.pairs, name=f"in-{number}", seed=number)
-        out = place.folder / f"out-{number}"
+        source = pairs_in(
+            place.folder, self.pairs, name=f"{self.role}-{number}", seed=self.chance.getrandbits(32)
+        )
+        out = place.folder / f"{self.role}-out-{number}"
         wanted, order = self._undisturbed(source, out), order_of(source, out)
+        killed_before, begun_before = self.killed, repeats(place.log)
         now, self.scheduled = time.monotonic(), float("-inf")
         until, due = now + LONGEST_BATCH, now + self.chance.uniform(5.0, 20.0)
         while not self._is_done(out) and time.monotonic() < until:
@@ -82,14 +85,15 @@ class Killing:
         self.verdict.check_table(out, names_of(self.pairs))
         self.verdict.check("bits as undisturbed", finals(out) == wanted, f"{len(wanted)} files")
         at_risk = 1 if self.role in ("shard", "worker") else self.serving.workers
-        self.verdict.check_work(place, number * self.pairs, self.killed * at_risk)
+        killed = self.killed - killed_before
+        self.verdict.check_work(place, out, self.pairs, killed * at_risk, begun_before)
 
     def _undisturbed(self, source: Path, out: Path) -> dict[str, str]:
         """The batch's files as one process makes them, at the same place: reports know where they lie."""
         calm = self.serving.place.folder / f"calm-{out.name}"
         calm.mkdir()
         settings = settings_file(calm)
-        command = Place(calm, step_seconds=0.0).run(
+        command = Place(calm, evaluation_seconds=0.0).run(
             "run", str(source), "--out", str(out), "--settings", str(settings), "--quiet"
         )
         if command.process.returncode:
@@ -125,7 +129,7 @@ def kill_role(
     """The trial for one role."""
     print(f"--- {role}", flush=True)
     with tempfile.TemporaryDirectory() as name:
-        place = Place(Path(name), step_seconds=seconds)
+        place = Place(Path(name), seconds / QUICK["global_iterations"])
         with service(place, workers=workers, postgres=postgres) as serving:
             killing = Killing(serving, role, kills, pairs, random.Random(f"{role} {seed}"), verdict)
             killing.run()
