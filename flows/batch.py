@@ -22,7 +22,6 @@ from flows.pairs.pair import Pairing
 from flows.results.gallery import write_gallery
 from flows.results.outcomes import PairOutcome, Summary, write_outcomes
 from flows.runtime.cancellation import RunCancelled, ending_in_order
-from flows.runtime.left_running import noted_as_running
 from flows.runtime.parameters import Parameter
 from flows.shard import run_pairs
 from flows.shards.handing import hand_out
@@ -83,8 +82,7 @@ def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State
 
     @flow(name=like.name, flow_run_name=lambda: run_name, persist_result=False)
     def found(order: Parameter) -> State:  # noqa: ARG001 - shown as the run's parameter
-        with noted_as_running():
-            return run()
+        return run()
 
     state: State[Any] = found(Parameter(value=order), return_state=True)
     if state.is_cancelled():

@@ -18,7 +18,6 @@ from flows.results.finished import failed, settle
 from flows.results.outcomes import PairOutcome
 from flows.runtime.cancellation import RunCancelled, belonging_to, ending_in_order, result_of, safe_points
 from flows.runtime.failures import explain_failure
-from flows.runtime.left_running import noted_as_running
 from flows.runtime.parameters import Parameter
 from flows.runtime.trouble import is_server_trouble
 from flows.shards.ledger import ShardContents, ShardFolder, ShardPair
@@ -48,7 +47,7 @@ def stylize_shard(shard: str, batch: UUID) -> State:
 
 def _run_listed(folder: ShardFolder, batch: UUID) -> State:
     try:
-        with noted_as_running(), belonging_to(batch):
+        with belonging_to(batch):
             contents = folder.read()
             check_fitness(contents)
             orders = [pair.order for pair in contents.pairs]

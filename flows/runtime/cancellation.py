@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.runtime.interrupts import deferring_signals
+from flows.runtime.left_running import noted_as_running
 from flows.runtime.trouble import is_server_loss
 
 if TYPE_CHECKING:
@@ -106,9 +107,13 @@ def _is_cancelled(run: "UUID") -> bool:
 
 
 def ending_in_order(run: "Callable[[], Returned]") -> "Returned | State[Any]":
-    """What a flow returns: what `run` does, or that it was cancelled; a lost server is not waited for."""
+    """What a flow returns: what `run` does, or that it was cancelled; a lost server is not waited for.
+
+    Meanwhile the run is noted as one whose process lives.
+    """
     try:
-        return run()
+        with noted_as_running():
+            return run()
     except Exception as error:
         if is_server_loss(error):
             _ask_no_longer()

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from flows.display.watching import watcher
 from flows.runtime.cancellation import RunCancelled
-from flows.runtime.left_running import is_running, mark_crashed
+from flows.runtime.left_running import end_dead_runs
+from flows.runtime.notes import is_running
 from flows.runtime.trouble import is_busy, is_server_loss
 from flows.shards.ledger import ShardFolder, dead_ledgers
 from flows.workers.pools import find_pool, have_shard_deployment, workers_alive
@@ -187,7 +188,7 @@ class ShardRuns:
         """Its process is gone, and nobody has reported that: worker and machine may be gone, too."""
         shard.unheld_since = shard.unheld_since or now
         if now - shard.unheld_since > REPORT_SECONDS:
-            mark_crashed(self.client, [shard.id])
+            end_dead_runs(self.client, [shard.id])
             shard.ending = Ending(died=True, message="its process was killed, and its worker with it")
 
     def _count_workers(self, now: float) -> None:
@@ -231,7 +232,7 @@ def _end(client: "SyncPrefectClient", run: UUID) -> None:
         if state is None or state.is_final():
             return
         if is_running(run) is False:
-            mark_crashed(client, [run])
+            end_dead_runs(client, [run])
         else:
             _cancel(client, run)
 

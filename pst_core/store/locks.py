@@ -12,25 +12,37 @@ from pst_core.store.home import not_permitted
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
-def flock_file(path: Path, operation: int) -> int:
-    """Lock the file of this name, which is created if missing, and return the descriptor that holds the lock.
+def flock_file(path: Path, operation: int, *, create: bool = True) -> int:
+    """Lock the file of this name and return the descriptor that holds the lock.
 
     The kernel releases it when the process ends, however it ends.
+
+    Parameters
+    ----------
+    path
+        The file, which is created if it is missing.
+    operation
+        As for `fcntl.flock`.
+    create
+        Whether a missing file is created.
 
     Raises
     ------
     BlockingIOError
         `operation` has ``LOCK_NB`` and somebody else holds the lock.
+    FileNotFoundError
+        There is no file, and none is to be created.
     StoreError
         The file cannot be created or locked.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            descriptor = _open(path)
+            descriptor = _open(path, create=create)
             try:
                 fcntl.flock(descriptor, operation)
-                if _still_named(descriptor, path):
+                if is_named(descriptor, path):
                     return descriptor
             except BaseException:
                 os.close(descriptor)
@@ -41,19 +53,23 @@ def flock_file(path: Path, operation: int) -> int:
     except PermissionError as error:
         raise not_permitted(path) from error
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not create:
+            raise
         way_out = "set PST_HOME to a folder that you may write to, on a disk with room"
         if error.errno in _NO_LOCKS:
             way_out = "its file system has no locks; set PST_HOME to a folder on a local disk"
         raise StoreError(f"{path} could not be locked ({error.strerror}): {way_out}.") from error
 
 
-def _open(path: Path) -> int:
+def _open(path: Path, *, create: bool) -> int:
     """Open a lock's file, or create it: whoever may read it can lock it, be it another user's."""
     flags = os.O_CLOEXEC | os.O_NOFOLLOW
     for attempt in (os.O_RDWR, os.O_RDONLY):
         try:
             return os.open(path, attempt | flags)
         except FileNotFoundError:
+            if not create:
+                raise
             break
         except PermissionError:
             continue  # of a network mount locks may want a file to be writable, others do not
@@ -67,7 +83,8 @@ def unlock_file(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _still_named(descriptor: int, path: Path) -> bool:
+def is_named(descriptor: int, path: Path) -> bool:
+    """Tell whether an open file is the one that has this name now."""
     held = os.fstat(descriptor)
     try:
         named = os.stat(path)  # noqa: PTH116
