@@ -9,7 +9,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from flows.cli.groups import BATCH, EVALUATION, FILES
+from flows.cli.groups import BATCH, EVALUATION, FILES, SERVICE
 from flows.runtime.cancellation import RunCancelled
 from flows.runtime.current_folder import leave_a_folder_that_is_none
 from flows.runtime.failures import explain_failure
@@ -55,6 +55,9 @@ for _place, _panel, _help in (
      "Go on with the batch or evaluation that was last run into OUT, from its last finished step."),
     ("status:status", BATCH,
      "Say where each pair of the batch stands that was last run into the folder OUT, and why."),
+    ("serve:serve", SERVICE,
+     "Bring up a lasting service, and look after it: server, schedules, and a worker per GPU."),
+    ("worker:worker", SERVICE, "Work for the service at PREFECT_API_URL, whose PST_HOME this machine shares."),
     ("store:store", None, "Look after what is kept under PST_HOME (default ~/.pst)."),
     ("demo:demo", BATCH,
      "Restyle the sample folder through Prefect and say where the results and the report are."),

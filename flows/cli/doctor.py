@@ -1,4 +1,4 @@
-"""`pst doctor`: what this machine has for the work."""
+"""`pst doctor`: what this machine has for the work, and how its service is."""
 
 import json
 from dataclasses import asdict
@@ -9,16 +9,17 @@ MARKS = {"ok": "ok     ", "warning": "warning", "missing": "MISSING"}
 
 
 def doctor(*, as_json: Json = False) -> int:
-    """Print what the machine has; exit status 0 if a picture can be made on it.
+    """Print what the machine has, and how its service is; exit status 0 if the machine can make pictures.
 
     Parameters
     ----------
     as_json
         One JSON object: able, and findings with name, state (ok, warning, missing), text and way_out.
     """
+    from flows.service.health import examine_service
     from pst_core.diagnosis import diagnose
 
-    findings = diagnose()
+    findings = diagnose() + examine_service()
     able = all(finding.state != "missing" for finding in findings)
     if as_json:
         print(json.dumps({"able": able, "findings": [asdict(finding) for finding in findings]}))

@@ -6,8 +6,8 @@ from cyclopts import Group, Parameter
 
 from flows.workers.posts import Number
 
-FILES, BATCH, EVALUATION, STUDY = (
-    Group(name, sort_key=0) for name in ("Files", "Batch", "Evaluation", "Study")
+FILES, BATCH, SERVICE, EVALUATION, STUDY = (
+    Group(name, sort_key=0) for name in ("Files", "Batch", "Service", "Evaluation", "Study")
 )
 SETTINGS, OUTPUT = Group("Settings", sort_key=1), Group("Output", sort_key=2)
 

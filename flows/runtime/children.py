@@ -55,7 +55,8 @@ def start_child(
         sys.executable, "-P", "-c", _WRAPPER, str(os.getpid()), str(int(at_parents_end)), str(niceness),
         "-P", *arguments,
     ]  # fmt: skip
-    with log.open("wb") as output:
+    log.unlink(missing_ok=True)
+    with log.open("ab") as output:  # so that it may be emptied meanwhile
         return subprocess.Popen(
             command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True,

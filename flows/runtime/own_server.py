@@ -25,6 +25,7 @@ from pst_core.store.locks import flock_file, unlock_file
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
+ANSWER_SECONDS = 10.0
 SEND_SECONDS = 10.0
 NICENESS = 10
 """Its bookkeeping can wait; the optimisation's threads wait for one another."""
@@ -126,7 +127,7 @@ def _start_and_wait(home: Path) -> tuple["subprocess.Popen[bytes]", str]:
     log, address = home / "server.log", f"http://127.0.0.1:{_free_port()}"
     process = _start(home, log, address)
     try:
-        _wait(process, address, log)
+        wait_until_it_answers(process, address, log)
     except BaseException:
         stop_children([process], STOP_SECONDS)
         raise
@@ -171,19 +172,39 @@ def _start(home: Path, log: Path, address: str) -> "subprocess.Popen[bytes]":
         ) from error
 
 
-def _wait(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+def wait_until_it_answers(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    """Wait for the first answer of a server that was just started.
+
+    Raises
+    ------
+    ServerError
+        It ended, or gives none.
+    """
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise _EndedError(f"Prefect's server did not start: {log} says why.")
+        if answers(address, patience=2):
+            return
+        time.sleep(0.1)
+    raise ServerError(f"Prefect's server did not answer within {START_SECONDS:.0f} s: {log} says why.")
+
+
+def answers(address: str, patience: float = ANSWER_SECONDS) -> bool:
+    """Whether a Prefect server of this machine is well; asked past all proxies.
+
+    Parameters
+    ----------
+    address
+        Of its UI.
+    patience
+        Seconds within which it must say so.
+    """
     import httpx
 
-    until = time.monotonic() + START_SECONDS
-    with httpx.Client(trust_env=False, timeout=2) as client:  # no proxy, whatever the environment says
-        while time.monotonic() < until:
-            if process.poll() is not None:
-                raise _EndedError(f"Prefect's server did not start: {log} says why.")
-            with contextlib.suppress(httpx.HTTPError):
-                if client.get(f"{address}/api/health").status_code == httpx.codes.OK:
-                    return
-            time.sleep(0.1)
-    raise ServerError(f"Prefect's server did not answer within {START_SECONDS:.0f} s: {log} says why.")
+    with contextlib.suppress(httpx.HTTPError), httpx.Client(trust_env=False, timeout=patience) as client:
+        return client.get(f"{address}/api/health").status_code == httpx.codes.OK
+    return False
 
 
 def _send_what_is_left() -> None:

@@ -49,7 +49,7 @@ def find_posts(number: Number) -> tuple[Post, ...]:
     count = (len(gpus) or 1) if number == "auto" else number
     if count < 1:
         raise ConfigError(f"There cannot be {count} workers: name 1 or more, or auto for one per GPU.")
-    host = gethostname().partition(".")[0] or "worker"
+    host = host_name()
     threads = waiting_passively(max(1, cores() // count))
     return tuple(
         Post(f"{host}-gpu{gpus[index % len(gpus)]}-{index + 1}", threads | {VISIBLE: gpus[index % len(gpus)]})
@@ -57,6 +57,11 @@ def find_posts(number: Number) -> tuple[Post, ...]:
         else Post(f"{host}-{index + 1}", threads)
         for index in range(count)
     )
+
+
+def host_name() -> str:
+    """What this machine is called, in short."""
+    return gethostname().partition(".")[0] or "worker"
 
 
 def waiting_passively(threads: int) -> dict[str, str]:
