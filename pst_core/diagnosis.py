@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pst_core.cores import usable_cores
 from pst_core.errors import PstError
 from pst_core.steady import open_steadily
 
@@ -87,7 +88,7 @@ def _opencv() -> Finding:
 
 
 def _processor() -> Finding:
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = usable_cores()
     return Finding("processor", "ok", f"{count} {'core' if count == 1 else 'cores'}")
 
 

@@ -6,17 +6,21 @@ anything else reads as a miss, and the task runs again. Locks are the kernel's, 
 """
 
 import json
+import socket
 from collections.abc import Iterator
 from threading import Lock
 from typing import Any
 
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.filesystems import LocalFileSystem
+from prefect.logging import get_logger, get_run_logger
 from prefect.serializers import JSONSerializer
 from pydantic import ValidationError
 
 from pst_core.store import Reference, open_store
 from pst_core.store.layout import KEY_PATTERN
+
+_MADE_ON = "made_on"  # beside what Prefect writes, which passes over it
 
 
 class StoreRecords(LocalFileSystem):
@@ -30,10 +34,19 @@ class StoreRecords(LocalFileSystem):
         return open_store().read_record(self._key(path))
 
     def write_path(self, path: str, content: bytes, **_: Any) -> str:  # type: ignore[override]  # noqa: ANN401
-        """Write a result whose artifacts are in the store already; a failure has no key and is not kept."""
-        if not KEY_PATTERN.fullmatch(self._key(path)):
+        """Write a result whose artifacts are in the store already; a failure has no key and is not kept.
+
+        A result that is there already stays. One that differs is told of: the key says all that a result may
+        depend on, so that one of the two machines is not to be trusted.
+        """
+        key = self._key(path)
+        if not KEY_PATTERN.fullmatch(key):
             return path
-        open_store().write_record(self._key(path), content, tuple(references_in(_result_of(content))))
+        here = json.dumps(json.loads(content) | {_MADE_ON: socket.gethostname()}).encode()
+        references = tuple(references_in(_result_of(content)))
+        stays = open_store().write_record(key, here, references)
+        if stays is not None and _result_of(stays) != _result_of(content):
+            _tell_of_two_results(key, _made_on(stays))
         return path
 
     async def aread_path(self, path: str) -> bytes:
@@ -139,6 +152,22 @@ def look_up(key: str) -> Any:  # noqa: ANN401
         If it, or an artifact that it names, is not in the store as it was written.
     """
     return JSONSerializer().loads(json.loads(open_store().read_record(key))["result"].encode())
+
+
+def _made_on(content: bytes) -> str:
+    """Name of the machine that a record was made on; of those made earlier it is not known."""
+    return str(json.loads(content).get(_MADE_ON, "a machine before"))
+
+
+def _tell_of_two_results(key: str, elsewhere: str) -> None:
+    context = TaskRunContext.get()
+    step = "a step" if context is None else f"step {context.task.name}"
+    log = get_logger(__name__) if context is None else get_run_logger()
+    log.warning(
+        "%s gave two results for the same inputs, settings and code: %s made another than %s, whose stays in "
+        "the store (key %s). Check the memory and the GPUs of both, and that both are of one kind.",
+        step, socket.gethostname(), elsewhere, key,
+    )  # fmt: skip
 
 
 def _result_of(content: bytes) -> Any:  # noqa: ANN401

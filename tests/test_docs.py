@@ -12,6 +12,7 @@ from pathlib import Path
 
 import prefect.settings
 import pytest
+from compose_files import variables_of
 
 from flows import layout
 from flows.cli.app import app
@@ -197,7 +198,8 @@ def variables(text, prefix):
 @each_page
 def test_variables_are_read_by_somebody(page):
     settings = {f"PST_{name.upper()}" for name in ("preset", *Config.model_fields)}
-    assert variables(TEXTS[page], "PST") <= variables(CODE, "PST") | settings
+    of_containers = set(variables_of())
+    assert variables(TEXTS[page], "PST") <= variables(CODE, "PST") | settings | of_containers
     for name in variables(TEXTS[page], "PREFECT") - variables(CODE, "PREFECT"):
         assert hasattr(prefect.settings, name), f"Prefect reads no {name}"
 

@@ -41,8 +41,7 @@ def find_done(plan: Plan) -> PairOutcome | None:
         return skipped(plan)
     report = str(place.report.absolute())
     if report not in receipt.outputs:
-        outputs = (*receipt.outputs, report)
-        open_store().write_receipt(plan.key, receipt.model_copy(update={"outputs": outputs}))
+        open_store().write_receipt(plan.key, receipt.model_copy(update={"outputs": (report,)}))
     steps = len(receipt.records)
     return describe_outcome(plan, made, place, state="cached", steps=steps, steps_cached=steps)
 

@@ -1,6 +1,7 @@
 """Processes that a run starts for itself: they end with it, however it ends."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -8,16 +9,29 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Lets the kernel end a child when its parent ends, however it ends; other systems than Linux lack this.
 _WRAPPER = """
-import ctypes, os, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, int(sys.argv[2]))
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit(1)
-os.nice(int(sys.argv[3]))
-os.execv(sys.executable, [sys.executable, *sys.argv[4:]])
+import os, sys
+from flows.runtime.children import end_with_parent
+end_with_parent(int(sys.argv[1]))
+os.nice(int(sys.argv[2]))
+os.execv(sys.executable, [sys.executable, *sys.argv[3:]])
 """
+_SET_PARENT_DEATH_SIGNAL = 1
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends, however that ends; only Linux can.
+
+    Parameters
+    ----------
+    parent
+        Its process id: where it has ended already, this process ends now.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
+    if os.getppid() != parent:
+        sys.exit(1)
 
 
 def start_child(
@@ -27,7 +41,6 @@ def start_child(
     folder: Path,
     log: Path,
     niceness: int = 0,
-    at_parents_end: signal.Signals = signal.SIGKILL,
 ) -> "subprocess.Popen[bytes]":
     """Start a Python process that ends with the thread that called this.
 
@@ -43,18 +56,13 @@ def start_child(
         Gets what it prints; what stood there before is gone.
     niceness
         How much it lets others go first.
-    at_parents_end
-        The signal that it gets then.
 
     Raises
     ------
     OSError
         It cannot be started.
     """
-    command = [
-        sys.executable, "-P", "-c", _WRAPPER, str(os.getpid()), str(int(at_parents_end)), str(niceness),
-        "-P", *arguments,
-    ]  # fmt: skip
+    command = [sys.executable, "-P", "-c", _WRAPPER, str(os.getpid()), str(niceness), "-P", *arguments]
     log.unlink(missing_ok=True)
     with log.open("ab") as output:  # so that it may be emptied meanwhile
         return subprocess.Popen(

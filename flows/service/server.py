@@ -43,6 +43,7 @@ _FIXED = {
     "PREFECT_SERVER_SERVICES_REPOSSESSOR_ENABLED": "true",
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "true",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",  # it was brought up to date before
     # In memory, the default, slots are held for ever by runs whose server was killed.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     # Both as seen from the folder that it stands in: in a URL, characters of a path have meanings.

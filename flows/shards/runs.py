@@ -24,8 +24,10 @@ ASK_SECONDS = 2.0
 COUNT_SECONDS = 15.0
 PATIENCE_SECONDS = 600.0
 """How long a server may be away before the batch ends without it."""
-REPORT_SECONDS = 10.0
-"""What a worker gets to report that a run's process died, before it is done without it."""
+REPORT_SECONDS = 20.0
+"""What a worker gets to report that a run's process ended, before it is done without it."""
+START_SECONDS = 300.0
+"""What a run's process gets to come to work."""
 LONELY_SECONDS = 45.0
 """After being without a worker for so long, somebody is told."""
 CALL_BACK_SECONDS = 60.0
@@ -60,14 +62,18 @@ class ShardRun:
         Of its flow run.
     ending : Ending, optional
         Once it has ended.
-    unheld_since : float, optional
-        When its process was first found gone.
+    begun : bool
+        Whether its process was ever seen at work.
+    taken_since, gone_since : float, optional
+        When it was first found taken by a worker, and its process gone.
     """
 
     folder: ShardFolder
     id: UUID
     ending: Ending | None = None
-    unheld_since: float | None = None
+    begun: bool = False
+    taken_since: float | None = None
+    gone_since: float | None = None
 
 
 class ShardRuns:
@@ -176,20 +182,32 @@ class ShardRuns:
         ids = [*self.out]
         for first in range(0, len(ids), _AT_ONCE):
             for run in _read_runs(self.client, ids[first : first + _AT_ONCE]):
-                state = run.state
-                if state is not None and state.is_final():
-                    self.out[run.id].ending = _ending_of(state)
-        self._heard = now = time.monotonic()
-        for shard in self.out.values():
-            if shard.ending is None and is_running(shard.id) is False:
-                self._see_gone(shard, now)
+                if run.state is not None:
+                    self._see(self.out[run.id], run.state)
+        self._heard = time.monotonic()
 
-    def _see_gone(self, shard: ShardRun, now: float) -> None:
-        """Its process is gone, and nobody has reported that: worker and machine may be gone, too."""
-        shard.unheld_since = shard.unheld_since or now
-        if now - shard.unheld_since > REPORT_SECONDS:
-            end_dead_runs(self.client, [shard.id])
-            shard.ending = Ending(died=True, message="its process was killed, and its worker with it")
+    def _see(self, shard: ShardRun, state: "State[Any]") -> None:
+        """Take in a shard's state, and whether its process holds its note."""
+        now, running = time.monotonic(), is_running(shard.id)
+        if state.is_final():
+            shard.ending = _ending_of(state)
+        elif state.is_scheduled():
+            shard.taken_since = None
+        elif running:
+            shard.begun, shard.gone_since = True, None
+        elif shard.begun or running is False:  # it died, or its end did not reach the server
+            shard.gone_since = shard.gone_since or now
+            if now - shard.gone_since > REPORT_SECONDS:
+                self._end(shard, "its process was killed, and its worker with it")
+        else:
+            shard.taken_since = shard.taken_since or now
+            if now - shard.taken_since > START_SECONDS:
+                self._end(shard, "its process never came to work")
+
+    def _end(self, shard: ShardRun, message: str) -> None:
+        """Nobody has reported its end: worker and machine may be gone, too."""
+        end_dead_runs(self.client, [shard.id])
+        shard.ending = Ending(died=True, message=message)
 
     def _count_workers(self, now: float) -> None:
         self._workers = workers_alive(self.client, self.pool)

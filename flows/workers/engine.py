@@ -3,8 +3,10 @@
 ``python -m flows.workers.engine``, with the run's id in Prefect's own variable.
 """
 
+import os
 import runpy
 
+from flows.runtime.children import end_with_parent
 from flows.runtime.settings import import_prefect
 
 COMMAND = "python -P -m flows.workers.engine"
@@ -13,6 +15,7 @@ COMMAND = "python -P -m flows.workers.engine"
 
 def main() -> None:
     """Carry out the flow run that the environment names."""
+    end_with_parent(os.getppid())  # or it would have its GPU beside what the next worker starts
     import_prefect()
     runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
 

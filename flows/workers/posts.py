@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from socket import gethostname
 from typing import Literal
 
+from pst_core.cores import usable_cores
 from pst_core.errors import ConfigError
 
 Number = int | Literal["auto"]
@@ -50,7 +51,7 @@ def find_posts(number: Number) -> tuple[Post, ...]:
     if count < 1:
         raise ConfigError(f"There cannot be {count} workers: name 1 or more, or auto for one per GPU.")
     host = host_name()
-    threads = waiting_passively(max(1, cores() // count))
+    threads = waiting_passively(max(1, usable_cores() // count))
     return tuple(
         Post(f"{host}-gpu{gpus[index % len(gpus)]}-{index + 1}", threads | {VISIBLE: gpus[index % len(gpus)]})
         if gpus
@@ -69,11 +70,6 @@ def waiting_passively(threads: int) -> dict[str, str]:
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     wished = dict.fromkeys(names, str(threads)) | {"OMP_WAIT_POLICY": "passive"}
     return {name: os.environ.get(name, value) for name, value in wished.items()}
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible_gpus() -> tuple[str, ...]:

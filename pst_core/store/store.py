@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import re
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from pst_core.errors import OutputError, StoreError
 from pst_core.files import sync_folder, write_bytes_atomically
 from pst_core.store.home import not_permitted, pst_home
 from pst_core.store.layout import (
+    MAX_ENVELOPE_BYTES,
     Identity,
     Receipt,
     Reference,
@@ -35,6 +37,7 @@ from pst_core.store.layout import (
     receipt_text,
     seal,
     sha256_of,
+    unseal,
 )
 from pst_core.store.locks import flock_file, unlock_file
 
@@ -136,8 +139,10 @@ class Store:
         """Return where an artifact lies, or would lie."""
         return self.root / reference.path
 
-    def write_record(self, key: str, content: bytes, references: Sequence[Reference]) -> None:
-        """Keep what a step made, in place of what was kept under this key before.
+    def write_record(self, key: str, content: bytes, references: Sequence[Reference]) -> bytes | None:
+        """Keep what a step made, unless a record that is as it was written is there already: that one stays.
+
+        Locks that do not reach everybody, or none at all, change nothing about it.
 
         Parameters
         ----------
@@ -147,9 +152,23 @@ class Store:
             A small text in UTF-8, such as JSON.
         references
             The artifacts without which the record is worth nothing. Put them first.
+
+        Returns
+        -------
+        bytes or None
+            The content of the record that stays, be it the same or another; None if this one was kept.
         """
         path = envelope_path(self.root, "record", key)
-        self._write(path, seal("record", key, content.decode(), references))
+        data = seal("record", key, content.decode(), references)
+        while not self._creates(path, data):
+            try:
+                stays = self.read_record(key)
+            except StoreMiss:
+                self._take_damaged_record_away(key)
+                continue
+            sync_folder(path.parent)  # whoever wrote it may have been killed before doing that
+            return stays
+        return None
 
     def read_record(self, key: str) -> bytes:
         """Return a record's content, all of whose artifacts are there.
@@ -164,9 +183,17 @@ class Store:
         return envelope.content.encode()
 
     def write_receipt(self, key: str, receipt: Receipt) -> None:
-        """Keep what a finished result was made of, in place of what was kept under this key before."""
+        """Keep what a finished result was made of, in place of what was kept under this key before.
+
+        Places to which it was published before remain in it: several may publish one result at once.
+        """
         path = envelope_path(self.root, "receipt", key)
-        self._write(path, seal("receipt", key, receipt_text(receipt), ()))
+        with self._locked(f"receipt-{key[:2]}", fcntl.LOCK_EX):
+            with contextlib.suppress(StoreMiss):
+                before = receipt_in(read_envelope(self.root, "receipt", key))
+                outputs = tuple(dict.fromkeys((*before.outputs, *receipt.outputs)))
+                receipt = receipt.model_copy(update={"outputs": outputs})
+            self._write(path, seal("receipt", key, receipt_text(receipt), ()))
 
     def read_receipt(self, key: str) -> Receipt:
         """Return a receipt, all of whose records and their artifacts are there.
@@ -265,11 +292,55 @@ class Store:
         if not self.check_version():
             _write_file(self.root / "version", f"{_VERSION}\n".encode())
 
-    def _write(self, path: Path, data: bytes) -> None:
+    @contextlib.contextmanager
+    def _locked(self, name: str, operation: int) -> Iterator[None]:
+        """Hold one of the locks that no other is waited for under."""
+        self._prepare()
+        descriptor = flock_file(self.root / "locks" / name, operation)
+        try:
+            yield
+        finally:
+            unlock_file(descriptor)
+
+    def _write(self, path: Path, data: bytes, *, overwrite: bool = True) -> None:
         self._prepare()
         if os.path.isdir(path):  # noqa: PTH112 - also a link to a folder, which a file cannot replace either
             _clear_the_way(path)
-        _write_file(path, data)
+        _write_file(path, data, overwrite=overwrite)
+
+    def _creates(self, path: Path, data: bytes) -> bool:
+        """Write a file unless something has its name already; tell whether it was written."""
+        try:
+            self._write(path, data, overwrite=False)
+        except OutputError:
+            if os.path.lexists(path):
+                return False
+            raise
+        return True
+
+    def _take_damaged_record_away(self, key: str) -> None:
+        """Remove a record that is worth nothing, but not one that has come into its place meanwhile."""
+        path = envelope_path(self.root, "record", key)
+        aside = path.with_name(f".pst-{secrets.token_hex(8)}.tmp")
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return
+        except PermissionError as error:
+            raise not_permitted(path.parent) from error
+        except OSError as error:
+            raise StoreError(
+                f"{path} is damaged and cannot be replaced ({error.strerror}): check the disk."
+            ) from error
+        try:
+            raw, _ = read_regular(aside, MAX_ENVELOPE_BYTES)
+            self._require(unseal(raw, "record", key).references)
+            self._creates(path, raw)
+        except StoreMiss:
+            pass
+        finally:
+            with contextlib.suppress(OSError):
+                aside.unlink()
 
     def _require(self, references: Sequence[Reference]) -> None:
         for reference in references:
@@ -277,9 +348,9 @@ class Store:
                 raise StoreMiss(f"{reference.path} is missing or damaged")
 
 
-def _write_file(path: Path, data: bytes) -> None:
+def _write_file(path: Path, data: bytes, *, overwrite: bool = True) -> None:
     try:
-        write_bytes_atomically(path, data, overwrite=True)
+        write_bytes_atomically(path, data, overwrite=overwrite)
     except OutputError as error:
         if isinstance(error.__cause__, PermissionError):
             raise not_permitted(path.parent) from error.__cause__

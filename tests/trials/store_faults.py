@@ -41,8 +41,8 @@ FAULTS = {
     "close": ("KILL",),
     "getdents64": ("KILL", "EIO"),
 }
-# "new" publishes into no store at all, "replace" over an older result under the same keys, "heal" over a
-# damaged object, "prune" removes the leftovers of an older result.
+# "new" publishes into no store at all, "replace" over an older result under the same keys whose object was
+# lost, "heal" over a damaged object, "prune" removes the leftovers of an older result.
 SCENARIOS = ("new", "replace", "heal", "prune")
 FAILED_PROPERLY = 3
 
@@ -100,7 +100,8 @@ def prepare(folder, scenario):
     stand(folder / "older", OLD_RECEIPT)
     publish(root, BYSTANDER, folder / "older", OLD_RECORD, OLD_RECEIPT)
     if scenario == "replace":
-        publish(root, OLD, output)
+        store = Store(root)
+        store.path_of(publish(root, OLD, output)).unlink()
     if scenario == "heal":
         store = Store(root)
         path = store.path_of(store.put(NEW, "image", "png"))
@@ -207,13 +208,15 @@ def judge(folder, scenario, status):
     if isinstance(status, str):
         return "crash", [status]
     found = published(root)
-    allowed = {"new": {None, NEW}, "replace": {OLD, NEW}, "heal": {None, NEW}, "prune": {NEW}}[scenario]
+    allowed = {"new": {None, NEW}, "replace": {None, NEW}, "heal": {None, NEW}, "prune": {NEW}}[scenario]
     if found not in allowed:
         broken.append(f"half a value: {found!r}")
     if status == 0 and found != NEW:
         broken.append("acknowledged and not there")
     broken += bystander(folder, scenario)
-    expected = {"leftover"} | ({"damaged"} if scenario == "heal" and found is None else set())
+    expected = {"leftover"}
+    if found is None:
+        expected |= {"heal": {"damaged"}, "replace": {"missing"}}.get(scenario, set())
     broken += [f"damage: {damage}" for damage in verify(Store(root)) if damage.problem not in expected]
     broken += recover(folder, scenario)
     ended = {0: "acknowledged", FAILED_PROPERLY: "refused", -9: "killed"}[status]
@@ -271,7 +274,10 @@ def shared_bytes(number):
 
 
 def writer(root, index):
-    """For each round number on standard input: write, and tell which result was agreed on."""
+    """For each round number on standard input: write, and tell which results were agreed on.
+
+    On a receipt under its key's lock, and on a record without any, where it also tells whether it was first.
+    """
     store = Store(root)
     for line in sys.stdin:
         number = int(line)
@@ -279,7 +285,8 @@ def writer(root, index):
         reference = store.put(shared_bytes(number), "image", "png")
         store.write_record(shared, reference.model_dump_json().encode(), [reference])
         mine = store.put(f"writer {index} of round {number} ".encode() * (2000 + index), "image", "png")
-        store.write_record(own, mine.model_dump_json().encode(), [mine])
+        stays = store.write_record(own, mine.model_dump_json().encode(), [mine])
+        first = mine if stays is None else Reference.model_validate_json(stays)
         with locked(store, once):
             try:
                 receipt = store.read_receipt(once)
@@ -287,7 +294,8 @@ def writer(root, index):
                 made = Receipt(records=(shared,), outputs=(), content=mine.model_dump_json())
                 store.write_receipt(once, made)
                 receipt = store.read_receipt(once)
-        print(Reference.model_validate_json(receipt.content).sha256, flush=True)
+        agreed = Reference.model_validate_json(receipt.content)
+        print(agreed.sha256, first.sha256, int(stays is None), flush=True)
 
 
 def reader(root, control):
@@ -315,7 +323,7 @@ def look(store, number, tally):
                 right = named_in(store, store.read_receipt(key).content).startswith(b"writer ")
             elif what == "shared":
                 right = named_in(store, store.read_record(key)) == shared_bytes(number)
-            else:  # each writer's own in turn: any of them, but whole
+            else:  # the first writer's own, whoever that is
                 right = named_in(store, store.read_record(key)).startswith(b"writer ")
             tally["hits" if right else "wrong"] += 1
         except StoreMiss:
@@ -353,13 +361,14 @@ def race(folder, writers, rounds, readers=2):
         for number in range(rounds):
             for process in (*reading, *writing):
                 tell(process, number)
-            agreed = {process.stdout.readline().strip() for process in writing}
+            told = [process.stdout.readline().split() for process in writing]
             (control / f"done-{number}").touch()
             for process in reading:
                 tally.update(json.loads(process.stdout.readline()))
             tally["rounds"] += 1
-            tally["disagreements"] += len(agreed) != 1 or not re.fullmatch("[0-9a-f]{64}", *agreed)
-    except (BrokenPipeError, json.JSONDecodeError):
+            receipts, records, firsts = zip(*told, strict=True)
+            tally["disagreements"] += (len({*receipts}), len({*records}), firsts.count("1")) != (1, 1, 1)
+    except (BrokenPipeError, ValueError):
         pass  # one of them has failed, which is counted below
     finally:
         (control / f"done-{tally['rounds']}").touch()  # lets readers go where writers have failed

@@ -22,6 +22,7 @@ def test_the_layout(filled):
             f"records/{A[:2]}/{A}.json",
             f"records/{B[:2]}/{B}.json",
             f"receipts/{C[:2]}/{C}.json",
+            f"locks/receipt-{C[:2]}",
         ]
     )
     assert (filled.store.root / "version").read_bytes() == b"1\n"
@@ -126,8 +127,8 @@ def test_what_would_be_too_large_to_read_again_is_not_written(store, monkeypatch
     monkeypatch.setattr(store_files, "MAX_ENVELOPE_BYTES", 2000)
     store.write_record(A, b"x" * 1500, [])
     assert store.read_record(A) == b"x" * 1500
-    with pytest.raises(StoreError, match=f"record of {A} has .* keep the bulk of it as an object"):
-        store.write_record(A, b"y" * 2000, [])
+    with pytest.raises(StoreError, match=f"record of {B} has .* keep the bulk of it as an object"):
+        store.write_record(B, b"y" * 2000, [])
     assert store.read_record(A) == b"x" * 1500
 
 

@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import fcntl
 import hashlib
 import itertools
 import json
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from stores import (
     A,
     B,
     C,
+    D,
     Filled,
     dangling_link,
     files_in,
@@ -69,10 +72,82 @@ def test_objects_of_any_size(store, data):
     assert (reference.size, store.read(reference)) == (len(data), data)
 
 
-def test_a_record_is_replaced(filled):
+def test_the_first_record_of_a_key_stays_and_its_writer_is_told(filled):
+    before = filled.record.stat()
+    assert filled.store.write_record(A, b"newer", []) == b'{"loss": 1}'
+    assert filled.store.write_record(A, b'{"loss": 1}', [filled.reference, filled.other]) == b'{"loss": 1}'
+    assert filled.store.read_record(A) == b'{"loss": 1}'
+    assert filled.record.stat() == before
+    assert filled.store.write_record(D, b"first", []) is None
+
+
+@pytest.mark.parametrize("lost", ["record", "object"])
+def test_a_record_that_is_worth_nothing_is_replaced(filled, lost):
+    getattr(filled, lost).write_bytes(b"damaged")
+    assert filled.store.write_record(A, b"newer", []) is None
+    assert filled.store.read_record(A) == b"newer" and references_of(filled.store, A) == ()
+    assert [path.name for path in filled.record.parent.iterdir()] == [filled.record.name]
+
+
+def test_a_record_that_healed_meanwhile_stays(filled, monkeypatch):
+    """Two see the damage; the first one's record must not be taken away by the second."""
+    rename, whole = Path.rename, filled.record.read_bytes()
+
+    def after_another_healed_it(path, target):
+        filled.record.write_bytes(whole)
+        return rename(path, target)
+
+    filled.record.write_bytes(b"damaged")
+    monkeypatch.setattr(Path, "rename", after_another_healed_it)
+    assert filled.store.write_record(A, b"newer", []) == b'{"loss": 1}'
+    assert filled.record.read_bytes() == whole
+    assert [path.name for path in filled.record.parent.iterdir()] == [filled.record.name]
+
+
+def test_a_record_that_was_there_still_has_its_name_forced_to_the_disk(filled, monkeypatch):
+    synced = []
+    monkeypatch.setattr(store_module, "sync_folder", synced.append)
     filled.store.write_record(A, b"newer", [])
-    assert filled.store.read_record(A) == b"newer"
-    assert references_of(filled.store, A) == ()
+    assert synced == [filled.record.parent]
+
+
+def test_a_damaged_record_that_cannot_be_moved_is_told_of(filled, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    filled.record.write_bytes(b"damaged")
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(StoreError, match=r"cannot be replaced \(Input/output error\): check the disk"):
+        filled.store.write_record(A, b"newer", [])
+
+
+def test_records_need_no_locks(filled, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", pytest.fail)
+    assert filled.store.write_record(D, b"first", []) is None
+    assert filled.store.write_record(D, b"second", []) == b"first"
+
+
+def test_a_receipt_remembers_every_place_and_the_last_content(filled):
+    again = Receipt(records=(A, B), outputs=("/other/report.json",), content="newer")
+    filled.store.write_receipt(C, again)
+    filled.store.write_receipt(C, filled.receipt)
+    outputs = (*filled.receipt.outputs, "/other/report.json")
+    assert filled.store.read_receipt(C) == filled.receipt.model_copy(update={"outputs": outputs})
+    filled.receipt_file.write_bytes(b"damaged")
+    filled.store.write_receipt(C, again)
+    assert filled.store.read_receipt(C) == again
+
+
+def test_no_place_is_lost_where_many_publish_one_result_at_once(filled):
+    def publish(number):
+        Store(filled.store.root).write_receipt(
+            C, filled.receipt.model_copy(update={"outputs": (f"/{number}/report.json",)})
+        )
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(publish, range(64)))
+    expected = {*filled.receipt.outputs, *(f"/{number}/report.json" for number in range(64))}
+    assert set(filled.store.read_receipt(C).outputs) == expected
 
 
 def test_putting_it_again_writes_nothing(filled, monkeypatch):
@@ -355,9 +430,10 @@ def test_a_file_that_changes_its_size_while_it_is_read(filled, monkeypatch, size
 
 
 def test_a_file_that_is_replaced_while_it_is_read_is_no_miss(filled, monkeypatch):
-    reading_while(monkeypatch, lambda: filled.store.write_record(A, b"newer", []))
-    assert filled.store.read_record(A) == b'{"loss": 1}'
-    assert filled.store.read_record(A) == b"newer"
+    newer = filled.receipt.model_copy(update={"content": "newer"})
+    reading_while(monkeypatch, lambda: filled.store.write_receipt(C, newer))
+    assert filled.store.read_receipt(C) == filled.receipt
+    assert filled.store.read_receipt(C) == newer
 
 
 def test_a_change_during_the_verification_is_noticed_later(filled, monkeypatch, old_files):
@@ -492,8 +568,12 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(key=st.sampled_from(KEYS[:3]), content=st.text(max_size=5), data=st.data())
     def write_record(self, key, content, data):
         references = tuple(data.draw(st.sets(st.sampled_from(list(self.objects))))) if self.objects else ()
-        self.store.write_record(key, content.encode(), references)
-        self.records[key] = (content.encode(), references)
+        stays = self.store.write_record(key, content.encode(), references)
+        if self.has_record(key):
+            assert stays == self.records[key][0]
+        else:
+            assert stays is None
+            self.records[key] = (content.encode(), references)
 
     @rule(
         key=st.sampled_from(KEYS[3:6]),
@@ -504,7 +584,9 @@ class StoreMachine(RuleBasedStateMachine):
         outputs = (str(self.folder / str(output) / "report.json"),)
         receipt = Receipt(records=tuple(records), outputs=outputs, content="x")
         self.store.write_receipt(key, receipt)
-        self.receipts[key] = receipt
+        before = self.receipts.get(key)
+        outputs = tuple(dict.fromkeys((before.outputs if before else ()) + outputs))
+        self.receipts[key] = receipt.model_copy(update={"outputs": outputs})
 
     @rule(output=st.integers(0, 2), key=st.sampled_from(KEYS[3:6]))
     def publish(self, output, key):

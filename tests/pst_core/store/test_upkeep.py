@@ -83,7 +83,7 @@ def test_pruning_frees_a_result_that_is_gone(filled, report):
         (filled.output / "report.json").write_text(report, errors="surrogateescape")
     pruned = prune(filled.store, grace_seconds=0)
     assert (pruned.receipts, pruned.records, pruned.objects, pruned.failures) == (1, 2, 2, 0)
-    assert files_in(filled.store.root) == ["in-use.lock", "version"]
+    assert files_in(filled.store.root) == ["in-use.lock", f"locks/receipt-{C[:2]}", "version"]
 
 
 def test_a_result_in_one_of_its_folders_is_enough(filled):
@@ -127,7 +127,7 @@ def test_what_is_young_is_kept_with_what_it_needs(filled):
     assert filled.store.read_record(A)
     age(filled.store.root)
     assert prune(filled.store).objects == 2
-    assert files_in(filled.store.root) == ["in-use.lock", "version"]
+    assert files_in(filled.store.root) == ["in-use.lock", f"locks/receipt-{C[:2]}", "version"]
 
 
 @pytest.mark.parametrize("grace", [-1.0, float("nan")])

@@ -1,0 +1,60 @@
+"""Where workers stand: a GPU each, or a share of the cores."""
+
+import pytest
+
+from flows.workers import posts
+from flows.workers.posts import cores, find_posts, visible_gpus
+from pst_core.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _no_threads_from_outside(monkeypatch):
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_each_gpu_has_a_worker(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-abc")
+    bound = [post.environment["CUDA_VISIBLE_DEVICES"] for post in find_posts("auto")]
+    assert bound == ["2", "GPU-abc"]
+    bound = [post.environment["CUDA_VISIBLE_DEVICES"] for post in find_posts(3)]
+    assert bound == ["2", "GPU-abc", "2"]
+    assert len({post.name for post in find_posts(3)}) == 3
+
+
+@pytest.mark.parametrize("named", ["", "-1"])
+def test_a_machine_whose_gpus_are_hidden_has_none(named, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert visible_gpus() == ()
+    [post] = find_posts("auto")
+    assert "CUDA_VISIBLE_DEVICES" not in post.environment
+
+
+def test_workers_share_the_cores_and_wait_passively(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    for number in (1, 2, 5):
+        shares = [int(post.environment["OMP_NUM_THREADS"]) for post in find_posts(number)]
+        assert len(shares) == number and min(shares) >= 1
+        assert sum(shares) <= max(cores(), number)
+        assert {post.environment["OMP_WAIT_POLICY"] for post in find_posts(number)} == {"passive"}
+
+
+def test_a_users_own_threads_stay(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    [post] = find_posts(1)
+    assert (post.environment["OMP_NUM_THREADS"], post.environment["OMP_WAIT_POLICY"]) == ("7", "active")
+
+
+def test_gpus_are_counted_in_a_process_of_its_own(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(posts, "_COUNT", "print('noise'); print(3)")
+    assert visible_gpus() == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("number", [0, -2])
+def test_no_workers_is_no_number(number, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ConfigError, match=f"cannot be {number} workers"):
+        find_posts(number)
