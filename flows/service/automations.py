@@ -2,8 +2,8 @@
 
 They and what the service looks after by itself (`looking`) are nets behind one another. Of a process that is
 gone its lock tells within a minute; an automation sees those that took the way to the store along. After a
-crash an automation is quick, but behind a killed server it may wait a quarter of an hour for an event that was
-lost with that.
+crash an automation is quick, but behind a killed server it may wait for an event that was lost with that, for
+a quarter of an hour.
 """
 
 from collections.abc import Iterator
