@@ -3,6 +3,7 @@ import importlib
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -156,3 +157,25 @@ def test_what_changes_a_meaning_changes_the_version(one, other):
 ])  # fmt: skip
 def test_what_only_a_reader_sees_does_not(one, other):
     assert provenance._meaning(ast.parse(one)) == provenance._meaning(ast.parse(other))
+
+
+def test_a_parser_that_another_thread_confused_is_asked_again(packages, monkeypatch):
+    before, parse, asked = version(), ast.parse, []
+
+    def confused(source):
+        asked.append(source)
+        if len(asked) % 2:
+            raise SystemError("AST constructor recursion depth mismatch (before=54, after=33)")
+        return parse(source)
+
+    monkeypatch.setattr(provenance, "ast", SimpleNamespace(**vars(ast) | {"parse": confused}))
+    assert version() == before
+
+
+def test_a_parser_that_always_fails_is_not_asked_for_ever(packages, monkeypatch):
+    def broken(source):
+        raise SystemError("no tree at all")
+
+    monkeypatch.setattr(provenance, "ast", SimpleNamespace(**vars(ast) | {"parse": broken}))
+    with pytest.raises(SystemError, match="no tree at all"):
+        version()

@@ -33,6 +33,9 @@ from postgres import postgres_server
 HEALTH_SECONDS, BATCH_SECONDS, END_SECONDS = 180.0, 600.0, 120.0
 NETWORK = ("--isolation=chroot", "--network=host", "--no-hosts")
 OWN_PROCESSES = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")  # which chroot does not give
+INSIDE = (
+    ["pst", "status", "/pictures/by-hand"], ["pst", "doctor"], ["pst", "store"], ["pst", "store", "prune"],
+)  # fmt: skip
 
 
 @dataclass
@@ -101,10 +104,8 @@ def running(machine, service, log):
         yield container
     finally:
         began, status = time.monotonic(), end(process)
-        took = time.monotonic() - began
-        print(
-            f"{service}: ended with {status} {took:.0f} s after SIGTERM; it said:\n{indented(log.read_text())}"
-        )
+        print(f"{service}: ended with {status} {time.monotonic() - began:.0f} s after SIGTERM; it said:")
+        print(indented(log.read_text()))
 
 
 def wait_until_healthy(machine, service, container, process, log):
@@ -168,6 +169,9 @@ def batches(machine, container, pairs):
         timeout=BATCH_SECONDS,
     )  # fmt: skip
     print(f"stylize-folder/nightly: ended with {nightly.returncode}\n{indented(nightly.stdout[-600:])}")
+    for command in INSIDE:
+        done = machine.once(container, "batches", command)
+        print(f"{shlex.join(command)}: ended with {done.returncode}\n{indented(done.stdout + done.stderr)}")
     made = [len(list((machine.folder / "pictures" / out).rglob("report.json"))) for out in ("by-hand", "out")]
     print(f"pairs made: {made[0]} and {made[1]} of {pairs}")
     return by_hand.returncode == nightly.returncode == 0 and made == [pairs, pairs]
