@@ -1,6 +1,7 @@
 """What computed a result: the versions of the libraries, and of this code itself."""
 
 import ast
+import gc
 import hashlib
 import platform
 from collections.abc import Iterator
@@ -49,10 +50,25 @@ def reachable_modules(package: str) -> dict[str, ast.Module]:
     while waiting:
         name = waiting.pop()
         if name in known and name not in found:
-            found[name] = ast.parse(known[name].read_text("utf-8"))
+            found[name] = _parsed(known[name].read_text("utf-8"))
             inside = name if known[name].name == "__init__.py" else name.rpartition(".")[0]
             waiting += _imported(found[name], inside)
     return found
+
+
+def _parsed(source: str) -> ast.Module:
+    """A module's tree.
+
+    CPython 3.11 fails where another thread parses something in the midst of it, as long as that one gets its
+    turn then: garbage collection gives it one, where something is to be called at an object's end.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(source)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _modules_of(package: str) -> Iterator[tuple[str, Path]]:

@@ -1,7 +1,11 @@
 import ast
+import contextlib
+import gc
 import importlib
 import shutil
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -156,3 +160,25 @@ def test_what_changes_a_meaning_changes_the_version(one, other):
 ])  # fmt: skip
 def test_what_only_a_reader_sees_does_not(one, other):
     assert provenance._meaning(ast.parse(one)) == provenance._meaning(ast.parse(other))
+
+
+def test_whatever_another_thread_parses_meanwhile_the_version_is_told():
+    ended, wanted = threading.Event(), code_version.__wrapped__("pst_core")
+
+    def parse():
+        while not ended.is_set():
+            with contextlib.suppress(SystemError):  # CPython 3.11 gives up here, too
+                ast.parse("f(a) + 1")
+
+    def let_others_go_first(*_):
+        time.sleep(0)
+
+    other = threading.Thread(target=parse)
+    gc.callbacks.append(let_others_go_first)  # as any finalizer does that is written in Python
+    other.start()
+    try:
+        assert code_version.__wrapped__("pst_core") == wanted
+    finally:
+        ended.set()
+        other.join()
+        gc.callbacks.remove(let_others_go_first)
