@@ -1,9 +1,9 @@
 """Automations of the service: a run that is silent for long crashed, and a batch that crashed begins again.
 
-They and what the service looks after by itself (`looking`) are nets behind one another. Of a process that
-is gone its lock tells within a minute; an automation sees those that took the way to the store along. After
-a crash an automation is quick, but behind a killed server it may wait a quarter of an hour for an event
-that was lost with that.
+They and what the service looks after by itself (`looking`) are nets behind one another. Of a process that is
+gone its lock tells within a minute; an automation sees those that took the way to the store along. After a
+crash an automation is quick, but behind a killed server it may wait for an event that was lost with that, for
+a quarter of an hour.
 """
 
 from collections.abc import Iterator
