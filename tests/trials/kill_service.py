@@ -63,7 +63,8 @@ class Killing:
         while self.killed < self.kills:
             self._batch()
         self.verdict.check_quiet(self.serving.api, QUIET)
-        print(f"{', '.join(self.roles)}: {self.killed} kills, {self.batches} batches, {self.starts} starts by "
+        told = ", ".join(self.roles)
+        print(f"{told}: {self.killed} kills, {self.batches} batches, {self.starts} starts by "
               f"the schedule, {self.serving.starts} of the service", flush=True)  # fmt: skip
 
     def _batch(self) -> None:
