@@ -14,8 +14,8 @@ a run did not complete.
 import argparse
 import json
 import os
-import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +29,8 @@ import psutil
 from batch_runs import QUICK, make_folder, settings_file
 from compose_files import ROOT, composition, variables_of
 from postgres import postgres_server
+
+from pst_core.network.identity import ENVIRONMENT
 
 HEALTH_SECONDS, BATCH_SECONDS, END_SECONDS = 180.0, 600.0, 120.0
 NETWORK = ("--isolation=chroot", "--network=host", "--no-hosts")
@@ -189,13 +191,21 @@ async def main():
         which = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id for run in runs]))
         logs = "\\n".join(log.message for log in await client.read_logs(which, limit=200))
         print(*sorted(set(re.findall(r"Worker '(\\S+)' submitting", logs))))
-        print(*(f"{run.name}: {run.state_name} {run.state.message};" for run in runs))
+        print(*sorted({run.state_name for run in runs}))
+        print(*(f"{run.name} {run.state.message}," for run in runs if not run.state.is_completed()))
 asyncio.run(main())
 """
     answer = machine.once(container, "batches", ["python", "-c", script])
-    workers, states = answer.stdout.splitlines()[-2:]
-    print(f"workers that took runs: {workers}\nruns: {states}")
-    return workers.split(), set(re.findall(r": (\w+) ", states))
+    workers, states, others = answer.stdout.splitlines()[-3:]
+    print(f"workers that took runs: {workers}\nstates of runs: {states} {others}")
+    return workers.split(), states.split()
+
+
+def bring_weights(folder, variables):
+    """What this machine has as weights, as the file that `.env` names; else there are none."""
+    if here := os.environ.get(ENVIRONMENT):
+        shutil.copy(here, folder / "weights")
+        variables[ENVIRONMENT] = f"/weights/{Path(here).name}"
 
 
 def prepare(folder, pairs, user):
@@ -221,6 +231,7 @@ def main():
         folder = Path(name)
         variables = variables_of() | {"PST_PASSWORD": "api", "PST_DATABASE_PASSWORD": "database"}
         prepare(folder, asked.pairs, int(variables["PST_USER_ID"]))
+        bring_weights(folder, variables)
         subprocess.run(
             ["createdb", "--host=127.0.0.1", f"--port={postgres.port}", "--username=pst", "pst"], check=True
         )
@@ -244,9 +255,10 @@ def carry_out(machine, pairs):
                 container = stack.enter_context(running(machine, service, log))
             done = batches(machine, container, pairs)
             workers, states = workers_and_states(machine, container)
-        owners = {path.stat().st_uid for path in machine.folder.joinpath("pictures", "out").rglob("*")}
-        print(f"owners of results: {owners}")
-        return done and len(workers) == 3 and states == {"Completed"} and 0 not in owners
+        written = [*(machine.folder / "pictures" / "out").rglob("*"), *(machine.folder / "pst").rglob("*")]
+        owners = {path.stat().st_uid for path in written}
+        print(f"owners of results and store: {owners}")
+        return done and len(workers) == 3 and states == ["Completed"] and 0 not in owners
     finally:
         machine.remove_all()
 
