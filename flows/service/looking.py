@@ -8,7 +8,7 @@ from uuid import UUID
 
 from flows.runtime.left_running import end_dead_runs, tell_of_dead_runs
 from flows.runtime.notes import is_running
-from flows.runtime.trouble import server_error_in
+from flows.runtime.trouble import describe_trouble, is_server_trouble
 from flows.service.automations import AGAIN_MESSAGE, MOST_STARTS, STARTED_AGAIN, begins_again
 from flows.service.slots import StuckSlots, find_stuck_slots, free_slots
 from flows.workers.pools import SHARD_FLOW
@@ -76,8 +76,11 @@ class Lookout:
                 self._begin_again_what_crashed(client)
                 self._free_what_nobody_holds(client)
         except Exception as error:
-            if server_error_in(error) is None:
+            trouble = describe_trouble(error)
+            if trouble is None:
                 raise
+            if not is_server_trouble(error):
+                self._tell(trouble)
 
     def _end_what_never_began(self, client: "SyncPrefectClient") -> None:
         from prefect.states import Crashed
