@@ -22,6 +22,7 @@ from flows.runtime.settings import QUIET
 from pst_core.errors import PstError
 from pst_core.store import pst_home
 from pst_core.store.locks import flock_file, unlock_file
+from pst_core.store.mounts import locks_of
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
@@ -90,8 +91,11 @@ def server_home() -> Path:
 @contextlib.contextmanager
 def _free_home() -> Iterator[Path]:
     """A folder for the server's history that no other run uses now: mostly the first."""
+    homes = server_home()
+    if locks_of(homes).reach != "everybody":  # another machine's run would not be seen to use one
+        homes /= socket.gethostname()
     for number in itertools.count(1):
-        home = server_home() / str(number)
+        home = homes / str(number)
         try:
             lock = flock_file(home / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

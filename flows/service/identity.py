@@ -48,7 +48,7 @@ def identity_here(database: str = "", *, with_weights: bool = True) -> Identity:
     Parameters
     ----------
     with_weights
-        Whether pairs are made here.
+        Whether it is known here with which pairs are made.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """`pst serve`: everything of the service brought up, looked after, and ended in order."""
 
+import os
 import time
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from flows.service.server import (
 from flows.service.settings import ServiceSettings, check_password
 from flows.service.working import ENDING, posts_of, tell, working
 from flows.workers.pools import BATCHES, DESCRIPTIONS, PAIRS, have_pool, have_shard_deployment
+from pst_core.network.identity import ENVIRONMENT
 from pst_core.store import pst_home
 
 LOOK_SECONDS = 30.0
@@ -71,7 +73,8 @@ def _prepare(settings: ServiceSettings, database: Database, file: Path) -> None:
         if names := deploy(client, file, service_home(), environment):
             tell(f"Deployed from {file}: {', '.join(names)}.")
         have_automations(client)
-        tell_identity(client, identity_here(database.kind, with_weights=settings.workers != 0))
+        makes_pairs = settings.workers != 0 or ENVIRONMENT in os.environ
+        tell_identity(client, identity_here(database.kind, with_weights=makes_pairs))
 
 
 def _look_after(server: LastingServer, lookout: Lookout) -> None:

@@ -172,9 +172,11 @@ class ShardRuns:
         del self.out[run.id]
 
     def call_back(self) -> None:
-        """Have whatever is still out stop."""
-        for run in self.out:
-            with self._server_may_be_away(for_ever=True):
+        """Have whatever is still out stop; what the server cannot hear now, the batch's next run tells it."""
+        from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+        with self._server_may_be_away(for_ever=True), temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 2}):
+            for run in self.out:
                 _cancel(self.client, run)
 
     def end_what_died(self, out: Path) -> Mapping[str, int]:
@@ -183,7 +185,7 @@ class ShardRuns:
         with dead_ledgers(out) as ledgers:
             runs = [run for ledger in ledgers for folder in ledger.shards if (run := folder.run) is not None]
             for run in runs:
-                _end(self.client, run)
+                self._end_patiently(run)
             until = time.monotonic() + CALL_BACK_SECONDS
             while any(map(is_running, runs)) and time.monotonic() < until:
                 time.sleep(0.5)
@@ -191,11 +193,18 @@ class ShardRuns:
                 deaths |= ledger.deaths
         return deaths
 
+    def _end_patiently(self, run: UUID) -> None:
+        told = False
+        while not told:
+            with self._server_may_be_away():
+                _end(self.client, run)
+                told = True
+
     def _ask(self) -> None:
-        """Find out which shards have ended."""
+        """Find out which shards are at work, and which have ended; there may be hundreds that only wait."""
         ids = [*self.out]
         for first in range(0, len(ids), _AT_ONCE):
-            for run in _read_runs(self.client, ids[first : first + _AT_ONCE]):
+            for run in _read_taken(self.client, ids[first : first + _AT_ONCE]):
                 if run.state is not None:
                     self._see(self.out[run.id], run.state)
         self._heard = time.monotonic()
@@ -205,8 +214,6 @@ class ShardRuns:
         now, running = time.monotonic(), is_running(shard.id)
         if state.is_final():
             shard.ending = _ending_of(state)
-        elif state.is_scheduled():
-            shard.taken_since = None
         elif running:
             shard.begun, shard.gone_since = True, None
         elif shard.begun or running is False:  # it died, or its end did not reach the server
@@ -243,10 +250,14 @@ class ShardRuns:
                 raise
 
 
-def _read_runs(client: "SyncPrefectClient", ids: Iterable[UUID]) -> "list[FlowRun]":
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+def _read_taken(client: "SyncPrefectClient", ids: Iterable[UUID]) -> "list[FlowRun]":
+    """Those of some runs that do not wait for a worker any more."""
+    from prefect.client.schemas import filters
+    from prefect.client.schemas.objects import StateType
 
-    return client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[*ids])))
+    taken = filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(not_any_=[StateType.SCHEDULED]))
+    which = filters.FlowRunFilter(id=filters.FlowRunFilterId(any_=[*ids]), state=taken)
+    return client.read_flow_runs(flow_run_filter=which)
 
 
 def _ending_of(state: "State[Any]") -> Ending:

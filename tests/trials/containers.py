@@ -14,8 +14,8 @@ a run did not complete.
 import argparse
 import json
 import os
-import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,9 +30,14 @@ from batch_runs import QUICK, make_folder, settings_file
 from compose_files import ROOT, composition, variables_of
 from postgres import postgres_server
 
+from pst_core.network.identity import ENVIRONMENT
+
 HEALTH_SECONDS, BATCH_SECONDS, END_SECONDS = 180.0, 600.0, 120.0
 NETWORK = ("--isolation=chroot", "--network=host", "--no-hosts")
 OWN_PROCESSES = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")  # which chroot does not give
+INSIDE = (
+    ["pst", "status", "/pictures/by-hand"], ["pst", "doctor"], ["pst", "store"], ["pst", "store", "prune"],
+)  # fmt: skip
 
 
 @dataclass
@@ -101,10 +106,8 @@ def running(machine, service, log):
         yield container
     finally:
         began, status = time.monotonic(), end(process)
-        took = time.monotonic() - began
-        print(
-            f"{service}: ended with {status} {took:.0f} s after SIGTERM; it said:\n{indented(log.read_text())}"
-        )
+        print(f"{service}: ended with {status} {time.monotonic() - began:.0f} s after SIGTERM; it said:")
+        print(indented(log.read_text()))
 
 
 def wait_until_healthy(machine, service, container, process, log):
@@ -168,6 +171,9 @@ def batches(machine, container, pairs):
         timeout=BATCH_SECONDS,
     )  # fmt: skip
     print(f"stylize-folder/nightly: ended with {nightly.returncode}\n{indented(nightly.stdout[-600:])}")
+    for command in INSIDE:
+        done = machine.once(container, "batches", command)
+        print(f"{shlex.join(command)}: ended with {done.returncode}\n{indented(done.stdout + done.stderr)}")
     made = [len(list((machine.folder / "pictures" / out).rglob("report.json"))) for out in ("by-hand", "out")]
     print(f"pairs made: {made[0]} and {made[1]} of {pairs}")
     return by_hand.returncode == nightly.returncode == 0 and made == [pairs, pairs]
@@ -185,13 +191,21 @@ async def main():
         which = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id for run in runs]))
         logs = "\\n".join(log.message for log in await client.read_logs(which, limit=200))
         print(*sorted(set(re.findall(r"Worker '(\\S+)' submitting", logs))))
-        print(*(f"{run.name}: {run.state_name} {run.state.message};" for run in runs))
+        print(*sorted({run.state_name for run in runs}))
+        print(*(f"{run.name} {run.state.message}," for run in runs if not run.state.is_completed()))
 asyncio.run(main())
 """
     answer = machine.once(container, "batches", ["python", "-c", script])
-    workers, states = answer.stdout.splitlines()[-2:]
-    print(f"workers that took runs: {workers}\nruns: {states}")
-    return workers.split(), set(re.findall(r": (\w+) ", states))
+    workers, states, others = answer.stdout.splitlines()[-3:]
+    print(f"workers that took runs: {workers}\nstates of runs: {states} {others}")
+    return workers.split(), states.split()
+
+
+def bring_weights(folder, variables):
+    """What this machine has as weights, as the file that `.env` names; else there are none."""
+    if here := os.environ.get(ENVIRONMENT):
+        shutil.copy(here, folder / "weights")
+        variables[ENVIRONMENT] = f"/weights/{Path(here).name}"
 
 
 def prepare(folder, pairs, user):
@@ -217,6 +231,7 @@ def main():
         folder = Path(name)
         variables = variables_of() | {"PST_PASSWORD": "api", "PST_DATABASE_PASSWORD": "database"}
         prepare(folder, asked.pairs, int(variables["PST_USER_ID"]))
+        bring_weights(folder, variables)
         subprocess.run(
             ["createdb", "--host=127.0.0.1", f"--port={postgres.port}", "--username=pst", "pst"], check=True
         )
@@ -240,9 +255,10 @@ def carry_out(machine, pairs):
                 container = stack.enter_context(running(machine, service, log))
             done = batches(machine, container, pairs)
             workers, states = workers_and_states(machine, container)
-        owners = {path.stat().st_uid for path in machine.folder.joinpath("pictures", "out").rglob("*")}
-        print(f"owners of results: {owners}")
-        return done and len(workers) == 3 and states == {"Completed"} and 0 not in owners
+        written = [*(machine.folder / "pictures" / "out").rglob("*"), *(machine.folder / "pst").rglob("*")]
+        owners = {path.stat().st_uid for path in written}
+        print(f"owners of results and store: {owners}")
+        return done and len(workers) == 3 and states == ["Completed"] and 0 not in owners
     finally:
         machine.remove_all()
 

@@ -249,11 +249,12 @@ def killed(trial):
         ids = [run for _, run in runs_of(address).values()]
         settings_file(trial.folder, **SHORT)
         found = went_well(trial.run(PREFECT_API_URL=address), said="2 done")
-        after = {state for run in ids for state in [_state(address, run)]}
+        after = {state for run in ids for state in [state_of(address, run)]}
     return found[0] and set(before.values()) == {"Running"} and after == {"Crashed"}, f"{before} -> {after}"
 
 
-def _state(address: str, run: str) -> str:
+def state_of(address: str, run: str) -> str:
+    """State of a flow run."""
     import httpx
 
     return str(httpx.get(f"{address}/flow_runs/{run}", trust_env=False).json()["state_name"])

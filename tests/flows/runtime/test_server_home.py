@@ -3,13 +3,16 @@
 import errno
 import fcntl
 import os
+import socket
 
 import pytest
 from other_users import ANNA, BEN, acting_as, shared_folder
 
+from flows.runtime import own_server
 from flows.runtime.own_server import server_home
 from flows.runtime.server import prefect_server
 from pst_core.errors import StoreError
+from pst_core.store.mounts import Locks
 
 
 def no_locks(*_):
@@ -36,3 +39,13 @@ def test_each_user_has_a_home_for_servers(pst_home, monkeypatch):
                 (homes[-1] / "1").mkdir(parents=True)
                 (homes[-1] / "1" / "written").touch()
     assert len({*homes}) == 2
+
+
+def test_machines_that_do_not_see_each_others_locks_use_histories_of_their_own(pst_home, monkeypatch):
+    used = []
+    for machine in ("one", "two"):
+        monkeypatch.setattr(socket, "gethostname", lambda name=machine: name)
+        with own_server._free_home() as home:
+            used.append(home)
+            monkeypatch.setattr(own_server, "locks_of", lambda _: Locks("this machine"))
+    assert used == [server_home() / "1", server_home() / "two" / "1"]
