@@ -95,7 +95,12 @@ class Place:
 
     def of_role(self, role: str) -> list[psutil.Process]:
         """Processes of a role: ``shard``, ``worker``, ``batch``, ``server``, ``service``."""
-        return [process for process in self.processes() if _role_of(process) == role]
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):  # it ended just now
+                if _role_of(process) == role:
+                    found.append(process)
+        return found
 
     def kill_all(self) -> None:
         """SIGKILL to everything at once, like a power cut."""

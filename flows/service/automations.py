@@ -25,6 +25,7 @@ MOST_STARTS = 10
 STARTED_AGAIN = ("stylize-folder", "stylize-pair", "evaluate-folder")
 """Flows that begin again by themselves; a shard's pairs are handed out anew by its batch."""
 SILENT, AGAIN = "pst: a silent run crashed", "pst: a crashed run begins again"
+AGAIN_MESSAGE = "It crashed, and begins again."
 _HEARTBEAT = "prefect.flow-run.heartbeat"
 _ENDED = ("Completed", "Failed", "Cancelled", "Crashed", "TimedOut")
 _WAITING = ("Scheduled", "Late", "Pending", "AwaitingRetry", "AwaitingConcurrencySlot", "Paused", "Suspended")
@@ -60,7 +61,7 @@ def _wanted() -> "Iterator[AutomationCore]":
         state=StateType.CRASHED, name="Crashed", force=False, message=f"It was silent for {minutes} minutes."
     )
     scheduled = ChangeFlowRunState(
-        state=StateType.SCHEDULED, name="Scheduled", force=False, message="It crashed, and begins again."
+        state=StateType.SCHEDULED, name="Scheduled", force=False, message=AGAIN_MESSAGE
     )
     yield AutomationCore(
         name=SILENT, description=f"Runs without a sign of life for {minutes} minutes are marked as crashed.",

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 _OF_DEPLOYMENTS = "deployment:"
+_HELD_SECONDS = 60.0  # the server wants to know, for its forecasts
 _HOLDING = ("PENDING", "RUNNING", "CANCELLING")
 
 
@@ -43,7 +44,7 @@ def find_stuck_slots(client: "SyncPrefectClient") -> tuple[StuckSlots, ...]:
 
 def free_slots(client: "SyncPrefectClient", stuck: StuckSlots) -> None:
     """Give slots back that nobody holds."""
-    client.release_concurrency_slots(names=[stuck.limit], slots=stuck.count, occupancy_seconds=0.0)
+    client.release_concurrency_slots(names=[stuck.limit], slots=stuck.count, occupancy_seconds=_HELD_SECONDS)
 
 
 def _holders(client: "SyncPrefectClient", deployment: UUID) -> int:

@@ -128,16 +128,19 @@ class _Handing:
         while self.next_place < len(self.orders) and time.monotonic() < until:
             place, order = self.next_place, self.orders[self.next_place]
             self.next_place += 1
-            try:
-                settled = settle(order, self.prober)
-            except Exception as error:
-                if is_server_trouble(error):
-                    raise
-                settled = failed(order, explain_failure(error)[0])
+            settled = self._settle(order)
             if isinstance(settled, PairOutcome):
                 self.ended(place, settled)
             else:
                 self.waiting.append(_Waiting(place, settled))
+
+    def _settle(self, order: PairOrder) -> "PairOutcome | Plan":
+        try:
+            return settle(order, self.prober)
+        except Exception as error:
+            if is_server_trouble(error):
+                raise
+            return failed(order, explain_failure(error)[0])
 
     def _hand_out(self) -> None:
         self._start_listed()
@@ -230,10 +233,15 @@ class _Handing:
         again = []
         for pair in pairs:
             pair.returns += 1
-            if pair.returns < MOST_RETURNS:
+            settled = self._settle(pair.order)  # its files may be gone meanwhile, here as well
+            if isinstance(settled, PairOutcome):
+                self._tell_ended(pair, settled)
+            elif pair.returns < MOST_RETURNS:
                 again.append(pair)
             else:
                 sentence = f"No worker could do it, though it was handed out {pair.returns} times: {why}"
                 self._tell_ended(pair, failed(pair.order, sentence))
-        if again:
-            self._list(again, REST_SECONDS)
+        # The first time together: that machine may lack something. Then one by one: a single pair may.
+        for group in [again] if all(pair.returns == 1 for pair in again) else [[pair] for pair in again]:
+            if group:
+                self._list(group, REST_SECONDS)

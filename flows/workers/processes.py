@@ -36,7 +36,9 @@ REFUSAL = "PST_WORKER_REFUSAL"
 _PREFECT = {
     "PREFECT_WORKER_QUERY_SECONDS": "2",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-    "PREFECT_CLIENT_MAX_RETRIES": "8",  # so that runs outlast a server that is started anew
+    # So that runs outlast a server that is started anew, or whose database is.
+    "PREFECT_CLIENT_MAX_RETRIES": "8",
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
 }
 
 

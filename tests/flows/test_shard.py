@@ -1,15 +1,22 @@
 """What a worker's machine has to have in common with the batch's before it does any of its pairs."""
 
+import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from batch_runs import QUICK, make_folder
 
+from flows import shard
 from flows.orders.batch_order import BatchOrder, find_orders
-from flows.shard import WorkerUnfit, check_fitness
+from flows.orders.planning import Prober
+from flows.shard import WorkerUnfit, check_fitness, run_pairs
 from flows.shards.ledger import ShardContents, ShardPair
+from pst_core.errors import OutputError
 from pst_core.network.identity import Network
 from tasks.keys import fingerprint
+
+pytestmark = pytest.mark.usefixtures("pst_home")
 
 
 @pytest.fixture
@@ -43,3 +50,41 @@ def test_a_batchs_folder_that_is_not_mounted_is_not_made_anew(contents, tmp_path
 def test_another_version_of_the_code_is_told_of(contents):
     with pytest.raises(WorkerUnfit, match="install the same on both"):
         check_fitness(ShardContents("another", contents.pairs))
+
+
+def test_other_weights_than_the_batchs_are_told_of(contents):
+    pair = contents.pairs[0]
+    other = pair.network.model_copy(update={"identity": "ab" * 32})
+    with pytest.raises(
+        WorkerUnfit, match=r"other weights \(untrained\) than the batch asks for \(abababababab\)"
+    ):
+        check_fitness(ShardContents(contents.code, (ShardPair(pair.order, other),)))
+
+
+def test_weights_that_are_missing_are_told_of(contents, tmp_path):
+    pair = contents.pairs[0]
+    config = pair.order.config.model_copy(update={"weights": str(tmp_path / "gone.safetensors")})
+    pair = ShardPair(replace(pair.order, config=config), pair.network)
+    with pytest.raises(WorkerUnfit, match=r"lacks the weights that the batch asks for: .*gone\.safetensors"):
+        check_fitness(ShardContents(contents.code, (pair,)))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_the_machines_trouble_and_not_the_pairs(contents, monkeypatch, number):
+    """Another worker may have room; where there is no other, it is the pair's failure."""
+
+    def fill(*_):
+        full = OSError(number, "No space left on device")
+        raise OutputError("the disk is full; free some space or choose another folder") from full
+
+    monkeypatch.setattr(shard, "settle", fill)
+    orders, ended = [pair.order for pair in contents.pairs], []
+
+    def run(**how):
+        run_pairs(orders, Prober(), lambda index: None, lambda *end: ended.append(end), **how)
+
+    with pytest.raises(WorkerUnfit, match="the disk is full"):
+        run(full_disk_ends=True)
+    assert ended == []
+    run()
+    assert [outcome.state for _, outcome in ended] == ["failed", "failed"]

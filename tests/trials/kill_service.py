@@ -16,6 +16,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,10 +45,10 @@ QUIET = 120.0  # seconds until all that was killed must have been told of
 
 @dataclass
 class Killing:
-    """A service whose parts are killed while it works at batches."""
+    """A service whose parts are killed, role after role, while it works at batches."""
 
     serving: Service
-    role: str
+    roles: Sequence[str]
     kills: int
     pairs: int
     chance: random.Random
@@ -62,16 +63,15 @@ class Killing:
         while self.killed < self.kills:
             self._batch()
         self.verdict.check_quiet(self.serving.api, QUIET)
-        print(f"{self.role}: {self.killed} kills, {self.batches} batches, {self.starts} starts by the "
-              f"schedule, {self.serving.starts} of the service", flush=True)  # fmt: skip
+        told = ", ".join(self.roles)
+        print(f"{told}: {self.killed} kills, {self.batches} batches, {self.starts} starts by "
+              f"the schedule, {self.serving.starts} of the service", flush=True)  # fmt: skip
 
     def _batch(self) -> None:
         self.batches += 1
         place, number = self.serving.place, self.batches
-        source = pairs_in(
-            place.folder, self.pairs, name=f"{self.role}-{number}", seed=self.chance.getrandbits(32)
-        )
-        out = place.folder / f"{self.role}-out-{number}"
+        source = pairs_in(place.folder, self.pairs, name=f"killed-{number}", seed=self.chance.getrandbits(32))
+        out = place.folder / f"killed-out-{number}"
         wanted, order = self._undisturbed(source, out), order_of(source, out)
         killed_before, begun_before = self.killed, repeats(place.log)
         now, self.scheduled = time.monotonic(), float("-inf")
@@ -84,7 +84,7 @@ class Killing:
             time.sleep(REST)
         self.verdict.check_table(out, names_of(self.pairs))
         self.verdict.check("bits as undisturbed", finals(out) == wanted, f"{len(wanted)} files")
-        at_risk = 1 if self.role in ("shard", "worker") else self.serving.workers
+        at_risk = 1 if {*self.roles} <= {"shard", "worker"} else self.serving.workers
         killed = self.killed - killed_before
         self.verdict.check_work(place, out, self.pairs, killed * at_risk, begun_before)
 
@@ -94,8 +94,9 @@ class Killing:
         calm.mkdir()
         settings = settings_file(calm)
         command = Place(calm, evaluation_seconds=0.0).run(
-            "run", str(source), "--out", str(out), "--settings", str(settings), "--quiet"
-        )
+            "run", str(source), "--out", str(out), "--settings", str(settings), "--quiet",
+            PREFECT_API_URL=self.serving.url,
+        )  # fmt: skip
         if command.process.returncode:
             raise RuntimeError(f"the undisturbed batch failed: {command.said}")
         wanted = finals(out)
@@ -115,10 +116,11 @@ class Killing:
         return not any(run["state_type"] in AT_WORK for run in self.serving.api.runs_of(BATCH))
 
     def _kill(self) -> bool:
-        if not self.serving.is_well() or not self.serving.kill(self.role, self.chance):
+        role = self.roles[self.killed % len(self.roles)]
+        if not self.serving.is_well() or not self.serving.kill(role, self.chance):
             return False
         self.killed += 1
-        print(f"{time.strftime('%H:%M:%S')} killed: {self.role} ({self.killed})", flush=True)
+        print(f"{time.strftime('%H:%M:%S')} killed: {role} ({self.killed})", flush=True)
         return True
 
 
@@ -131,7 +133,7 @@ def kill_role(
     with tempfile.TemporaryDirectory() as name:
         place = Place(Path(name), seconds / QUICK["global_iterations"])
         with service(place, workers=workers, postgres=postgres) as serving:
-            killing = Killing(serving, role, kills, pairs, random.Random(f"{role} {seed}"), verdict)
+            killing = Killing(serving, (role,), kills, pairs, random.Random(f"{role} {seed}"), verdict)
             killing.run()
 
 

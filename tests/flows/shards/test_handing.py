@@ -169,6 +169,34 @@ def test_what_no_worker_can_do_fails_with_what_they_said(tmp_path, monkeypatch):
     assert sum("p0" in names for names in shards) == MOST_RETURNS
 
 
+def test_a_pair_that_no_worker_can_do_harms_no_other(tmp_path, monkeypatch):
+    def play(names):
+        if "p2" in names:
+            yield "host7 lacks the weights that p2 asks for"
+            yield DONE
+        else:
+            yield from does_all(names)
+
+    outcomes, _ = run(tmp_path, monkeypatch, play)
+    assert {name for name, outcome in outcomes.items() if outcome.state == "failed"} == {"p2"}
+    assert "lacks the weights" in outcomes["p2"].error
+
+
+def test_a_photograph_that_is_gone_meanwhile_is_its_pairs_failure_alone(tmp_path, monkeypatch):
+    def play(names):
+        if "p2" in names:
+            (tmp_path / "in" / "style" / "p2.png").unlink()
+            yield "host7 does not see p2.png"
+            yield DONE
+        else:
+            yield from does_all(names)
+
+    outcomes, shards = run(tmp_path, monkeypatch, play)
+    assert {name for name, outcome in outcomes.items() if outcome.state == "failed"} == {"p2"}
+    assert "p2.png" in outcomes["p2"].error and "host7" not in outcomes["p2"].error
+    assert sum("p2" in names for names in shards) == 1
+
+
 def test_pairs_that_a_shard_left_out_are_handed_out_again(tmp_path, monkeypatch):
     turns = iter(range(100))
 

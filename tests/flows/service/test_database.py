@@ -1,0 +1,52 @@
+"""Databases that cannot be used are refused in a sentence, which holds no password."""
+
+import socket
+
+import pytest
+
+from flows.service import database
+from flows.service.database import Database, check_database, choose_database
+from flows.service.place import ServiceError
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_outside(monkeypatch):
+    monkeypatch.delenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", raising=False)
+    monkeypatch.delenv("PREFECT_API_DATABASE_CONNECTION_URL", raising=False)
+
+
+@pytest.mark.parametrize(("url", "words"), [
+    ("postgresql://me:secret@db/x", r"postgresql\+asyncpg://"), ("postgres://me:secret@db/x", "asyncpg"),
+    ("mysql://me:secret@db/x", "mysql://me@db/x"), ("sqlite:///x.db", "no database"),
+    ("secret", "--database"),
+])  # fmt: skip
+def test_other_kinds_of_databases_are_refused_without_the_password(url, words):
+    with pytest.raises(ServiceError, match=words) as error:
+        choose_database(url)
+    assert "me:secret" not in str(error.value)
+
+
+def test_the_command_line_goes_before_the_variable_and_sqlite_is_the_default(monkeypatch):
+    assert choose_database(None).kind == "SQLite" and not choose_database(None).is_shared
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "postgresql+asyncpg://me:secret@one/x")
+    assert "@one/" in choose_database(None).url and choose_database(None).kind == "PostgreSQL"
+    given = choose_database("postgresql+asyncpg://me:secret@two/x?password=secret")
+    assert "@two/" in given.url and "secret" in given.url
+    assert "secret" not in given.shown + repr(given)
+
+
+def test_a_database_that_does_not_answer_is_waited_for_then_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "STARTING_SECONDS", 0.0)
+    with socket.socket() as closed:  # bound, and nobody listens
+        closed.bind(("127.0.0.1", 0))
+        url = f"postgresql+asyncpg://me:secret@127.0.0.1:{closed.getsockname()[1]}/x"
+        with pytest.raises(ServiceError, match="refuses") as error:
+            check_database(choose_database(url), tmp_path, [].append)
+    assert "secret" not in str(error.value)
+
+
+def test_a_damaged_history_of_the_services_own_is_told_not_replaced(tmp_path):
+    (tmp_path / "prefect.db").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    with pytest.raises(ServiceError, match=r"prefect\.db"):
+        check_database(Database("sqlite+aiosqlite:///prefect.db", "SQLite"), tmp_path, [].append)
+    assert (tmp_path / "prefect.db").stat().st_size > 5000
