@@ -47,6 +47,5 @@ ENV PST_HOME=/pst \
     PYTHONUNBUFFERED=1
 USER ${USER_ID}:${GROUP_ID}
 WORKDIR /pictures
-VOLUME ["/pst", "/pictures"]
 ENTRYPOINT ["pst"]
 CMD ["--help"]

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-service lint format clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -12,6 +12,10 @@ demo: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest
+
+# Services on PostgreSQL with worker processes, which take minutes.
+test-service: $(STAMP)
+	$(BIN)/python -m pytest -m service tests/service
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -10,7 +10,6 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
-from flows.display.batch import describe
 from flows.display.pages import draw_sheet, show_batch
 from flows.display.watching import watcher
 from flows.layout import sheet_path
@@ -23,7 +22,7 @@ from flows.results.gallery import write_gallery
 from flows.results.outcomes import PairOutcome, Summary, write_outcomes
 from flows.runtime.cancellation import RunCancelled, ending_in_order
 from flows.runtime.parameters import Parameter
-from flows.shard import run_pairs
+from flows.shard import log_outcome, run_pairs
 from flows.shards.handing import hand_out
 from pst_core.errors import PstError
 from pst_core.files import write_bytes_atomically
@@ -144,8 +143,7 @@ def _begun(place: int) -> None:
 def _ended(outcomes: dict[int, PairOutcome], place: int, outcome: PairOutcome) -> None:
     outcomes[place] = outcome
     watcher().pair_ended(outcome)
-    log = get_run_logger()
-    (log.error if outcome.state == "failed" else log.info)("%s: %s", outcome.name, describe(outcome))
+    log_outcome(outcome)
 
 
 def _show(summary: Summary, *, pictures_together: bool) -> None:

@@ -9,9 +9,11 @@ from uuid import UUID
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed, Failed
 
+from flows.display.batch import describe
 from flows.orders.planning import PairOrder, Prober
 from flows.pair import stylize_planned
 from flows.results.finished import failed, settle
@@ -52,7 +54,12 @@ def _run_listed(folder: ShardFolder, batch: UUID) -> State:
             contents = folder.read()
             check_fitness(contents)
             orders = [pair.order for pair in contents.pairs]
-            run_pairs(orders, Prober(), folder.begin, folder.end, full_disk_ends=True)
+
+            def ended(index: int, outcome: PairOutcome) -> None:
+                folder.end(index, outcome)
+                log_outcome(outcome)
+
+            run_pairs(orders, Prober(), folder.begin, ended, full_disk_ends=True)
     except WorkerUnfit as error:
         folder.give_back(str(error))
         _rest(str(error))
@@ -64,6 +71,12 @@ def _run_listed(folder: ShardFolder, batch: UUID) -> State:
         raise
     done: State = Completed(message=counted(len(orders), "pair"))
     return done
+
+
+def log_outcome(outcome: PairOutcome) -> None:
+    """Say in the flow run's log how a pair ended."""
+    log = get_run_logger()
+    (log.error if outcome.state == "failed" else log.info)("%s: %s", outcome.name, describe(outcome))
 
 
 def _rest(sentence: str) -> None:

@@ -21,29 +21,9 @@ QUICK = {
     "content_layers": {"conv2_2": 1.0}, "style_layers": {"conv1_1": 0.5, "conv2_1": 0.5},
 }  # fmt: skip
 
-# Runs the command line with every unit of work noted as it begins: what is noted twice was done twice.
-DRIVER = """
-import functools, os, sys
-from flows.runtime.settings import import_prefect
-import_prefect()
-from tasks import explaining, filtering, optimisation, precomputation
-from tasks import rendering, scoring, segmentation, starting
-from tasks.keys import key_of
-log = os.open(os.environ["PST_TEST_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-def noted(unit):
-    work = unit.fn
-    @functools.wraps(work)
-    def begin(**inputs):
-        os.write(log, f"{unit.name} {key_of(unit.name, inputs)}\\n".encode())
-        return work(**inputs)
-    unit.fn = begin
-for unit in (segmentation.segment, precomputation.precompute, starting.start, starting.enlarge,
-             optimisation.optimise, filtering.filter_image, rendering.render, scoring.score,
-             explaining.explain):
-    noted(unit)
-from flows.cli.app import main
-main()
-"""
+PST = (sys.executable, "-c", "from flows.cli.app import main; main()")
+# What notes every unit of work as it begins and as it is kept, in any process that is started with it.
+STAND_INS = ROOT / "tests" / "standins"
 
 
 def overrides_of(settings):
@@ -51,9 +31,9 @@ def overrides_of(settings):
     return Overrides(**{name: NONE if value is None else value for name, value in settings.items()})
 
 
-def make_folder(folder: Path, pairs: int, *, height: int = 60, width: int = 80) -> Path:
+def make_folder(folder: Path, pairs: int, *, height: int = 60, width: int = 80, seed: int = 5) -> Path:
     """Pairs of small photographs with maps, in the project's own layout."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     for index in range(pairs):
         horizon = height // 3 + index % (height // 3)
         for role, shade in (("content", 90), ("style", 170)):
@@ -86,13 +66,12 @@ def settings_file(folder: Path, **changes: object) -> Path:
 def start_run(arguments: list[str], home: Path, log: Path, **environment: str) -> "subprocess.Popen[str]":
     """Start `pst` with the arguments in a process of its own that notes its units of work."""
     variables = os.environ | {
-        "PST_HOME": str(home), "PST_TEST_LOG": str(log), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
+        "PST_HOME": str(home), "PST_TEST_LOG": str(log), "PYTHONPATH": f"{STAND_INS}:{ROOT}",
+        "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
     } | environment  # fmt: skip
     return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, *arguments], env=variables, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [*PST, *arguments], env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def finals(out: Path) -> dict[str, str]:
@@ -104,7 +83,24 @@ def finals(out: Path) -> dict[str, str]:
     }
 
 
+def units(log: Path, event: str = "begun") -> list[str]:
+    """Units of work in the order in which they began, or were kept: key and, of one that began, name."""
+    told = [line.split(" ", 3)[2:] for line in log.read_text().splitlines()] if log.exists() else []
+    return [unit for kind, unit in told if kind == event]
+
+
 def repeats(log: Path) -> int:
     """How many units of work began more than once, each further time counted."""
-    begun = Counter(log.read_text().splitlines()) if log.exists() else Counter()
-    return sum(count - 1 for count in begun.values())
+    return sum(count - 1 for count in Counter(units(log)).values())
+
+
+def begun_again(log: Path) -> list[str]:
+    """Units of work that began although they had been kept before: finished work that was done again."""
+    kept, again = set(), []
+    for line in log.read_text().splitlines() if log.exists() else ():
+        _, _, event, key, name = line.split(" ", 4)
+        if event == "kept":
+            kept.add(key)
+        elif key in kept:
+            again.append(name)
+    return again

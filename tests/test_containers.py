@@ -5,6 +5,9 @@ import re
 import subprocess
 import sys
 import tomllib
+from base64 import b64decode
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from urllib.parse import urlsplit
 
 import prefect.settings
@@ -13,6 +16,7 @@ from compose_files import COMPOSE, EXAMPLE, REFERENCE, ROOT, MissingVariableErro
 
 from flows.cli.app import app
 from flows.service.deployments import PICTURES
+from flows.service.identity import VARIABLE
 from flows.service.settings import PORT
 from flows.workers.engine import COMMAND
 from flows.workers.pools import BATCHES, PAIRS
@@ -52,7 +56,6 @@ def test_the_base_is_an_argument_and_every_stage_stands_on_it():
 
 
 def test_the_program_runs_as_a_user_who_is_not_root():
-    assert instructions()[-5][0] == "USER"
     assert arguments("USER") == ["${USER_ID}:${GROUP_ID}"]
     defaults = dict(rest.split("=") for rest in arguments("ARG"))
     assert int(defaults["USER_ID"]) > 0 and int(defaults["GROUP_ID"]) > 0
@@ -63,13 +66,14 @@ def test_the_entry_is_a_command_of_the_package():
     assert [f'["{name}"]' for name in scripts] == arguments("ENTRYPOINT")
 
 
-def test_what_lasts_lies_in_volumes():
+def test_what_lasts_lies_in_places_of_the_user_that_are_volumes():
     environment = image_environment()
-    places = [environment["PST_HOME"], environment[PICTURES]]
-    assert arguments("VOLUME") == [f'["{places[0]}", "{places[1]}"]']
-    assert environment["TORCH_HOME"].startswith(places[0] + "/")
+    places = {environment["PST_HOME"], environment[PICTURES]}
+    made = re.search(r"install --directory --owner=pst --group=pst (.*)", " ".join(arguments("RUN")))
+    assert set(made[1].split()) == places == {environment["PST_HOME"], *arguments("WORKDIR")[-1:]}
+    assert environment["TORCH_HOME"].startswith(environment["PST_HOME"] + "/")
     for service in OURS.values():
-        assert {mount.split(":")[1] for mount in service["volumes"]} >= set(places)
+        assert {mount.split(":")[1] for mount in service["volumes"]} >= places
 
 
 def test_libraries_lie_below_the_sources():
@@ -121,7 +125,7 @@ def test_no_secret_and_nobodys_host_is_written_down(path):
     hosts = {urlsplit(url).hostname for url in re.findall(r"https?://[^\s\"'}]+", text)}
     assert hosts <= {"server", "127.0.0.1", "host"}
     assert not re.search(r"[\w-]+\.(?:org|com|io|net|dev)\b", text)
-    for secret in re.findall(r"(?:PASSWORD|AUTH_STRING): *(.*)", text):
+    for secret in re.findall(r"^ *\w+(?:PASSWORD|AUTH_STRING): *(.*)", text, re.MULTILINE):
         assert re.search(r"\$\{PST_\w*PASSWORD:\?", secret)
 
 
@@ -140,9 +144,9 @@ def test_commands_are_those_of_the_programs(name):
 
 @pytest.mark.parametrize("name", OURS)
 def test_variables_are_known_to_the_programs(name):
-    known = {field.upper() for field in dir(prefect.settings) if field.isupper()}
     for variable in OURS[name]["environment"]:
-        assert variable in known | {ENVIRONMENT, DEEPLAB_ENVIRONMENT}
+        ours = variable in (ENVIRONMENT, DEEPLAB_ENVIRONMENT)
+        assert ours or hasattr(prefect.settings, variable), f"nobody reads {variable}"
 
 
 def test_passwords_of_servers_and_clients_agree():
@@ -159,7 +163,6 @@ def test_passwords_of_servers_and_clients_agree():
 
 def test_one_port_is_meant_everywhere_and_only_this_machine_sees_it():
     assert SERVICES["server"]["ports"] == [f"127.0.0.1:4200:{PORT}"]
-    assert f"http://127.0.0.1:{PORT}/api/ready" in SERVICES["server"]["healthcheck"]["test"][-1]
     for worker in WORKERS.values():
         assert worker["environment"]["PREFECT_API_URL"] == f"http://server:{PORT}/api"
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["server"]
@@ -198,6 +201,30 @@ def test_parts_wait_for_what_they_stand_on():
             assert condition == {"condition": kind}, (name, other)
     assert set(SERVICES["server"]["depends_on"]) == {"database", "migration"}
     assert all(set(worker["depends_on"]) == {"server"} for worker in WORKERS.values())
+
+
+@pytest.mark.parametrize(("told", "healthy"), [(True, True), (False, False)])
+def test_the_server_is_healthy_once_its_service_tells_of_itself(told, healthy):
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked = self.path == f"/api/variables/name/{VARIABLE}"
+            password = b64decode(self.headers["Authorization"].removeprefix("Basic "))
+            self.send_response(200 if asked and told and password == b"pst:first" else 404)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = SERVICES["server"]
+    kind, python, option, check = server["healthcheck"]["test"]
+    assert (kind, python, option) == ("CMD", "python", "-c")
+    with HTTPServer(("127.0.0.1", 0), Answers) as httpd:
+        Thread(target=httpd.handle_request, daemon=True).start()
+        asked = subprocess.run(
+            [sys.executable, "-c", check.replace(f":{PORT}/", f":{httpd.server_port}/")],
+            env=os.environ | server["environment"], check=False, capture_output=True,
+        )  # fmt: skip
+    assert (asked.returncode == 0) == healthy
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Cancelling in Prefect's UI: a run that was started by hand has no worker to tell it, so it asks.
 
 It asks at its safe points, every now and then, and ends there like a run that got a signal: what is finished
-stays, the pair and the batch that it belongs to are Cancelled.
+stays, the pair and the batch that it belongs to are Cancelled. A worker tells its run by SIGTERM, which may
+mean something else as well: so the run asks then, too.
 """
 
 import contextlib
@@ -38,9 +39,12 @@ class _Chain:
     def stop_if_cancelled(self) -> None:
         if time.monotonic() - self.asked < ASK_SECONDS:
             return
+        self.stop_if_cancelled_by_now()
+        self.asked = time.monotonic()
+
+    def stop_if_cancelled_by_now(self) -> None:
         if any(_is_cancelled(run) for run in self.runs):
             raise RunCancelled
-        self.asked = time.monotonic()
 
 
 _chain: ContextVar[_Chain | None] = ContextVar("chain", default=None)
@@ -55,10 +59,16 @@ def safe_points() -> Iterator[Callable[[], None]]:
     callable
         To be called where the run may end: raises what a noted signal stands for, or `RunCancelled`.
     """
+    from prefect.exceptions import TerminationSignal
+
     with _following_this_run() as chain, deferring_signals() as stop_if_signalled:
 
         def stop_if_asked() -> None:
-            stop_if_signalled()
+            try:
+                stop_if_signalled()
+            except TerminationSignal:
+                chain.stop_if_cancelled_by_now()  # or the run would say Crashed, and be started again
+                raise
             chain.stop_if_cancelled()
 
         yield stop_if_asked

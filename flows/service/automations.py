@@ -1,7 +1,9 @@
 """Automations of the service: a run that is silent for long crashed, and a batch that crashed begins again.
 
-They are the second net. Runs whose process is gone are told by their locks within a minute (`looking`); an
-automation sees those that took their machine, or its way to the store, along.
+They and what the service looks after by itself (`looking`) are nets behind one another. Of a process that is
+gone its lock tells within a minute; an automation sees those that took the way to the store along. After a
+crash an automation is quick, but behind a killed server it may wait for an event that was lost with that, for
+a quarter of an hour.
 """
 
 from collections.abc import Iterator
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.events.schemas.automations import AutomationCore, EventTrigger
 
-SILENCE = timedelta(minutes=5)
-"""Heartbeats come every 30 s, from a thread of their own: so many are never late because a step is long."""
+SILENCE = timedelta(minutes=10)
+"""Heartbeats come every 30 s, from a thread of their own: so many are late neither for a long step, nor for a
+server that was away for no longer than its runs wait for it."""
 AGAIN_AFTER = timedelta(seconds=20)
 MOST_STARTS = 10
 """So often at most a run is started that crashes every time."""
@@ -40,6 +43,11 @@ def have_automations(client: "SyncPrefectClient") -> tuple[str, ...]:
             continue
         changed.append(wanted.name)
     return tuple(changed)
+
+
+def begins_again(client: "SyncPrefectClient") -> bool:
+    """Whether crashed runs are to be started again: not if somebody switched that off."""
+    return any(each.enabled for each in client.read_automations_by_name(AGAIN))
 
 
 def _wanted() -> "Iterator[AutomationCore]":

@@ -21,7 +21,7 @@ from flows.service.server import (
 )
 from flows.service.settings import ServiceSettings, check_password
 from flows.service.working import ENDING, posts_of, tell, working
-from flows.workers.pools import BATCHES, PAIRS, have_pool, have_shard_deployment
+from flows.workers.pools import BATCHES, DESCRIPTIONS, PAIRS, have_pool, have_shard_deployment
 from pst_core.store import pst_home
 
 LOOK_SECONDS = 30.0
@@ -64,8 +64,8 @@ def _prepare(settings: ServiceSettings, database: Database, file: Path) -> None:
     from prefect.settings import get_current_settings
 
     with get_client(sync_client=True) as client:
-        have_pool(client, BATCHES)
-        have_shard_deployment(client, have_pool(client, PAIRS))
+        have_pool(client, BATCHES, DESCRIPTIONS[BATCHES])
+        have_shard_deployment(client, have_pool(client, PAIRS, DESCRIPTIONS[PAIRS]))
         reached_by = get_current_settings().to_environment_variables(exclude_unset=True)
         environment = deploying_environment(reached_by, pst_home() / "pictures")
         if names := deploy(client, file, service_home(), environment):

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flows.display.watching import watcher
 from flows.orders.planning import PairOrder, Prober
@@ -19,7 +19,7 @@ from flows.results.outcomes import PairOutcome
 from flows.runtime.cancellation import safe_points
 from flows.runtime.failures import explain_failure
 from flows.runtime.trouble import is_server_trouble
-from flows.shards.ledger import Ledger, ShardContents, ShardPair, keeping_ledger
+from flows.shards.ledger import Ledger, ShardContents, ShardFolder, ShardPair, keeping_ledger
 from flows.shards.pace import Pace
 from flows.shards.runs import Ending, ShardRun, ShardRuns
 from flows.shards.sizes import shard_size
@@ -40,6 +40,14 @@ PLAN_SECONDS = 1.0
 """How long pairs are looked at before the workers are listened to again."""
 REST_SECONDS = 20.0
 """How long a shard waits that was given back, and after that another worker may take it."""
+
+
+class _Shard(NamedTuple):
+    """Pairs that belong together, and when to hand them out at the earliest."""
+
+    folder: ShardFolder
+    pairs: "list[_Waiting]"
+    since: float = 0.0
 
 
 class _Waiting:
@@ -97,9 +105,9 @@ class _Handing:
     ) -> None:
         self.orders, self.prober, self.ended = orders, prober, ended
         self.runs, self.ledger, self.pace = runs, ledger, pace
-        self.next_place = 0
+        self.next_place, self.server_away = 0, False
         self.waiting: deque[_Waiting] = deque()
-        self.alone: deque[tuple[float, list[_Waiting]]] = deque()
+        self.listed: deque[_Shard] = deque()
         self.out: dict[str, list[_Waiting]] = {}
         self.told_begun: set[int] = set()
         self.told_ended: set[int] = set()
@@ -110,7 +118,7 @@ class _Handing:
         self._hand_out()
         for run in self.runs.look():
             self._hear(run)
-        left = bool(self.next_place < len(self.orders) or self.waiting or self.alone or self.out)
+        left = bool(self.next_place < len(self.orders) or self.waiting or self.listed or self.out)
         if left and self.next_place >= len(self.orders):
             time.sleep(LOOK_SECONDS)
         return left
@@ -132,12 +140,8 @@ class _Handing:
                 self.waiting.append(_Waiting(place, settled))
 
     def _hand_out(self) -> None:
-        now = time.monotonic()
-        for _ in range(len(self.alone)):
-            since, pairs = self.alone.popleft()
-            if now < since or not self._start(pairs):
-                self.alone.append((since, pairs))
-        while self.waiting:
+        self._start_listed()
+        while self.waiting and not self.server_away:
             if self.pace.seconds is None and len(self.out) >= self.runs.workers:
                 return  # until it is known how long a pair takes
             left = len(self.waiting) + len(self.orders) - self.next_place
@@ -145,19 +149,27 @@ class _Handing:
             if size > len(self.waiting) and self.next_place < len(self.orders):
                 return  # until enough of them have been looked at
             pairs = [self.waiting.popleft() for _ in range(min(size, len(self.waiting)))]
-            if not self._start(pairs):
-                self.waiting.extendleft(reversed(pairs))
-                return
+            self._list(pairs)
+            self._start_listed()
 
-    def _start(self, pairs: list[_Waiting]) -> bool:
+    def _list(self, pairs: list[_Waiting], rest: float = 0.0) -> None:
+        """Make a shard of pairs, to be handed out after a rest of so many seconds."""
         listed = tuple(ShardPair(pair.order, pair.network) for pair in pairs)
         folder = self.ledger.new_shard(ShardContents(fingerprint(), listed))
-        name = f"{counted(len(pairs), 'pair')} from {pairs[0].order.name}"
-        if not self.runs.start(folder, name):
-            folder.remove()
-            return False
-        self.out[folder.name] = pairs
-        return True
+        self.listed.append(_Shard(folder, pairs, time.monotonic() + rest))
+
+    def _start_listed(self) -> None:
+        self.server_away = False
+        for _ in range(len(self.listed)):
+            shard = self.listed.popleft()
+            name = f"{counted(len(shard.pairs), 'pair')} from {shard.pairs[0].order.name}"
+            if self.server_away or time.monotonic() < shard.since:
+                self.listed.append(shard)
+            elif self.runs.start(shard.folder, name):
+                self.out[shard.folder.name] = shard.pairs
+            else:
+                self.server_away = True
+                self.listed.append(shard)
 
     def _hear(self, run: ShardRun) -> None:
         """Take in what is new of a shard."""
@@ -200,14 +212,14 @@ class _Handing:
         else:
             suspects, rest = [], left
         if suspects and rest:
-            self.alone.append((0.0, rest))
+            self._list(rest)
         elif rest:
             self._count_return(rest, given_back or ending.message)
 
     def _count_death(self, pair: _Waiting, ending: Ending) -> None:
         deaths = self.ledger.count_death(pair.order.name)
         if deaths < MOST_DEATHS:
-            self.alone.append((0.0, [pair]))
+            self._list([pair])
             return
         self._tell_ended(pair, failed(pair.order, (
             f"Its process died {deaths} times while it was at work (the last time: {ending.message}): it is "
@@ -224,4 +236,4 @@ class _Handing:
                 sentence = f"No worker could do it, though it was handed out {pair.returns} times: {why}"
                 self._tell_ended(pair, failed(pair.order, sentence))
         if again:
-            self.alone.append((time.monotonic() + REST_SECONDS, again))
+            self._list(again, REST_SECONDS)

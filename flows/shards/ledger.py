@@ -161,10 +161,6 @@ class ShardFolder:
             return PairOutcome(**json.loads(read_steadily(self.path / f"ended-{index}.json")))
         return None
 
-    def remove(self) -> None:
-        """Forget it."""
-        shutil.rmtree(self.path, ignore_errors=True)
-
 
 @dataclass(frozen=True)
 class ShardNews:

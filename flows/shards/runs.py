@@ -14,7 +14,7 @@ from flows.runtime.left_running import end_dead_runs
 from flows.runtime.notes import is_running
 from flows.runtime.trouble import is_busy, is_server_loss
 from flows.shards.ledger import ShardFolder, dead_ledgers
-from flows.workers.pools import find_pool, have_shard_deployment, workers_alive
+from flows.workers.pools import SHARD_FLOW, find_pool, have_shard_deployment, workers_alive
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -121,21 +121,35 @@ class ShardRuns:
         return max(self._workers, 1)
 
     def start(self, folder: ShardFolder, name: str) -> bool:
-        """Hand out a shard; False if the server is away, and it is to be tried later."""
+        """Hand out a shard; False if the server is away, and the same is to be tried later.
+
+        A request whose answer was lost is found to have been heard then: no shard has a twin.
+        """
         before = len(self.out)
         with self._server_may_be_away():
             self._start(folder, name)
         return len(self.out) > before
 
     def _start(self, folder: ShardFolder, name: str) -> None:
-        from prefect.deployments import run_deployment
+        from prefect.states import Scheduled
 
-        run: Any = run_deployment(
-            self.deployment, parameters={"shard": folder.name, "batch": str(self.batch)},
-            flow_run_name=name, timeout=0, idempotency_key=folder.name,
+        run = self.client.create_flow_run_from_deployment(
+            self.deployment, parameters={"shard": folder.name, "batch": str(self.batch)}, name=name,
+            state=Scheduled(), idempotency_key=folder.name, parent_task_run_id=self._place_in_batch(folder),
         )  # fmt: skip
         folder.note_run(run.id)
         self.out[run.id] = ShardRun(folder, run.id)
+
+    def _place_in_batch(self, folder: ShardFolder) -> UUID:
+        """The task run that stands for a shard in the batch's run, as Prefect has one for every subflow."""
+        from prefect import Task
+        from prefect.states import Pending
+
+        task: Task[[], None] = Task(name=SHARD_FLOW, fn=lambda: None)
+        task.task_key = f"{SHARD_FLOW}/{self.pool}"
+        return self.client.create_task_run(
+            task=task, flow_run_id=self.batch, dynamic_key=folder.name, task_inputs={}, state=Pending()
+        ).id
 
     def look(self) -> list[ShardRun]:
         """All shards that are out, with what became of those that ended.
@@ -160,7 +174,7 @@ class ShardRuns:
     def call_back(self) -> None:
         """Have whatever is still out stop."""
         for run in self.out:
-            with self._server_may_be_away(patience=0.0):
+            with self._server_may_be_away(for_ever=True):
                 _cancel(self.client, run)
 
     def end_what_died(self, out: Path) -> Mapping[str, int]:
@@ -218,14 +232,14 @@ class ShardRuns:
             watcher().waiting(f"No worker of the pool {self.pool} is at work: start one with pst worker.")
 
     @contextmanager
-    def _server_may_be_away(self, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+    def _server_may_be_away(self, *, for_ever: bool = False) -> Iterator[None]:
         """Go on without an answer; after too long without any, raise what is in the way."""
         try:
             yield
         except Exception as error:
             if not (is_server_loss(error) or is_busy(error)):
                 raise
-            if patience and time.monotonic() - self._heard > patience:
+            if not for_ever and time.monotonic() - self._heard > PATIENCE_SECONDS:
                 raise
 
 

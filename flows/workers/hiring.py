@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from socket import gethostname
 
-from flows.workers.pools import have_pool
+from flows.workers.pools import HIRED, have_pool
 from flows.workers.posts import Number, find_posts
 from flows.workers.processes import WorkerProcesses
 
@@ -37,7 +37,7 @@ def hired_workers(number: Number, tell: Callable[[str], None]) -> Iterator[str]:
     posts = find_posts(number)
     name = f"pst-{gethostname().partition('.')[0]}-{os.getpid()}"
     with get_client(sync_client=True) as client:
-        have_pool(client, name)
+        have_pool(client, name, HIRED)
     try:
         with WorkerProcesses(name, posts, tell=tell):
             yield name

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import WorkPool
 
-PAIRS = "pst"
-"""Shards and single pairs: a slot a GPU."""
-BATCHES = "pst-batches"
-"""Batches that hand out shards: they need no GPU, and only wait most of the time."""
+PAIRS, BATCHES = "pst", "pst-batches"
+"""What makes pictures, a slot a GPU; and what hands it out, which needs no GPU and mostly waits."""
+DESCRIPTIONS = {
+    PAIRS: "Makes pictures: shards of batches, single pairs, evaluations. A worker a GPU.",
+    BATCHES: "Plans batches and hands their pairs out to the pool pst; mostly waits.",
+}
+HIRED = "Workers hired for one run."
 SHARD_FLOW = "stylize-shard"
 SHARD_ENTRY = "flows.shard.stylize_shard"
 
@@ -23,8 +26,13 @@ class PoolError(PstError):
     """There is no such work pool, or its workers cannot carry out what it is for."""
 
 
-def have_pool(client: "SyncPrefectClient", name: str) -> "WorkPool":
+def have_pool(client: "SyncPrefectClient", name: str, description: str) -> "WorkPool":
     """A process pool of this name, made if there is none; one that is there is left as it is.
+
+    Parameters
+    ----------
+    description
+        What the UI says of it, if it is made.
 
     Raises
     ------
@@ -39,7 +47,9 @@ def have_pool(client: "SyncPrefectClient", name: str) -> "WorkPool":
     except ObjectNotFound:
         try:
             pool = client.create_work_pool(
-                WorkPoolCreate(name=name, type="process", base_job_template=_job_template())
+                WorkPoolCreate(
+                    name=name, type="process", description=description, base_job_template=_job_template()
+                )
             )
         except ObjectAlreadyExists:  # somebody else was quicker
             pool = client.read_work_pool(name)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from flows.runtime.children import start_child, stop_children
+from flows.runtime.logs import keep_short
 from flows.runtime.own_server import server_home
 from flows.workers.posts import Post
 from pst_core.errors import StoreError
@@ -122,6 +123,7 @@ class WorkerProcesses:
         while not self._ending.wait(LOOK_SECONDS):
             for worker in self._workers:
                 self._look_at(worker)
+                keep_short(self._log(worker.post))
         stop_children(self.processes, STOP_SECONDS)
         if self._soundly:  # or the logs may be wanted
             shutil.rmtree(self.folder, ignore_errors=True)

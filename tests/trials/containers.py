@@ -12,7 +12,9 @@ a run did not complete.
 """
 
 import argparse
+import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -24,12 +26,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from batch_runs import make_folder, settings_file
+from batch_runs import QUICK, make_folder, settings_file
 from compose_files import ROOT, composition, variables_of
 from postgres import postgres_server
 
 HEALTH_SECONDS, BATCH_SECONDS, END_SECONDS = 180.0, 600.0, 120.0
-NETWORK = ("--isolation=chroot", "--network=host")
+NETWORK = ("--isolation=chroot", "--network=host", "--no-hosts")
+OWN_PROCESSES = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")  # which chroot does not give
 
 
 @dataclass
@@ -70,11 +73,13 @@ class Machine:
         wanted = self.services[service]
         return [*wanted.get("entrypoint", ["pst"]), *wanted["command"]]
 
-    def once(self, container, service, command, **options):
-        """Run a command in a container to its end."""
+    def once(self, container, service, command, beside=None, **options):
+        """Run a command in a container to its end, among the processes of the one that runs there."""
+        among = ("nsenter", f"--target={beside}", "--pid", "--mount") if beside else OWN_PROCESSES
         return subprocess.run(
-            self.command(container, service, command), capture_output=True, text=True, check=False, **options
-        )
+            [*among, *self.command(container, service, command)],
+            capture_output=True, text=True, check=False, **options,
+        )  # fmt: skip
 
     def _buildah(self, *arguments):
         subprocess.run([*self.buildah, *arguments], check=True, stdout=subprocess.DEVNULL)
@@ -83,38 +88,49 @@ class Machine:
 @contextmanager
 def running(machine, service, log):
     """A service of compose.yaml in a container of its own, healthy while the block runs; its container."""
+    began = time.monotonic()
     container = machine.make(service)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            machine.command(container, service, machine.entry(service)), stdin=subprocess.DEVNULL,
-            stdout=output, stderr=output, start_new_session=True,
+            [*OWN_PROCESSES, *machine.command(container, service, machine.entry(service))],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     try:
         wait_until_healthy(machine, service, container, process, log)
+        print(f"{service}: healthy after {time.monotonic() - began:.0f} s")
         yield container
     finally:
-        status = end(process)
-        print(f"{service}: ended with {status} after SIGTERM; it said:\n{indented(log.read_text())}")
+        began, status = time.monotonic(), end(process)
+        took = time.monotonic() - began
+        print(
+            f"{service}: ended with {status} {took:.0f} s after SIGTERM; it said:\n{indented(log.read_text())}"
+        )
 
 
 def wait_until_healthy(machine, service, container, process, log):
     """Ask by the service's own health check."""
     kind, *check = machine.services[service]["healthcheck"]["test"]
     check, until = ["sh", "-c", *check] if kind == "CMD-SHELL" else check, time.monotonic() + HEALTH_SECONDS
-    while machine.once(container, service, check).returncode:
+    first = within(process)
+    while machine.once(container, service, check, beside=first.pid).returncode:
         if process.poll() is not None or time.monotonic() > until:
             raise SystemExit(f"{service} is not healthy:\n{log.read_text()}")
         time.sleep(1)
-    print(f"{service}: healthy")
+
+
+def within(process):
+    """The first process of a container's own."""
+    while not (children := psutil.Process(process.pid).children()):
+        time.sleep(0.1)
+    return children[0]
 
 
 def end(process):
     """SIGTERM to the program within the container, as `docker stop` sends it; how it ended."""
     if process.poll() is None:
-        program = psutil.Process(process.pid)
-        while program.children() and "pst" not in map(os.path.basename, program.cmdline()[:2]):
-            program = program.children()[0]
-        program.send_signal(signal.SIGTERM)
+        everything = psutil.Process(process.pid).children(recursive=True)
+        program = ["/opt/pst/bin/python3", "/opt/pst/bin/pst"]
+        next(each for each in everything if each.cmdline()[:2] == program).send_signal(signal.SIGTERM)
     try:
         return process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
@@ -147,8 +163,8 @@ def batches(machine, container, pairs):
     print(f"pst run --pool pst: ended with {by_hand.returncode}\n{indented(by_hand.stdout + by_hand.stderr)}")
     nightly = machine.once(
         container, "batches",
-        ["prefect", "deployment", "run", "stylize-folder/nightly", "--watch", "--param", "weights=untrained",
-         "--param", "size=40"],
+        ["prefect", "deployment", "run", "stylize-folder/nightly", "--watch",
+         "--param", f"settings={json.dumps(QUICK)}"],
         timeout=BATCH_SECONDS,
     )  # fmt: skip
     print(f"stylize-folder/nightly: ended with {nightly.returncode}\n{indented(nightly.stdout[-600:])}")
@@ -157,25 +173,25 @@ def batches(machine, container, pairs):
     return by_hand.returncode == nightly.returncode == 0 and made == [pairs, pairs]
 
 
-def workers_that_worked(machine, container):
-    """Names of the workers that did shards, by the server."""
+def workers_and_states(machine, container):
+    """Names of the workers that did shards, and the states that runs ended in, by the server."""
     script = """
-import asyncio
+import asyncio, re
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 async def main():
     async with get_client() as client:
-        which = FlowFilter(name=FlowFilterName(any_=["stylize-shard"]))
-        runs = await client.read_flow_runs(flow_filter=which, limit=200)
-        states = await client.read_flow_runs(limit=200)
-        print(*sorted({run.infrastructure_pid for run in runs if run.infrastructure_pid}))
-        print(*sorted({run.state_name for run in states}))
+        runs = [run for run in await client.read_flow_runs(limit=200) if run.state_name != "Scheduled"]
+        which = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id for run in runs]))
+        logs = "\\n".join(log.message for log in await client.read_logs(which, limit=200))
+        print(*sorted(set(re.findall(r"Worker '(\\S+)' submitting", logs))))
+        print(*(f"{run.name}: {run.state_name} {run.state.message};" for run in runs))
 asyncio.run(main())
 """
     answer = machine.once(container, "batches", ["python", "-c", script])
-    places, states = answer.stdout.splitlines()[-2:]
-    print(f"processes of shards: {places}\nstates of all runs: {states}")
-    return {place.rpartition(":")[0] for place in places.split()}, set(states.split())
+    workers, states = answer.stdout.splitlines()[-2:]
+    print(f"workers that took runs: {workers}\nruns: {states}")
+    return workers.split(), set(re.findall(r": (\w+) ", states))
 
 
 def prepare(folder, pairs, user):
@@ -223,10 +239,10 @@ def carry_out(machine, pairs):
                 log = machine.folder / f"{number}.log"
                 container = stack.enter_context(running(machine, service, log))
             done = batches(machine, container, pairs)
-            hosts, states = workers_that_worked(machine, container)
+            workers, states = workers_and_states(machine, container)
         owners = {path.stat().st_uid for path in machine.folder.joinpath("pictures", "out").rglob("*")}
         print(f"owners of results: {owners}")
-        return done and len(hosts) == 2 and states == {"Completed"} and 0 not in owners
+        return done and len(workers) == 3 and states == {"Completed"} and 0 not in owners
     finally:
         machine.remove_all()
 

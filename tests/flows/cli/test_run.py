@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from batch_runs import ROOT, finals, repeats, start_run
+from batch_runs import ROOT, finals, repeats, start_run, units
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from trials.corrupt_store import corrupt_store
 from trials.kill_batch import kill_batch
@@ -186,7 +186,7 @@ def test_two_runs_at_once_share_the_work(batch, tmp_path):
     for process in processes:
         _, errors = process.communicate(timeout=180)
         assert process.returncode == 0, errors
-    assert len(log.read_text().splitlines()) == 28 and repeats(log) == 0
+    assert len(units(log)) == 28 and repeats(log) == 0
     shared = finals(tmp_path / "out")
     Path("out").rename("shared")
     assert run(batch) == 0

@@ -1,9 +1,13 @@
 """A run that was cancelled in the UI ends at its next safe point, and so does all that it belongs to."""
 
+import contextlib
+import signal
+
 import pytest
 from batch_runs import QUICK, make_folder, overrides_of
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
@@ -61,6 +65,32 @@ def test_what_was_cancelled_ends_with_all_that_it_belongs_to(which):
     assert outer(return_state=True).is_cancelled()
     assert passed == ["not cancelled yet"]
     assert [state_of(run_id).is_cancelled() for run_id in runs] == [True, True]
+
+
+@pytest.mark.parametrize(("cancelled", "ended"), [(True, "CANCELLED"), (False, "CRASHED")])
+def test_a_worker_tells_of_a_cancellation_by_a_signal(monkeypatch, cancelled, ended):
+    monkeypatch.setattr(cancellation, "ASK_SECONDS", 1e6)
+    runs = []
+
+    def work():
+        with safe_points() as stop_if_asked:
+            if cancelled:
+                cancel(runs[0])
+            signal.raise_signal(signal.SIGTERM)
+            stop_if_asked()
+
+    @flow
+    def told():
+        runs.append(flow_run.id)
+        return ending_in_order(work)
+
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # whom Prefect tells as well
+    try:
+        with contextlib.suppress(TerminationSignal):
+            told(return_state=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert state_of(runs[0]).type.value == ended
 
 
 def test_a_server_that_cannot_tell_now_is_no_cancellation(monkeypatch):

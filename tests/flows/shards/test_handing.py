@@ -36,8 +36,10 @@ class PlayedRuns:
     away: int = 0
     out: dict = field(default_factory=dict)
     shards: list = field(default_factory=list)
+    asked: list = field(default_factory=list)
 
     def start(self, folder, name):
+        self.asked.append(folder.name)
         if self.away:
             self.away -= 1
             return False
@@ -87,6 +89,7 @@ def run(tmp_path, monkeypatch, play, pairs=6, *, known=0.1, deaths=None, away=0,
             pass
     assert all(orders[place].name == outcome.name for place, outcome in told)
     assert sorted(place for place, _ in told) == list(range(pairs)), "each pair is told of once"
+    assert len(set(runs.asked)) == len(runs.shards), "what is asked for again is the same shard"
     return {outcome.name: outcome for _, outcome in told}, runs.shards
 
 

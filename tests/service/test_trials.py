@@ -1,0 +1,42 @@
+"""Small versions of the trials of services and workers: real processes, PostgreSQL, stood-in steps."""
+
+import random
+
+import pytest
+from batch_runs import settings_file
+from service_runs import ROLES, pairs_in
+from trials.cancel_batch import Cancelling
+from trials.deadly_pair import deadly
+from trials.kill_service import Killing
+from trials.many_workers import stood_in
+from trials.thousand_pairs import handed_out, many
+
+pytestmark = pytest.mark.service
+
+
+def test_two_workers_do_what_one_does(tmp_path, verdict):
+    stood_in(tmp_path, pairs=4, seconds=0.3, workers=2, verdict=verdict, timed=False)
+
+
+def test_a_pair_that_kills_its_process_is_found_by_itself(tmp_path, verdict):
+    deadly(tmp_path, pairs=5, workers=2, unit="render", verdict=verdict)
+
+
+def test_a_batch_of_a_service_loses_nothing(serving, tmp_path, verdict):
+    many(serving, pairs_in(tmp_path, 10), settings_file(tmp_path), 10, verdict)
+
+
+def test_more_pairs_than_workers_can_take_wait_for_them(serving, tmp_path, verdict):
+    pairs = 300
+    handed_out(
+        serving, pairs_in(tmp_path, pairs, seed=7), settings_file(tmp_path), pairs, verdict, timed=False
+    )
+
+
+def test_a_cancelled_batch_stops_and_goes_on(serving, verdict):
+    Cancelling(serving, pairs=2, evaluations=400, chance=random.Random(0), verdict=verdict).run(0)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_killed_batch_is_finished(serving, role, verdict):
+    Killing(serving, role, kills=1, pairs=5, chance=random.Random(role), verdict=verdict).run()
