@@ -1,11 +1,12 @@
 """Databases that cannot be used are refused in a sentence, which holds no password."""
 
 import socket
+import sys
 
 import pytest
 
 from flows.service import database
-from flows.service.database import Database, check_database, choose_database
+from flows.service.database import Database, check_database, choose_database, upgrade_database
 from flows.service.place import ServiceError
 
 
@@ -24,6 +25,22 @@ def test_other_kinds_of_databases_are_refused_without_the_password(url, words):
     with pytest.raises(ServiceError, match=words) as error:
         choose_database(url)
     assert "me:secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("account", ["me:sec@ret", "me:sec/ret", "me:sec?ret", "me:sec#ret"])
+def test_a_password_that_is_not_escaped_is_named_without_showing_any_of_it(account):
+    with pytest.raises(ServiceError, match="%40") as error:
+        choose_database(f"postgresql+asyncpg://{account}@db/x")
+    assert "sec" not in str(error.value) and "ret" not in str(error.value)
+
+
+@pytest.mark.parametrize(("address", "words"), [
+    ("db:port/x", "address cannot be read"), ("127.0.0.1:1/x?sslmode=require", "sslmode"),
+])  # fmt: skip
+def test_an_address_that_cannot_be_used_is_told_at_once(tmp_path, address, words):
+    with pytest.raises(ServiceError, match=words) as error:
+        check_database(choose_database(f"postgresql+asyncpg://me:secret@{address}"), tmp_path, pytest.fail)
+    assert "secret" not in str(error.value)
 
 
 def test_the_command_line_goes_before_the_variable_and_sqlite_is_the_default(monkeypatch):
@@ -50,3 +67,15 @@ def test_a_damaged_history_of_the_services_own_is_told_not_replaced(tmp_path):
     with pytest.raises(ServiceError, match=r"prefect\.db"):
         check_database(Database("sqlite+aiosqlite:///prefect.db", "SQLite"), tmp_path, [].append)
     assert (tmp_path / "prefect.db").stat().st_size > 5000
+
+
+def test_an_upgrade_that_the_database_refuses_is_told_with_what_it_says(tmp_path, monkeypatch):
+    refusing = tmp_path / "python"
+    refusing.write_text(
+        "#!/bin/sh\necho 'asyncpg.exceptions.InsufficientPrivilegeError: permission denied for schema public'\n"
+        "echo 'An exception occurred.'\nexit 1\n"
+    )
+    refusing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(refusing))
+    with pytest.raises(ServiceError, match=r"\(permission denied for schema public\).*upgrade\.log"):
+        upgrade_database(Database("postgresql+asyncpg://db/x", "postgresql+asyncpg://db/x"), tmp_path, {})
