@@ -1,12 +1,16 @@
 """Databases that cannot be used are refused in a sentence, which holds no password."""
 
+import contextlib
 import socket
+import sqlite3
 
 import pytest
 
 from flows.service import database
-from flows.service.database import Database, check_database, choose_database
+from flows.service.database import Database, check_database, choose_database, upgrade_database
 from flows.service.place import ServiceError
+from flows.service.server import environment_of_service
+from flows.service.settings import ServiceSettings
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +54,13 @@ def test_a_damaged_history_of_the_services_own_is_told_not_replaced(tmp_path):
     with pytest.raises(ServiceError, match=r"prefect\.db"):
         check_database(Database("sqlite+aiosqlite:///prefect.db", "SQLite"), tmp_path, [].append)
     assert (tmp_path / "prefect.db").stat().st_size > 5000
+
+
+def test_a_history_of_a_newer_prefect_is_refused(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "prefect.db")) as connection, connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
+        connection.execute("INSERT INTO alembic_version VALUES ('ffffffffffff')")
+    chosen = choose_database(None)
+    environment = environment_of_service(ServiceSettings(), chosen)
+    with pytest.raises(ServiceError, match="newer Prefect"):
+        upgrade_database(chosen, tmp_path, environment)
