@@ -25,8 +25,10 @@ def resume(
     ----------
     out
         Folder of the results.
-    workers, pool
-        As for pst run; an evaluation is done in one process.
+    workers
+        So many processes do a batch's pairs side by side, as for pst run.
+    pool
+        Have a batch's pairs done by the workers of this work pool, as for pst run.
     as_json
         One JSON object per line on stdout, as for pst run.
     """

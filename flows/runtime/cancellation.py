@@ -12,7 +12,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.runtime.interrupts import deferring_signals
-from flows.runtime.left_running import noted_as_running
 from flows.runtime.trouble import is_server_loss
 
 if TYPE_CHECKING:
@@ -121,6 +120,8 @@ def ending_in_order(run: "Callable[[], Returned]") -> "Returned | State[Any]":
 
     Meanwhile the run is noted as one whose process lives.
     """
+    from flows.runtime.left_running import noted_as_running  # and what its notes need
+
     try:
         with noted_as_running():
             return run()

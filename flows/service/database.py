@@ -160,13 +160,18 @@ def _refusal(database: Database) -> tuple[str, bool] | None:
         return f"no answer within {CONNECT_SECONDS:.0f} s", True
     except OSError as error:
         return error.strerror or str(error), True
-    except ImportError as error:
-        return f"{error.name} is missing, pip install asyncpg", False
-    except TypeError as error:  # an option behind its question mark that asyncpg does not know
-        return str(error), False
-    except (SQLAlchemyError, ValueError):  # what they say may hold the password
-        return "its address cannot be read", False
+    except (ImportError, SQLAlchemyError, ValueError, TypeError) as error:
+        return _describe_misuse(error), False
     return None
+
+
+def _describe_misuse(error: Exception) -> str:
+    """What is wrong with an address that was not even tried."""
+    if isinstance(error, ImportError):
+        return f"{error.name} is missing, pip install asyncpg"
+    if isinstance(error, TypeError):  # an option behind its question mark that asyncpg does not know
+        return str(error)
+    return "its address cannot be read"  # and what the error says may hold the password
 
 
 async def _connect(url: str) -> None:

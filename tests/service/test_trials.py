@@ -8,14 +8,14 @@ from service_runs import ROLES, pairs_in
 from trials.cancel_batch import Cancelling
 from trials.deadly_pair import deadly
 from trials.kill_service import Killing
-from trials.many_workers import stood_in
+from trials.many_workers import work
 from trials.thousand_pairs import handed_out, many
 
 pytestmark = pytest.mark.service
 
 
-def test_two_workers_do_what_one_does(tmp_path, verdict):
-    stood_in(tmp_path, pairs=4, seconds=0.3, workers=2, verdict=verdict, timed=False)
+def test_two_workers_do_every_pair_once(tmp_path, verdict):
+    work(tmp_path, pairs_in(tmp_path, 4), pairs=4, seconds=0.3, workers=2, verdict=verdict)
 
 
 def test_a_pair_that_kills_its_process_is_found_by_itself(tmp_path, verdict):

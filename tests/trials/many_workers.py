@@ -27,30 +27,28 @@ LONGEST_RUN = 3600.0
 FASTER, SLOWER = 0.875, 1.1
 
 
-def stood_in(
-    folder: Path, pairs: int, seconds: float, workers: int, verdict: Verdict, *, timed: bool = True
-) -> None:
+def stood_in(folder: Path, pairs: int, seconds: float, workers: int, verdict: Verdict) -> None:
     """Pairs of steps of a fixed length: one worker, then several, and how their times compare."""
-    source, settings, took = pairs_in(folder, pairs), settings_file(folder), {}
-    for number in (1, workers):
-        place = _new_place(folder / f"of-{number}", seconds / QUICK["global_iterations"])
-        begun = time.monotonic()
-        command = place.run(
-            "run", str(source), "--out", str(place.folder / "out"), "--settings", str(settings), "--json",
-            "--workers", str(number), timeout=LONGEST_RUN,
-        )  # fmt: skip
-        whole = time.monotonic() - begun
-        _check_ended(command, pairs, verdict)
-        verdict.check("no unit of work begins twice", repeats(place.log) == 0, repeats(place.log))
-        took[number] = command.seconds()
-        print(
-            f"{number} workers: {took[number]:.1f} s, {whole:.1f} s with all beginnings and ends", flush=True
-        )
+    source = pairs_in(folder, pairs)
+    took = {number: work(folder, source, pairs, seconds, number, verdict) for number in (1, workers)}
     ratio, wanted = took[1] / took[workers], FASTER * workers
-    if timed:
-        verdict.check(
-            f"{workers} workers are {wanted:.2f} times as fast as 1", ratio >= wanted, f"{ratio:.2f}"
-        )
+    verdict.check(f"{workers} workers are {wanted:.2f} times as fast as 1", ratio >= wanted, f"{ratio:.2f}")
+
+
+def work(folder: Path, source: Path, pairs: int, seconds: float, workers: int, verdict: Verdict) -> float:
+    """Have hired workers do pairs of steps of a fixed length; how long it took from first to last."""
+    place = _new_place(folder / f"of-{workers}", seconds / QUICK["global_iterations"])
+    begun = time.monotonic()
+    command = place.run(
+        "run", str(source), "--out", str(place.folder / "out"), "--settings", str(settings_file(folder)),
+        "--json", "--workers", str(workers), timeout=LONGEST_RUN,
+    )  # fmt: skip
+    whole = time.monotonic() - begun
+    _check_ended(command, pairs, verdict)
+    verdict.check("no unit of work begins twice", repeats(place.log) == 0, repeats(place.log))
+    took = command.seconds()
+    print(f"{workers} workers: {took:.1f} s, {whole:.1f} s with all beginnings and ends", flush=True)
+    return took
 
 
 @dataclass

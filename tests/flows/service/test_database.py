@@ -1,6 +1,8 @@
 """Databases that cannot be used are refused in a sentence, which holds no password."""
 
+import contextlib
 import socket
+import sqlite3
 import sys
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from flows.service import database
 from flows.service.database import Database, check_database, choose_database, upgrade_database
 from flows.service.place import ServiceError
+from flows.service.server import environment_of_service
+from flows.service.settings import ServiceSettings
 
 
 @pytest.fixture(autouse=True)
@@ -72,10 +76,21 @@ def test_a_damaged_history_of_the_services_own_is_told_not_replaced(tmp_path):
 def test_an_upgrade_that_the_database_refuses_is_told_with_what_it_says(tmp_path, monkeypatch):
     refusing = tmp_path / "python"
     refusing.write_text(
-        "#!/bin/sh\necho 'asyncpg.exceptions.InsufficientPrivilegeError: permission denied for schema public'\n"
+        "#!/bin/sh\n"
+        "echo 'asyncpg.exceptions.InsufficientPrivilegeError: permission denied for schema public'\n"
         "echo 'An exception occurred.'\nexit 1\n"
     )
     refusing.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(refusing))
     with pytest.raises(ServiceError, match=r"\(permission denied for schema public\).*upgrade\.log"):
         upgrade_database(Database("postgresql+asyncpg://db/x", "postgresql+asyncpg://db/x"), tmp_path, {})
+
+
+def test_a_history_of_a_newer_prefect_is_refused(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "prefect.db")) as connection, connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
+        connection.execute("INSERT INTO alembic_version VALUES ('ffffffffffff')")
+    chosen = choose_database(None)
+    environment = environment_of_service(ServiceSettings(), chosen)
+    with pytest.raises(ServiceError, match="newer Prefect"):
+        upgrade_database(chosen, tmp_path, environment)
