@@ -134,7 +134,8 @@ def upgrade_database(database: Database, home: Path, environment: Mapping[str, s
         ) from error
     if ended.returncode == 0:
         return
-    log.write_bytes(ended.stdout)
+    with contextlib.suppress(OSError):  # a full disk, which is the reason itself
+        log.write_bytes(ended.stdout)
     if b"Can't locate revision" in ended.stdout:
         from prefect import __version__
 
@@ -142,7 +143,7 @@ def upgrade_database(database: Database, home: Path, environment: Mapping[str, s
             f"The database {database.shown} was used by a newer Prefect than this one ({__version__}): "
             "install that one, or name another database."
         )
-    said = re.findall(rb"asyncpg\.exceptions\.\w+: (.+)", ended.stdout)
+    said = re.findall(rb"(?:asyncpg\.exceptions|sqlite3)\.\w+: (.+)", ended.stdout)
     reason = f" ({said[-1].decode(errors='replace')})" if said else ""
     raise ServiceError(f"The database {database.shown} cannot be upgraded{reason}: {log} says more.")
 

@@ -73,16 +73,17 @@ def test_a_damaged_history_of_the_services_own_is_told_not_replaced(tmp_path):
     assert (tmp_path / "prefect.db").stat().st_size > 5000
 
 
-def test_an_upgrade_that_the_database_refuses_is_told_with_what_it_says(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("said", "reason"), [
+    ("asyncpg.exceptions.InsufficientPrivilegeError: permission denied for x", "permission denied"),
+    ("sqlite3.OperationalError: database or disk is full", "disk is full"),
+])  # fmt: skip
+def test_an_upgrade_that_is_refused_is_told_with_the_reason(tmp_path, monkeypatch, said, reason):
+    (tmp_path / "upgrade.log").mkdir()  # nor can it be written down
     refusing = tmp_path / "python"
-    refusing.write_text(
-        "#!/bin/sh\n"
-        "echo 'asyncpg.exceptions.InsufficientPrivilegeError: permission denied for schema public'\n"
-        "echo 'An exception occurred.'\nexit 1\n"
-    )
+    refusing.write_text(f"#!/bin/sh\necho '{said}'\necho 'An exception occurred.'\nexit 1\n")
     refusing.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(refusing))
-    with pytest.raises(ServiceError, match=r"\(permission denied for schema public\).*upgrade\.log"):
+    with pytest.raises(ServiceError, match=rf"\(.*{reason}.*\).*upgrade\.log"):
         upgrade_database(Database("postgresql+asyncpg://db/x", "postgresql+asyncpg://db/x"), tmp_path, {})
 
 
