@@ -185,7 +185,7 @@ class WorkerProcesses:
 
 @contextlib.contextmanager
 def _own_folder(left: Callable[[], bool]) -> Iterator[Path]:
-    """A folder for what workers print and refuse; it may be left for somebody to look at, until others begin."""
+    """A folder for what workers print and refuse; it may be left to be looked at, until others begin."""
     home = server_home().absolute()
     home.mkdir(parents=True, exist_ok=True)
     _remove_left_folders(home)

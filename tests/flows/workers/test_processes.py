@@ -1,4 +1,4 @@
-"""Worker processes are looked after: begun again when they end, at rest when their machine lacks something."""
+"""Worker processes are looked after: begun again when they end, at rest when their machine is unfit."""
 
 import os
 import signal
