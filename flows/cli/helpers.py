@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from flows.workers.posts import check_number
 from pst_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,6 +51,24 @@ class Helpers:
         """
         if self.workers is not None or self.pool is not None:
             raise ConfigError(f"{what} is done in one process: leave out --workers and --pool.")
+
+    def check(self) -> None:
+        """See that there can be any, before a server is looked for, or started.
+
+        Raises
+        ------
+        ConfigError
+            There cannot.
+        """
+        from prefect.settings import PREFECT_API_URL
+
+        if self.workers is not None:
+            check_number(self.workers)
+        if self.pool is not None and not (PREFECT_API_URL.value() or "").strip():
+            raise ConfigError(
+                "Which service --pool hands pairs out at is not said: set PREFECT_API_URL, such as "
+                "http://SERVICE:4200/api, or hire workers for this run with --workers."
+            )
 
     def run(self, after_a_loss: bool, watcher: "Watcher", batch: Callable[[str | None], Ran]) -> Ran:
         """Run a batch with the name of a pool, or without one.

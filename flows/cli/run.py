@@ -122,6 +122,7 @@ def carry_out(order: "BatchOrder", *, quiet: bool, as_json: bool, helpers: Helpe
     from flows.runtime.settings import import_prefect
 
     import_prefect()
+    helpers.check()
     from flows.batch import run_batch
 
     found = check_order(order)  # known before a server is even started

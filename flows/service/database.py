@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ STARTING_SECONDS = 60.0
 """What a database gets to come up: after a power cut all start at once."""
 UPGRADE_SECONDS = 1800.0
 _VARIABLES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
+_TO_BE_ESCAPED = "@/?#"
 _COMING_UP = ("starting up", "shutting down", "in recovery mode", "not yet accepting")
 
 
@@ -61,8 +63,13 @@ def choose_database(given: str | None) -> Database:
     named = given or next(filter(None, (os.environ.get(name) for name in _VARIABLES)), None)
     if named is None:
         return Database(f"{SQLITE}:///{DATABASE}", SQLITE_NAME)  # as seen from the server's own folder
+    scheme, _, rest = named.partition("://")
+    if any(mark in rest.rpartition("@")[0] for mark in _TO_BE_ESCAPED):  # where would the password end?
+        raise ServiceError(
+            "User and password of the database hold characters that mean something in an address: write "
+            "@ as %40, / as %2F, ? as %3F and # as %23."
+        )
     shown = _without_password(named)
-    scheme = named.partition("://")[0]
     if scheme not in (SQLITE, POSTGRESQL):
         better = f"write {POSTGRESQL}://..." if scheme.startswith("postgres") else f"name one as {EXAMPLE}"
         raise ServiceError(
@@ -135,7 +142,9 @@ def upgrade_database(database: Database, home: Path, environment: Mapping[str, s
             f"The database {database.shown} was used by a newer Prefect than this one ({__version__}): "
             "install that one, or name another database."
         )
-    raise ServiceError(f"The database {database.shown} cannot be upgraded: {log} says why.")
+    said = re.findall(rb"asyncpg\.exceptions\.\w+: (.+)", ended.stdout)
+    reason = f" ({said[-1].decode(errors='replace')})" if said else ""
+    raise ServiceError(f"The database {database.shown} cannot be upgraded{reason}: {log} says more.")
 
 
 def _refusal(database: Database) -> tuple[str, bool] | None:
@@ -151,11 +160,18 @@ def _refusal(database: Database) -> tuple[str, bool] | None:
         return f"no answer within {CONNECT_SECONDS:.0f} s", True
     except OSError as error:
         return error.strerror or str(error), True
-    except ImportError as error:
-        return f"{error.name} is missing, pip install asyncpg", False
-    except (SQLAlchemyError, ValueError, TypeError) as error:
-        return type(error).__name__, False
+    except (ImportError, SQLAlchemyError, ValueError, TypeError) as error:
+        return _describe_misuse(error), False
     return None
+
+
+def _describe_misuse(error: Exception) -> str:
+    """What is wrong with an address that was not even tried."""
+    if isinstance(error, ImportError):
+        return f"{error.name} is missing, pip install asyncpg"
+    if isinstance(error, TypeError):  # an option behind its question mark that asyncpg does not know
+        return str(error)
+    return "its address cannot be read"  # and what the error says may hold the password
 
 
 async def _connect(url: str) -> None:

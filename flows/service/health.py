@@ -13,7 +13,7 @@ from flows.service.identity import Identity, identity_here, read_identity
 from flows.service.joining import check_alike, check_version
 from flows.service.place import find_keeper
 from flows.service.slots import find_stuck_slots
-from flows.workers.pools import BATCHES, PAIRS
+from flows.workers.pools import BATCHES, PAIRS, how_to_resume
 from pst_core.diagnosis import Finding
 from pst_core.errors import PstError
 from pst_core.printing import counted
@@ -108,7 +108,7 @@ def _pool(client: "SyncPrefectClient", name: str) -> Finding:
         since = (f"{each.name} since {_moment(each.last_heartbeat_time)}" for each in gone)
         text += f", silent: {', '.join(since)}"
     if paused:
-        return Finding(label, "warning", f"{text}; paused", f"prefect work-pool resume {name}")
+        return Finding(label, "warning", f"{text}; paused", how_to_resume(name))
     if not alive:
         return Finding(label, "warning", text, "pst serve or pst worker starts some")
     return Finding(label, "ok", text)

@@ -13,7 +13,7 @@ from flows.service.database import SQLITE_NAME
 from flows.service.identity import Identity, identity_here, read_identity
 from flows.service.place import ServiceError, find_keeper
 from flows.service.working import ENDING, tell, working
-from flows.workers.pools import BATCHES, PAIRS, find_pool
+from flows.workers.pools import BATCHES, PAIRS, find_pool, how_to_resume
 from flows.workers.posts import Number, find_posts
 from pst_core.network.identity import ENVIRONMENT
 from pst_core.store import pst_home
@@ -87,7 +87,7 @@ def check_fitness(client: "SyncPrefectClient", pools: Sequence[str]) -> list[str
     warnings = []
     for pool in pools:
         if find_pool(client, pool).is_paused:
-            warnings.append(f"The work pool {pool} is paused: prefect work-pool resume {pool} lets it go on.")
+            warnings.append(f"The work pool {pool} is paused: {how_to_resume(pool)} lets it go on.")
     keeper = find_keeper()
     if keeper is None or keeper.host != gethostname():
         check_locks_reach_everybody(pst_home())

@@ -14,7 +14,13 @@ from flows.runtime.left_running import end_dead_runs
 from flows.runtime.notes import is_running
 from flows.runtime.trouble import is_busy, is_server_loss
 from flows.shards.ledger import ShardFolder, dead_ledgers
-from flows.workers.pools import SHARD_FLOW, find_pool, have_shard_deployment, workers_alive
+from flows.workers.pools import (
+    SHARD_FLOW,
+    find_pool,
+    have_shard_deployment,
+    how_to_resume,
+    workers_alive,
+)
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -89,7 +95,7 @@ class ShardRuns:
         self._workers = 1
         self._asked = self._counted = float("-inf")
         self._heard = self._seen_workers = time.monotonic()
-        self._lonely = False
+        self._lonely = self._paused = False
 
     @classmethod
     @contextmanager
@@ -231,12 +237,22 @@ class ShardRuns:
         shard.ending = Ending(died=True, message=message)
 
     def _count_workers(self, now: float) -> None:
+        self._tell_if_paused()
         self._workers = workers_alive(self.client, self.pool)
         if self._workers:
             self._seen_workers, self._lonely = now, False
         elif now - self._seen_workers > LONELY_SECONDS and not self._lonely:
             self._lonely = True
             watcher().waiting(f"No worker of the pool {self.pool} is at work: start one with pst worker.")
+
+    def _tell_if_paused(self) -> None:
+        """Workers of a pool that somebody paused are alive, and take nothing."""
+        paused = find_pool(self.client, self.pool).is_paused
+        if paused and not self._paused:
+            watcher().waiting(
+                f"The work pool {self.pool} is paused: {how_to_resume(self.pool)} lets it go on."
+            )
+        self._paused = paused
 
     @contextmanager
     def _server_may_be_away(self, *, for_ever: bool = False) -> Iterator[None]:

@@ -65,16 +65,14 @@ def find_pool(client: "SyncPrefectClient", name: str) -> "WorkPool":
     PoolError
         There is none, or one of another type.
     """
-    from prefect.exceptions import ObjectNotFound
-
-    try:
-        pool = client.read_work_pool(name)
-    except ObjectNotFound as error:
-        known = ", ".join(sorted(pool.name for pool in client.read_work_pools())) or "none"
+    # Asked for all of them: a name may be none that could stand in an address.
+    pools = {pool.name: pool for pool in client.read_work_pools()}
+    pool = pools.get(name)
+    if pool is None:
         raise PoolError(
-            f"There is no work pool {name!r} (there are: {known}): name another with --pool, or start one "
-            "with pst serve."
-        ) from error
+            f"There is no work pool {name!r} (there are: {', '.join(sorted(pools)) or 'none'}): name another "
+            "with --pool, or start one with pst serve."
+        )
     _check_type(pool)
     return pool
 
@@ -105,6 +103,11 @@ def have_shard_deployment(client: "SyncPrefectClient", pool: "WorkPool") -> "UUI
         parameter_openapi_schema=None,
         enforce_parameter_schema=False,
     )
+
+
+def how_to_resume(pool: str) -> str:
+    """What lets a pool that somebody paused go on."""
+    return f"prefect work-pool resume {pool}"
 
 
 def workers_alive(client: "SyncPrefectClient", pool: str) -> int:

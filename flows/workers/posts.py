@@ -46,10 +46,9 @@ def find_posts(number: Number) -> tuple[Post, ...]:
     ConfigError
         It is less than one.
     """
+    check_number(number)
     gpus = visible_gpus()
     count = (len(gpus) or 1) if number == "auto" else number
-    if count < 1:
-        raise ConfigError(f"There cannot be {count} workers: name 1 or more, or auto for one per GPU.")
     host = host_name()
     threads = waiting_passively(max(1, usable_cores() // count))
     return tuple(
@@ -58,6 +57,18 @@ def find_posts(number: Number) -> tuple[Post, ...]:
         else Post(f"{host}-{index + 1}", threads)
         for index in range(count)
     )
+
+
+def check_number(number: Number) -> None:
+    """See that there can be so many workers.
+
+    Raises
+    ------
+    ConfigError
+        It is less than one.
+    """
+    if number != "auto" and number < 1:
+        raise ConfigError(f"There cannot be {number} workers: name 1 or more, or auto for one per GPU.")
 
 
 def host_name() -> str:

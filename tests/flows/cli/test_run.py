@@ -136,6 +136,18 @@ def test_a_server_that_is_not_there_is_named(batch, capfd):
     assert err.startswith("pst: No Prefect server answers at http://127.0.0.1:9/api") and "unset" in err
 
 
+@pytest.mark.parametrize(("asked", "words"), [
+    (["--pool", "pst"], "set PREFECT_API_URL"), (["--workers", "0"], "cannot be 0 workers"),
+])  # fmt: skip
+def test_helpers_that_there_cannot_be_are_named_before_a_server_is_started(
+    batch, monkeypatch, capfd, asked, words
+):
+    monkeypatch.setattr("flows.cli.running.prefect_server", pytest.fail)
+    with temporary_settings({PREFECT_API_URL: None}):
+        assert run([*batch, *asked]) == 1
+    assert words in capfd.readouterr().err
+
+
 def test_a_cancelled_batch_has_an_exit_status_of_its_own(batch, monkeypatch, capfd):
     def cancelled(*_):
         raise RunCancelled

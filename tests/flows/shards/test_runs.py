@@ -1,14 +1,17 @@
 """Shards' runs on a real server that is away at times, and what is seen of processes that are gone."""
 
+from typing import ClassVar
 from uuid import UUID
 
 import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolUpdate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.states import Cancelled, Completed, Crashed, Pending, Running
 
+from flows.display.watching import Watcher, watched_by
 from flows.runtime import notes
 from flows.runtime.cancellation import RunCancelled
 from flows.shards import runs as shard_runs
@@ -209,7 +212,36 @@ def test_a_pool_that_is_not_there_is_named_with_those_that_are():
         have_pool(client, POOL, "a test's")
         with pytest.raises(PoolError, match=rf"no work pool 'nowhere' \(there are: .*{POOL}"):
             find_pool(client, "nowhere")
+        with pytest.raises(PoolError, match="no work pool ''"):
+            find_pool(client, "")
         assert workers_alive(client, POOL) == 0
+
+
+def test_a_pool_that_somebody_pauses_is_told_of_once(within):
+    class Listener(Watcher):
+        told: ClassVar[list[str]] = []
+
+        def waiting(self, sentence):
+            self.told.append(sentence)
+
+    def pause(runs, paused):
+        runs.client.update_work_pool(POOL, WorkPoolUpdate(is_paused=paused))
+        for _ in range(3):
+            assert runs.workers == 1
+
+    def play(runs, _):
+        pause(runs, False)
+        assert Listener.told == []
+        pause(runs, True)
+        [told] = Listener.told
+        assert told.startswith(f"The work pool {POOL} is paused") and f"resume {POOL}" in told
+        pause(runs, False)
+        pause(runs, True)
+        assert Listener.told == [told, told], "it was let go on in between"
+        pause(runs, False)
+
+    with watched_by(Listener()):
+        within(play)
 
 
 def test_the_shards_name_is_the_runs_parameter(within):
