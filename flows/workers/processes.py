@@ -5,6 +5,7 @@ that started them, so one thread starts all of them, and lives as long as they a
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -22,6 +23,7 @@ from flows.runtime.logs import keep_short
 from flows.runtime.own_server import server_home
 from flows.workers.posts import Post
 from pst_core.errors import StoreError
+from pst_core.store.locks import flock_file, unlock_file
 
 STOP_SECONDS = 40.0
 """What a run gets to reach a safe point."""
@@ -31,6 +33,7 @@ ENDING_SECONDS = 2.0
 REFUSAL_SECONDS = 60.0
 """How long a worker rests whose machine lacks something."""
 LONGEST_PAUSE = 60.0
+_PREFIX, _LOCK = "workers-", "lock"
 REFUSAL = "PST_WORKER_REFUSAL"
 """Names the file in which a run says what this machine lacks for it."""
 _PREFECT = {
@@ -78,12 +81,12 @@ class WorkerProcesses:
         self, pool: str, posts: Sequence[Post], *, limit: int = 1, tell: Callable[[str], None] = print
     ) -> None:
         self.pool, self.limit, self.tell = pool, limit, tell
-        self.folder = Path()
+        self._folder: Path  # there as long as they are
         self._soundly = True
         self._workers = [_Worker(post) for post in posts]
         self._settings: dict[str, str] = {}
         self._ending, self._begun = threading.Event(), threading.Event()
-        self._trouble: OSError | None = None
+        self._trouble: OSError | StoreError | None = None
         self._thread = threading.Thread(target=self._look_after, name=f"workers of {pool}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -114,28 +117,31 @@ class WorkerProcesses:
 
     def _look_after(self) -> None:
         try:
-            server_home().mkdir(parents=True, exist_ok=True)
-            self.folder = Path(tempfile.mkdtemp(prefix="workers-", dir=server_home().absolute()))
-            for worker in self._workers:
-                self._start(worker)
-        except OSError as error:
+            with _own_folder(left=lambda: not self._soundly) as self._folder:
+                try:
+                    for worker in self._workers:
+                        self._start(worker)
+                    self._begun.set()
+                    self._look_until_the_end()
+                finally:
+                    stop_children(self.processes, STOP_SECONDS)
+        except (OSError, StoreError) as error:
             self._trouble = error
-            self._ending.set()
-        self._begun.set()
+        finally:
+            self._begun.set()
+
+    def _look_until_the_end(self) -> None:
         while not self._ending.wait(LOOK_SECONDS):
             for worker in self._workers:
-                self._look_at(worker)
+                with contextlib.suppress(OSError):  # the next look tries again
+                    self._look_at(worker)
                 keep_short(self._log(worker.post))
-        stop_children(self.processes, STOP_SECONDS)
-        if self._soundly:  # or the logs may be wanted
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _look_at(self, worker: _Worker) -> None:
         now = time.monotonic()
         if worker.process is None:
             if now >= worker.rests_until:
-                with contextlib.suppress(OSError):  # the next look tries again
-                    self._start(worker)
+                self._start(worker)
             return
         if worker.refused is None and self._refusal_file(worker.post).exists():
             worker.refused = now
@@ -159,7 +165,7 @@ class WorkerProcesses:
         worker.process = start_child(
             ["-m", "prefect", "worker", "start", "--pool", self.pool, "--type", "process",
              "--name", post.name, "--limit", str(self.limit), "--install-policy", "never"],
-            environment=self._environment(post), folder=self.folder, log=self._log(post),
+            environment=self._environment(post), folder=self._folder, log=self._log(post),
         )  # fmt: skip
         worker.started, worker.refused = time.monotonic(), None
 
@@ -171,7 +177,31 @@ class WorkerProcesses:
         return {**os.environ, **given, **self._settings, **post.environment, **ours}
 
     def _refusal_file(self, post: Post) -> Path:
-        return self.folder / f"{post.name}.refusal"
+        return self._folder / f"{post.name}.refusal"
 
     def _log(self, post: Post) -> Path:
-        return self.folder / f"{post.name}.log"
+        return self._folder / f"{post.name}.log"
+
+
+@contextlib.contextmanager
+def _own_folder(left: Callable[[], bool]) -> Iterator[Path]:
+    """A folder for what workers print and refuse; it may be left to be looked at, until others begin."""
+    home = server_home().absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    _remove_left_folders(home)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home))
+    lock = flock_file(folder / _LOCK, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        unlock_file(lock)
+        if not left():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_left_folders(home: Path) -> None:
+    """Remove what workers left whose process was killed, or that had trouble."""
+    for folder in home.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError, StoreError):  # somebody's that is at work, or is just beginning
+            unlock_file(flock_file(folder / _LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB, create=False))
+            shutil.rmtree(folder, ignore_errors=True)
