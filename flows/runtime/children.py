@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _WRAPPER = """
-import os, sys
+import os, signal, sys
 from flows.runtime.children import end_with_parent
 end_with_parent(int(sys.argv[1]))
 os.nice(int(sys.argv[2]))
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored behind a shell's &, and Prefect's workers end by it
 os.execv(sys.executable, [sys.executable, *sys.argv[3:]])
 """
 _SET_PARENT_DEATH_SIGNAL = 1
