@@ -39,8 +39,9 @@ REFUSAL = "PST_WORKER_REFUSAL"
 _PREFECT = {
     "PREFECT_WORKER_QUERY_SECONDS": "2",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-    # So that runs outlast a server that is started anew, or whose database is.
-    "PREFECT_CLIENT_MAX_RETRIES": "8",
+    # So that runs outlast a server that is started anew, or whose database is: two minutes in all, for each
+    # pause is twice the last one, and meanwhile a worker takes no work.
+    "PREFECT_CLIENT_MAX_RETRIES": "6",
     "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
 }
 
