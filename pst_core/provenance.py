@@ -1,7 +1,7 @@
 """What computed a result: the versions of the libraries, and of this code itself."""
 
 import ast
-import contextlib
+import gc
 import hashlib
 import platform
 from collections.abc import Iterator
@@ -14,7 +14,6 @@ LIBRARIES = (
     "torch", "torchvision", "numpy", "scikit-learn", "scikit-image", "scipy", "opencv-python",
     "pillow", "simplejpeg", "tifffile", "imagecodecs", "pyarrow",
 )  # fmt: skip
-_TRIES = 9
 
 
 @lru_cache(maxsize=1)
@@ -51,22 +50,25 @@ def reachable_modules(package: str) -> dict[str, ast.Module]:
     while waiting:
         name = waiting.pop()
         if name in known and name not in found:
-            found[name] = _tree(known[name].read_text("utf-8"))
+            found[name] = _parsed(known[name].read_text("utf-8"))
             inside = name if known[name].name == "__init__.py" else name.rpartition(".")[0]
             waiting += _imported(found[name], inside)
     return found
 
 
-def _tree(source: str) -> ast.Module:
-    """What the source says.
+def _parsed(source: str) -> ast.Module:
+    """A module's tree.
 
-    The parser of Python 3.11 counts how deep it is in one place for all threads: where another one parses at
-    the same time it may fail with SystemError, and succeed when it is asked again.
+    CPython 3.11 fails where another thread parses something in the midst of it, as long as that one gets its
+    turn then: garbage collection gives it one, where something is to be called at an object's end.
     """
-    for _ in range(_TRIES):
-        with contextlib.suppress(SystemError):
-            return ast.parse(source)
-    return ast.parse(source)
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(source)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _modules_of(package: str) -> Iterator[tuple[str, Path]]:
