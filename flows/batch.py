@@ -1,4 +1,4 @@
-"""The flow of a batch: pair after pair, each by itself, and at the end who is done, who failed, and why."""
+"""The flow of a batch: pairs done here or handed out, and at the end who is done, who failed, and why."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -122,7 +122,7 @@ def run_orders(
     watcher().batch_started(len(orders), notes)
     try:
         if pool is None:
-            run_pairs(orders, prober, _begun, partial(_ended, outcomes))
+            run_pairs(orders, prober, partial(_ended, outcomes))
         else:
             hand_out(orders, out, pool, prober, partial(_ended, outcomes))
     finally:
@@ -133,11 +133,6 @@ def run_orders(
         watcher().batch_ended(summary)
     _show(summary, pictures_together=any(order.picture for order in orders))
     return summary
-
-
-def _begun(place: int) -> None:
-    """Nothing to be told: the pair's own flow tells what it begins."""
-    del place
 
 
 def _ended(outcomes: dict[int, PairOutcome], place: int, outcome: PairOutcome) -> None:

@@ -59,7 +59,7 @@ def _run_listed(folder: ShardFolder, batch: UUID) -> State:
                 folder.end(index, outcome)
                 log_outcome(outcome)
 
-            run_pairs(orders, Prober(), folder.begin, ended, full_disk_ends=True)
+            run_pairs(orders, Prober(), ended, begun=folder.begin, full_disk_ends=True)
     except WorkerUnfit as error:
         folder.give_back(str(error))
         _rest(str(error))
@@ -121,19 +121,19 @@ def _check_network(pair: ShardPair, host: str) -> None:
 def run_pairs(
     orders: Sequence[PairOrder],
     prober: Prober,
-    begun: Callable[[int], None],
     ended: Callable[[int, PairOutcome], None],
     *,
+    begun: Callable[[int], None] | None = None,
     full_disk_ends: bool = False,
 ) -> None:
     """Do pairs one after another, each by itself: the road of all of them, whoever's process it is.
 
     Parameters
     ----------
-    begun
-        Called with a pair's place before it is looked at.
     ended
         Called with a pair's place and how it ended.
+    begun
+        Called with a pair's place before it is looked at.
     full_disk_ends
         Whether a full disk is the machine's trouble: another's may have room.
 
@@ -149,7 +149,8 @@ def run_pairs(
         safe_points() as stop_if_asked,
     ):
         for index, order in enumerate(orders):
-            begun(index)
+            if begun is not None:
+                begun(index)
             outcome = _run_pair(order, prober, full_disk_ends=full_disk_ends)
             stop_if_asked()
             ended(index, outcome)

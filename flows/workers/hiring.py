@@ -3,10 +3,9 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from socket import gethostname
 
 from flows.workers.pools import HIRED, have_pool
-from flows.workers.posts import Number, find_posts
+from flows.workers.posts import Number, find_posts, host_name
 from flows.workers.processes import WorkerProcesses
 
 
@@ -35,7 +34,7 @@ def hired_workers(number: Number, tell: Callable[[str], None]) -> Iterator[str]:
     from prefect.client.orchestration import get_client
 
     posts = find_posts(number)
-    name = f"pst-{gethostname().partition('.')[0]}-{os.getpid()}"
+    name = f"pst-{host_name()}-{os.getpid()}"
     with get_client(sync_client=True) as client:
         have_pool(client, name, HIRED)
     try:

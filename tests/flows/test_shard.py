@@ -81,7 +81,7 @@ def test_a_full_disk_is_the_machines_trouble_and_not_the_pairs(contents, monkeyp
     orders, ended = [pair.order for pair in contents.pairs], []
 
     def run(**how):
-        run_pairs(orders, Prober(), lambda index: None, lambda *end: ended.append(end), **how)
+        run_pairs(orders, Prober(), lambda *end: ended.append(end), **how)
 
     with pytest.raises(WorkerUnfit, match="the disk is full"):
         run(full_disk_ends=True)
