@@ -54,10 +54,12 @@ def _run_listed(folder: ShardFolder, batch: UUID) -> State:
             contents = folder.read()
             check_fitness(contents)
             orders = [pair.order for pair in contents.pairs]
+            done_here: list[str] = []
 
             def ended(index: int, outcome: PairOutcome) -> None:
                 folder.end(index, outcome)
                 log_outcome(outcome)
+                done_here.append(outcome.name)
 
             run_pairs(orders, Prober(), ended, begun=folder.begin, full_disk_ends=True)
     except WorkerUnfit as error:
@@ -69,7 +71,9 @@ def _run_listed(folder: ShardFolder, batch: UUID) -> State:
         if not isinstance(error, RunCancelled):  # an end in order: no pair's fault
             folder.give_back(f"{gethostname()}: {explain_failure(error)[0]}")
         raise
-    done: State = Completed(message=counted(len(orders), "pair"))
+    taken_back = len(orders) - len(done_here)
+    also = f", {taken_back} taken back for other workers" if taken_back else ""
+    done: State = Completed(message=f"{counted(len(done_here), 'pair')}{also}")
     return done
 
 
@@ -123,7 +127,7 @@ def run_pairs(
     prober: Prober,
     ended: Callable[[int, PairOutcome], None],
     *,
-    begun: Callable[[int], None] | None = None,
+    begun: Callable[[int], bool] | None = None,
     full_disk_ends: bool = False,
 ) -> None:
     """Do pairs one after another, each by itself: the road of all of them, whoever's process it is.
@@ -133,7 +137,7 @@ def run_pairs(
     ended
         Called with a pair's place and how it ended.
     begun
-        Called with a pair's place before it is looked at.
+        Called with a pair's place before it is looked at; False leaves the pair out.
     full_disk_ends
         Whether a full disk is the machine's trouble: another's may have room.
 
@@ -149,8 +153,8 @@ def run_pairs(
         safe_points() as stop_if_asked,
     ):
         for index, order in enumerate(orders):
-            if begun is not None:
-                begun(index)
+            if begun is not None and not begun(index):
+                continue
             outcome = _run_pair(order, prober, full_disk_ends=full_disk_ends)
             stop_if_asked()
             ended(index, outcome)

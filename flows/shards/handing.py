@@ -22,7 +22,7 @@ from flows.runtime.trouble import is_server_trouble
 from flows.shards.ledger import Ledger, ShardContents, ShardFolder, ShardPair, keeping_ledger
 from flows.shards.pace import Pace
 from flows.shards.runs import Ending, ShardRun, ShardRuns
-from flows.shards.sizes import shard_size
+from flows.shards.sizes import shard_size, share_for_idle, surplus
 from pst_core.pipeline.plan import plan_stages
 from pst_core.printing import counted
 from pst_core.store import open_store
@@ -106,9 +106,10 @@ class _Handing:
         self.orders, self.prober, self.ended = orders, prober, ended
         self.runs, self.ledger, self.pace = runs, ledger, pace
         self.next_place, self.server_away = 0, False
+        self.unfinished = len(orders)
         self.waiting: deque[_Waiting] = deque()
         self.listed: deque[_Shard] = deque()
-        self.out: dict[str, list[_Waiting]] = {}
+        self.out: dict[str, dict[int, _Waiting]] = {}
         self.told_begun: set[int] = set()
         self.told_ended: set[int] = set()
 
@@ -116,8 +117,8 @@ class _Handing:
         """Do what there is to do now, and wait a moment; whether anything is left."""
         self._look_at_pairs()
         self._hand_out()
-        for run in self.runs.look():
-            self._hear(run)
+        at_work = [run.folder for run in self.runs.look() if self._hear(run)]
+        self._even_out(at_work)
         left = bool(self.next_place < len(self.orders) or self.waiting or self.listed or self.out)
         if left and self.next_place >= len(self.orders):
             time.sleep(LOOK_SECONDS)
@@ -130,6 +131,7 @@ class _Handing:
             self.next_place += 1
             settled = self._settle(order)
             if isinstance(settled, PairOutcome):
+                self.unfinished -= 1
                 self.ended(place, settled)
             else:
                 self.waiting.append(_Waiting(place, settled))
@@ -148,7 +150,7 @@ class _Handing:
             if self.pace.seconds is None and len(self.out) >= self.runs.workers:
                 return  # until it is known how long a pair takes
             left = len(self.waiting) + len(self.orders) - self.next_place
-            size = shard_size(self.pace.seconds, left, self.runs.workers)
+            size = shard_size(self.pace.seconds, left, self.unfinished, self.runs.workers)
             if size > len(self.waiting) and self.next_place < len(self.orders):
                 return  # until enough of them have been looked at
             pairs = [self.waiting.popleft() for _ in range(min(size, len(self.waiting)))]
@@ -169,27 +171,55 @@ class _Handing:
             if self.server_away or time.monotonic() < shard.since:
                 self.listed.append(shard)
             elif self.runs.start(shard.folder, name):
-                self.out[shard.folder.name] = shard.pairs
+                self.out[shard.folder.name] = dict(enumerate(shard.pairs))
             else:
                 self.server_away = True
                 self.listed.append(shard)
 
-    def _hear(self, run: ShardRun) -> None:
-        """Take in what is new of a shard."""
+    def _hear(self, run: ShardRun) -> bool:
+        """Take in what is new of a shard; whether it goes on."""
         pairs, news = self.out[run.folder.name], run.folder.look()
-        for index in sorted(news.begun):
+        for index in sorted(news.begun & pairs.keys()):
             self._tell_begun(pairs[index])
-        for index in sorted(news.ended):
+        for index in sorted(news.ended & pairs.keys()):
             if pairs[index].place in self.told_ended:
                 continue
             outcome = run.folder.outcome(index)
             if outcome is not None:
                 self._tell_ended(pairs[index], outcome)
-        if run.ending is not None:
-            del self.out[run.folder.name]
-            at_work = {pairs[index].place for index in news.at_work}
-            self._take_back(run.ending, news.given_back, pairs, at_work)
-            self.runs.forget(run)
+        if run.ending is None:
+            return bool(news.begun)
+        del self.out[run.folder.name]
+        at_work = {pairs[index].place for index in news.at_work & pairs.keys()}
+        self._see_to_rest(run.ending, news.given_back, [*pairs.values()], at_work)
+        self.runs.forget(run)
+        return False
+
+    def _even_out(self, at_work: Sequence[ShardFolder]) -> None:
+        """Take back what makes shards too long, and what workers without any could do meanwhile."""
+        if self.pace.seconds is None:
+            return
+        for folder in at_work:
+            self._take_back(folder, surplus(self.pace.seconds, len(self._not_begun(folder))))
+        if self.waiting or self.listed or self.next_place < len(self.orders):
+            return
+        idle = self.runs.workers - len(self.out)
+        if at_work and idle > 0:
+            longest = max(at_work, key=lambda folder: len(self._not_begun(folder)))
+            before = len(self._not_begun(longest))
+            self._take_back(longest, share_for_idle(self.pace.seconds, before, idle))
+
+    def _not_begun(self, folder: ShardFolder) -> list[int]:
+        known = self.told_begun, self.told_ended
+        pairs = self.out[folder.name].items()
+        return [index for index, pair in pairs if not any(pair.place in places for places in known)]
+
+    def _take_back(self, folder: ShardFolder, count: int) -> None:
+        """Take a shard's last pairs, to be handed out anew; what it has begun meanwhile stays with it."""
+        pairs = self.out[folder.name]
+        for index in self._not_begun(folder)[::-1][:count]:
+            if folder.take_back(index):
+                self.waiting.appendleft(pairs.pop(index))
 
     def _tell_begun(self, pair: _Waiting) -> None:
         if pair.place not in self.told_begun:
@@ -198,11 +228,12 @@ class _Handing:
 
     def _tell_ended(self, pair: _Waiting, outcome: PairOutcome) -> None:
         self.told_ended.add(pair.place)
+        self.unfinished -= 1
         if outcome.state == "done" and not outcome.steps_cached:
             self.pace.add(outcome.seconds)
         self.ended(pair.place, outcome)
 
-    def _take_back(self, ending: Ending, given_back: str, pairs: list[_Waiting], at_work: set[int]) -> None:
+    def _see_to_rest(self, ending: Ending, given_back: str, pairs: list[_Waiting], at_work: set[int]) -> None:
         """See to the pairs of a shard that is no more, as far as they have not ended."""
         left = [pair for pair in pairs if pair.place not in self.told_ended]
         if not left:

@@ -6,7 +6,7 @@ PST_HOME/handed/BATCH/RUN/    BATCH stands for the results' folder, RUN for one 
   deaths.json                 how often a pair's process died while the pair was at work
   SHARD/pairs.json            what is to be done
   SHARD/run                   id of the flow run that it was handed to
-  SHARD/begun-N               the N-th pair is at work
+  SHARD/begun-N               the N-th pair is at work, or was taken back: whoever makes the file has the pair
   SHARD/ended-N.json          how the N-th pair ended
   SHARD/given-back            why a worker did not do it to its end
 ```
@@ -31,7 +31,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from flows.orders.planning import PairOrder
 from flows.results.outcomes import PairOutcome
-from pst_core.errors import PstError
+from pst_core.errors import OutputError, PstError
 from pst_core.files import write_bytes_atomically
 from pst_core.network.identity import Network
 from pst_core.steady import read_steadily
@@ -132,9 +132,23 @@ class ShardFolder:
         except (OSError, ValueError):
             return None
 
-    def begin(self, index: int) -> None:
-        """Note that a pair is at work."""
-        write_bytes_atomically(self.path / f"begun-{index}", b"", overwrite=True)
+    def begin(self, index: int) -> bool:
+        """Note that a pair is at work; False if it was taken back."""
+        return self._claim(index, b"")
+
+    def take_back(self, index: int) -> bool:
+        """Take a pair from the shard; False if it is at work already."""
+        return self._claim(index, b"taken back")
+
+    def _claim(self, index: int, text: bytes) -> bool:
+        place = self.path / f"begun-{index}"
+        try:
+            write_bytes_atomically(place, text)
+        except OutputError:
+            if place.exists():
+                return False
+            raise
+        return True
 
     def end(self, index: int, outcome: PairOutcome) -> None:
         """Keep how a pair ended."""
@@ -164,7 +178,7 @@ class ShardFolder:
 
 @dataclass(frozen=True)
 class ShardNews:
-    """What can be seen of a shard: which of its pairs were begun, and ended, and why it was given back."""
+    """What can be seen of a shard: pairs that were begun or taken back, that ended, why it was given back."""
 
     begun: frozenset[int]
     ended: frozenset[int]
@@ -172,7 +186,7 @@ class ShardNews:
 
     @property
     def at_work(self) -> frozenset[int]:
-        """Pairs that were begun and have not ended."""
+        """Pairs that were begun, or taken back, and have not ended."""
         return self.begun - self.ended
 
 

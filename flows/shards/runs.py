@@ -18,6 +18,7 @@ from flows.workers.pools import (
     SHARD_FLOW,
     find_pool,
     have_shard_deployment,
+    hired_for,
     how_to_resume,
     workers_alive,
 )
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
 
 ASK_SECONDS = 2.0
-COUNT_SECONDS = 15.0
+COUNT_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0
 """How long a server may be away before the batch ends without it."""
 REPORT_SECONDS = 20.0
@@ -90,7 +91,8 @@ class ShardRuns:
 
         self.client, self.pool = client, pool
         self.batch = UUID(str(flow_run.id))
-        self.deployment = have_shard_deployment(client, find_pool(client, pool))
+        found = find_pool(client, pool)
+        self.deployment, self._hired = have_shard_deployment(client, found), hired_for(found)
         self.out: dict[UUID, ShardRun] = {}
         self._workers = 1
         self._asked = self._counted = float("-inf")
@@ -118,13 +120,13 @@ class ShardRuns:
 
     @property
     def workers(self) -> int:
-        """How many workers there are to take shards, at least 1."""
+        """How many workers there are to take shards, or were hired and will be there soon; at least 1."""
         now = time.monotonic()
         if now - self._counted > COUNT_SECONDS:
             self._counted = now
             with self._server_may_be_away():
                 self._count_workers(now)
-        return max(self._workers, 1)
+        return max(self._workers, self._hired, 1)
 
     def start(self, folder: ShardFolder, name: str) -> bool:
         """Hand out a shard; False if the server is away, and the same is to be tried later.

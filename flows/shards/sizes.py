@@ -1,15 +1,24 @@
-"""How many pairs a shard gets: enough to be worth a start, few enough that all workers end together."""
+"""How many pairs a shard gets, and gives up again: enough to be worth a start, and all workers end together.
+
+How long pairs take is often learnt only after the first shards are out, and workers differ. So a shard that
+turns out too long gives pairs back, and those who have nothing to do get their share of what a busy worker
+has before it.
+"""
 
 import math
 
 TARGET_SECONDS = 90.0
 LEAST_SECONDS = 20.0
 """Below this, starting Python and torch would cost more than a few per cent."""
-PROBE = 1
-"""Pairs of a shard as long as nobody knows how long a pair takes."""
+START_SECONDS = 8.0
+"""What a start costs at most: who has nothing to do takes over no less work than that."""
+TOO_LONG = 1.5
+"""A shard is, that would take so many times the target."""
+UNKNOWN = 25
+"""Pairs of a shard at most as long as nobody knows how long a pair takes."""
 
 
-def shard_size(seconds: float | None, left: int, workers: int) -> int:
+def shard_size(seconds: float | None, left: int, unfinished: int, workers: int) -> int:
     """How many pairs the next shard gets.
 
     Parameters
@@ -18,6 +27,8 @@ def shard_size(seconds: float | None, left: int, workers: int) -> int:
         What a pair takes, by what pairs took before; None if nobody knows.
     left
         Pairs that are not handed out yet, at least 1.
+    unfinished
+        Those and the ones that others have, but have not finished.
     workers
         How many there are to take shards.
 
@@ -26,10 +37,40 @@ def shard_size(seconds: float | None, left: int, workers: int) -> int:
     int
         From 1 to `left`.
     """
+    workers = max(workers, 1)
     if seconds is None:
-        return min(PROBE, left)
+        return min(math.ceil(unfinished / workers), UNKNOWN, left)
     each = max(seconds, 1e-3)
-    target, least = math.ceil(TARGET_SECONDS / each), math.ceil(LEAST_SECONDS / each)
-    # Half of a fair share: whoever is done early finds something more to do, down to the last few pairs.
-    share = math.ceil(left / (2 * max(workers, 1)))
-    return max(1, min(target, max(share, least), left))
+    # As many shards for each worker as come nearest to the target: then all have the same number of starts.
+    shards = max(1, round(unfinished * each / (workers * TARGET_SECONDS)))
+    share = math.ceil(unfinished / (workers * shards))
+    return min(max(share, math.ceil(LEAST_SECONDS / each)), left)
+
+
+def surplus(seconds: float, before: int) -> int:
+    """How many pairs a shard that turned out too long gives up.
+
+    Parameters
+    ----------
+    seconds
+        What a pair takes.
+    before
+        How many of its pairs have not been begun.
+    """
+    target = max(1, math.ceil(TARGET_SECONDS / max(seconds, 1e-3)))
+    return before - target if before > TOO_LONG * target else 0
+
+
+def share_for_idle(seconds: float, before: int, idle: int) -> int:
+    """How many of the pairs that a busy worker has not begun go to those that have nothing to do.
+
+    Parameters
+    ----------
+    seconds, before
+        See `surplus`; the busy one has a pair at work besides.
+    idle
+        How many have nothing to do.
+    """
+    worth_it = int((before + 1) * seconds / START_SECONDS) - 1
+    sharing = max(0, min(idle, worth_it))
+    return before + 1 - math.ceil((before + 1) / (sharing + 1))

@@ -36,7 +36,7 @@ def hired_workers(number: Number, tell: Callable[[str], None]) -> Iterator[str]:
     posts = find_posts(number)
     name = f"pst-{host_name()}-{os.getpid()}"
     with get_client(sync_client=True) as client:
-        have_pool(client, name, HIRED)
+        have_pool(client, name, HIRED, limit=len(posts))
     try:
         with WorkerProcesses(name, posts, tell=tell):
             yield name

@@ -26,13 +26,17 @@ class PoolError(PstError):
     """There is no such work pool, or its workers cannot carry out what it is for."""
 
 
-def have_pool(client: "SyncPrefectClient", name: str, description: str) -> "WorkPool":
+def have_pool(
+    client: "SyncPrefectClient", name: str, description: str, *, limit: int | None = None
+) -> "WorkPool":
     """A process pool of this name, made if there is none; one that is there is left as it is.
 
     Parameters
     ----------
     description
         What the UI says of it, if it is made.
+    limit
+        How many runs its workers have at work at once, all together; None: as many as they take.
 
     Raises
     ------
@@ -48,7 +52,11 @@ def have_pool(client: "SyncPrefectClient", name: str, description: str) -> "Work
         try:
             pool = client.create_work_pool(
                 WorkPoolCreate(
-                    name=name, type="process", description=description, base_job_template=_job_template()
+                    name=name,
+                    type="process",
+                    description=description,
+                    concurrency_limit=limit,
+                    base_job_template=_job_template(),
                 )
             )
         except ObjectAlreadyExists:  # somebody else was quicker
@@ -103,6 +111,11 @@ def have_shard_deployment(client: "SyncPrefectClient", pool: "WorkPool") -> "UUI
         parameter_openapi_schema=None,
         enforce_parameter_schema=False,
     )
+
+
+def hired_for(pool: "WorkPool") -> int:
+    """How many workers were hired with a pool, whether they are at their posts yet or not; else 0."""
+    return pool.concurrency_limit or 0 if pool.description == HIRED else 0
 
 
 def how_to_resume(pool: str) -> str:

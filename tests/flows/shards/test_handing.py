@@ -16,6 +16,7 @@ from flows.shards.handing import MOST_DEATHS, MOST_RETURNS, _Handing
 from flows.shards.ledger import keeping_ledger
 from flows.shards.pace import Pace
 from flows.shards.runs import Ending, ShardRun
+from flows.shards.sizes import LEAST_SECONDS
 
 pytestmark = pytest.mark.usefixtures("pst_home")
 
@@ -52,7 +53,7 @@ class PlayedRuns:
                 run.ending = event
             elif event in names and event not in begun:
                 begun.add(event)
-                folder.begin(names.index(event))
+                assert folder.begin(names.index(event))
             elif event in names:
                 folder.end(names.index(event), PairOutcome(name=event, state="done", seconds=0.1))
             else:
@@ -76,11 +77,19 @@ def does_all(names):
 
 def run(tmp_path, monkeypatch, play, pairs=6, *, known=0.1, deaths=None, away=0, watcher=None):
     """What became of every pair, in the order in which it was told, and the shards."""
+    runs = PlayedRuns(play, away=away)
+    outcomes = work_through(tmp_path, monkeypatch, runs, pairs, known=known, deaths=deaths, watcher=watcher)
+    assert len(set(runs.asked)) == len(runs.shards), "what is asked for again is the same shard"
+    return outcomes, runs.shards
+
+
+def work_through(tmp_path, monkeypatch, runs, pairs, *, known, deaths=None, watcher=None):
+    """What became of every pair, in the order in which it was told."""
     monkeypatch.setattr(handing, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(handing, "REST_SECONDS", 0.0)
     source = make_folder(tmp_path / "in", pairs)
     order = BatchOrder(source=source, out=tmp_path / "out", settings=QUICK)
-    orders, told, runs = find_orders(order).pairs, [], PlayedRuns(play, away=away)
+    orders, told = find_orders(order).pairs, []
     with keeping_ledger(Path(tmp_path / "out"), deaths or {}) as ledger, watched_by(watcher or Watcher()):
         work = _Handing(
             orders, Prober(), lambda place, outcome: told.append((place, outcome)), runs, ledger, Pace(known)
@@ -89,8 +98,7 @@ def run(tmp_path, monkeypatch, play, pairs=6, *, known=0.1, deaths=None, away=0,
             pass
     assert all(orders[place].name == outcome.name for place, outcome in told)
     assert sorted(place for place, _ in told) == list(range(pairs)), "each pair is told of once"
-    assert len(set(runs.asked)) == len(runs.shards), "what is asked for again is the same shard"
-    return {outcome.name: outcome for _, outcome in told}, runs.shards
+    return {outcome.name: outcome for _, outcome in told}
 
 
 def test_every_pair_is_handed_out_and_told_of_once(tmp_path, monkeypatch):
@@ -99,9 +107,9 @@ def test_every_pair_is_handed_out_and_told_of_once(tmp_path, monkeypatch):
     assert sorted(name for names in shards for name in names) == sorted(outcomes)
 
 
-def test_as_long_as_no_time_is_known_each_worker_gets_one_pair(tmp_path, monkeypatch):
+def test_as_long_as_no_time_is_known_workers_get_equal_shares(tmp_path, monkeypatch):
     _, shards = run(tmp_path, monkeypatch, does_all, known=None)
-    assert len(shards[0]) == 1 < len(shards[1])
+    assert len(shards[0]) == 6
 
 
 def test_a_pair_that_ends_its_process_every_time_is_found_by_itself_and_harms_no_other(tmp_path, monkeypatch):
@@ -259,3 +267,65 @@ def test_begun_pairs_are_told_of_once(tmp_path, monkeypatch):
     hears = Hears()
     outcomes, _ = run(tmp_path, monkeypatch, does_all, watcher=hears)
     assert sorted(hears.begun) == sorted(outcomes)
+
+
+START = 5  # ticks until a shard's first pair is begun
+
+
+class TickedRuns(PlayedRuns):
+    """Shards that are done by some workers as time goes by: a second each time one looks."""
+
+    def __init__(self, each, workers):
+        super().__init__(None, workers=workers)
+        self.each, self.ticks, self.starts = each, 0, 0
+        self.queue, self.busy = [], {}
+
+    def start(self, folder, name):
+        run = ShardRun(folder, uuid4())
+        self.out[run.id] = run
+        self.queue.append(run)
+        return True
+
+    def look(self):
+        self.ticks += 1
+        while self.queue and len(self.busy) < self.workers:
+            run = self.queue.pop(0)
+            self.starts += 1
+            self.busy[run.id] = self._work(run)
+        for work in [*self.busy.values()]:
+            next(work, None)
+        return [*self.out.values()]
+
+    def _work(self, run):
+        yield from range(START)
+        for index, pair in enumerate(run.folder.read().pairs):
+            if not run.folder.begin(index):
+                continue
+            seconds = self.each(pair.order.name)
+            yield from range(seconds)
+            done = PairOutcome(name=pair.order.name, state="done", seconds=float(seconds))
+            run.folder.end(index, done)
+        run.ending = DONE
+        del self.busy[run.id]
+
+
+@pytest.mark.parametrize(("seconds", "pairs", "workers", "most_starts"), [
+    (10, 48, 4, 4),  # a share each, though nobody knew how long a pair takes
+    (30, 41, 4, 25),
+    (60, 13, 8, 13),
+    (2, 60, 3, 6),
+])  # fmt: skip
+def test_workers_start_seldom_and_end_together(tmp_path, monkeypatch, seconds, pairs, workers, most_starts):
+    runs = TickedRuns(lambda name: seconds, workers)
+    outcomes = work_through(tmp_path, monkeypatch, runs, pairs, known=None)
+    assert {outcome.state for outcome in outcomes.values()} == {"done"}
+    assert runs.starts <= most_starts
+    ideal = pairs * seconds / workers + START
+    assert runs.ticks <= ideal + seconds + 4 * START + LEAST_SECONDS
+
+
+def test_who_has_nothing_to_do_helps_one_who_is_late(tmp_path, monkeypatch):
+    late = {f"p{number}" for number in range(12)}  # the first worker's share, each of which takes long
+    runs = TickedRuns(lambda name: 40 if name in late else 10, 4)
+    work_through(tmp_path, monkeypatch, runs, 48, known=10.0)
+    assert runs.ticks < 300, "alone it would have taken 480"
