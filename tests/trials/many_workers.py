@@ -1,7 +1,7 @@
 """Pairs over several workers: how much faster they are than one.
 
     PYTHONPATH=tests python tests/trials/many_workers.py [--pairs 48] [--seconds 2] [--workers 4]
-        [--photographs ../shared/luan60] [--real-pairs 6] [--size 256]
+        [--photographs ../shared/luan60] [--real-pairs 24] [--size 256]
 
 First pairs whose optimisation stages are stood in for by so many seconds of waiting, as a process waits for
 its GPU: one worker, then several. Then, where photographs are at hand, real pairs on this machine's cores:
@@ -136,7 +136,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--photographs", type=Path, default=PHOTOGRAPHS)
-    parser.add_argument("--real-pairs", type=int, default=6)
+    parser.add_argument("--real-pairs", type=int, default=24)
     parser.add_argument("--size", type=int, default=256)
     arguments, verdict = parser.parse_args(), Verdict()
     with tempfile.TemporaryDirectory() as name:
