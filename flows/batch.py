@@ -26,6 +26,7 @@ from flows.shard import log_outcome, run_pairs
 from flows.shards.handing import hand_out
 from pst_core.errors import PstError
 from pst_core.files import write_bytes_atomically
+from pst_core.parquet import have_library
 from pst_core.printing import printable
 from pst_core.settings.config import PresetName
 from pst_core.settings.overrides import Overrides, settings_of
@@ -116,6 +117,7 @@ def run_orders(
 
     They run here, one after another, or in shards by the workers of a pool.
     """
+    have_library()  # for the table at the end
     for note in notes:
         get_run_logger().info("%s", note)
     outcomes: dict[int, PairOutcome] = {}

@@ -13,6 +13,20 @@ Arrays = Mapping[str, "NDArray[Any]"]
 KINDS = "biuf"  # booleans, integers, floating point: what bytes alone can hold
 
 
+def have_library() -> None:
+    """Load pyarrow now: what is written at a night's end must not depend on whether it is still there then.
+
+    Raises
+    ------
+    PstError
+        It cannot be loaded.
+    """
+    try:
+        import pyarrow.parquet  # noqa: F401 - kept by Python for whoever asks for it later
+    except ImportError as error:
+        raise PstError(f"pyarrow cannot be loaded ({error}): install it again.") from error
+
+
 def pack_rows(rows: Sequence[Mapping[str, Any]], schema: Any, **options: Any) -> bytes:  # noqa: ANN401
     """Write rows as the bytes of a Parquet file; equal rows give equal bytes.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 Seen = TypeVar("Seen")
-BEGIN_SECONDS = 300.0
+BEGIN_SECONDS = 120.0
 """A worker's process begins with its run in some seconds; one that has not by then never will."""
 UNNOTED_SECONDS = 120.0
 """A run leaves its note when it begins; what goes without one for so long is not there."""

@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 600.0
 """How long a server may be away before the batch ends without it."""
 REPORT_SECONDS = 20.0
 """What a worker gets to report that a run's process ended, before it is done without it."""
-START_SECONDS = 300.0
+START_SECONDS = 120.0
 """What a run's process gets to come to work."""
 LONELY_SECONDS = 45.0
 """After being without a worker for so long, somebody is told."""

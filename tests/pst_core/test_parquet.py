@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from pst_core.errors import PstError
-from pst_core.parquet import _schema, pack_arrays, pack_rows, unpack_arrays
+from pst_core.parquet import _schema, have_library, pack_arrays, pack_rows, unpack_arrays
 
 DTYPES = st.sampled_from(["bool", "uint8", "int16", "int64", "float16", "float32", "float64"])
 
@@ -86,3 +86,11 @@ def test_reading_leaves_no_threads_behind():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
+def test_a_library_that_is_missing_is_told_before_the_work(monkeypatch):
+    have_library()
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)  # as an import finds what is not there
+    monkeypatch.delattr(pa, "parquet", raising=False)
+    with pytest.raises(PstError, match=r"^pyarrow cannot be loaded .*: install it again\.$"):
+        have_library()
