@@ -11,7 +11,7 @@ TARGET_SECONDS = 90.0
 LEAST_SECONDS = 20.0
 """Below this, starting Python and torch would cost more than a few per cent."""
 START_SECONDS = 8.0
-"""What a start costs at most: who has nothing to do takes over no less work than that."""
+"""What a start costs where all start at once: an idle worker takes over what is done earlier even so."""
 TOO_LONG = 1.5
 """A shard is, that would take so many times the target."""
 UNKNOWN = 25
@@ -71,6 +71,9 @@ def share_for_idle(seconds: float, before: int, idle: int) -> int:
     idle
         How many have nothing to do.
     """
-    worth_it = int((before + 1) * seconds / START_SECONDS) - 1
-    sharing = max(0, min(idle, worth_it))
-    return before + 1 - math.ceil((before + 1) / (sharing + 1))
+    for sharing in range(idle, 0, -1):
+        taken = before + 1 - math.ceil((before + 1) / (sharing + 1))
+        theirs = START_SECONDS + math.ceil(taken / sharing) * seconds
+        if taken and theirs <= (before + 0.5) * seconds:  # the one at work is half done, as far as one knows
+            return taken
+    return 0

@@ -76,6 +76,10 @@ def test_idle_workers_get_their_share_of_what_is_left_or_nothing_where_that_is_n
     if taken:
         kept = before + 1 - taken  # with the pair at work
         assert idle and taken <= kept * idle, "nobody gets more than the one who shares"
-        assert (before + 1) * each >= 2 * START_SECONDS
-    elif idle and before:
-        assert (before + 1) * each < 2 * START_SECONDS, "there was too little"
+        assert START_SECONDS + each <= (before + 0.5) * each, "all are done earlier than without"
+
+
+def test_the_last_pair_but_one_goes_to_an_idle_worker_only_if_it_is_done_earlier_there():
+    assert share_for_idle(9.0, 1, 3) == 0  # 8 s for the start and 9 for the pair, against 13.5
+    assert share_for_idle(9.0, 2, 3) == 2
+    assert share_for_idle(60.0, 1, 3) == 1
