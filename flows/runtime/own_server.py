@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows.runtime import prefect_server
 from flows.runtime.children import start_child, stop_children
 from flows.runtime.history import set_aside, set_aside_if_damaged
 from flows.runtime.settings import QUIET
@@ -167,7 +168,7 @@ def _start(home: Path, log: Path, address: str) -> "subprocess.Popen[bytes]":
     port = address.rpartition(":")[2]
     try:
         return start_child(
-            ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port],
+            ["-m", prefect_server.MODULE, "server", "start", "--host", "127.0.0.1", "--port", port],
             environment=environment_of(address), folder=home, log=log, niceness=NICENESS,
         )  # fmt: skip
     except OSError as error:

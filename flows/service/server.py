@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from flows.runtime import prefect_server
 from flows.runtime.children import start_child, stop_children
 from flows.runtime.logs import keep_short, put_aside
 from flows.runtime.own_server import STOP_SECONDS, answers, wait_until_it_answers
@@ -128,7 +129,7 @@ class LastingServer:
         host, port = self._settings.host, str(self._settings.port)
         try:
             self._process = start_child(
-                ["-m", "prefect", "server", "start", "--host", host, "--port", port],
+                ["-m", prefect_server.MODULE, "server", "start", "--host", host, "--port", port],
                 environment=self._environment, folder=self._home, log=log,
             )  # fmt: skip
         except OSError as error:
