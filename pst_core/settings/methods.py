@@ -109,6 +109,8 @@ METHODS: dict[MethodName, Method] = {
     ),
 }  # fmt: skip
 COMPARED: tuple[MethodName, ...] = ("gatys", "champandard", "li", "luan", "reinhard", "histogram", "yang")
+ANSWERING: tuple[MethodName, ...] = ("linear", "histogram", "yang")
+"""Those that are compared where the right answer is known: all but ours change every pixel by one map."""
 ABLATIONS: tuple[MethodName, ...] = (
     "regional-only", "global-only", "both", "without-optimisation", "yang",
 )  # fmt: skip
