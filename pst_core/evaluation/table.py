@@ -46,6 +46,9 @@ class Measured(Measures):
     def _known(self) -> "Measured":
         if unknown := sorted((self.values.keys() | self.reasons.keys()) - set(MEASURES)):
             raise ValueError(f"there is no metric {unknown[0]!r}: choose from {', '.join(MEASURES)}")
+        for key, value in self.values.items():
+            if value is None:
+                self.reasons.setdefault(key, NOT_MEASURED)
         return self
 
     def reason(self, measure: Measure) -> str:
