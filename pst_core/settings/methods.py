@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 MethodName = Literal[
-    "yang", "gatys", "champandard", "li", "luan", "reinhard", "histogram",
+    "yang", "gatys", "champandard", "li", "luan", "reinhard", "linear", "histogram",
     "regional-only", "global-only", "both", "regional-only-unfiltered", "global-only-unfiltered",
-    "both-unfiltered", "both-gaussian", "both-highpass", "both-tv",
+    "both-unfiltered", "both-gaussian", "both-highpass", "both-tv", "without-optimisation",
 ]  # fmt: skip
 
 ITERATIONS = 300
@@ -87,6 +87,9 @@ METHODS: dict[MethodName, Method] = {
         },
     ),
     "reinhard": Method("Reinhard et al.", "Reinhard et al. 2001", _COLORS | {"init": "reinhard"}),
+    "linear": Method(
+        "Linear transfer", "Monge-Kantorovich map, Pitie and Kokaram 2007", _COLORS | {"init": "linear"}
+    ),
     "histogram": Method(
         "Histogram matching", "cumulative histograms, by channel", _COLORS | {"init": "histogram"}
     ),
@@ -101,6 +104,13 @@ METHODS: dict[MethodName, Method] = {
     "both-gaussian": _staged("Both, Gaussian", 20, regional=True, whole=True, filter="gaussian"),
     "both-highpass": _staged("Both, high-pass", 20, regional=True, whole=True, filter="highpass"),
     "both-tv": _staged("Both, total variation", 20, regional=True, whole=True, filter="tv"),
+    "without-optimisation": Method(
+        "Ours, without optimisation", "ours: colour start and closing match alone", {"rounds": 0}
+    ),
 }  # fmt: skip
 COMPARED: tuple[MethodName, ...] = ("gatys", "champandard", "li", "luan", "reinhard", "histogram", "yang")
-ABLATIONS: tuple[MethodName, ...] = ("regional-only", "global-only", "both", "yang")
+ANSWERING: tuple[MethodName, ...] = ("linear", "histogram", "yang")
+"""Those that are compared where the right answer is known: all but ours change every pixel by one map."""
+ABLATIONS: tuple[MethodName, ...] = (
+    "regional-only", "global-only", "both", "without-optimisation", "yang",
+)  # fmt: skip
