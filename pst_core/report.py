@@ -81,6 +81,9 @@ class FoundRegions(_Part):
     """The regions of both photographs, an entry a region."""
 
     source: str
+    """`maps`, or the way in which they were found."""
+    model: str | None = None
+    """The network that found them, if one did, with its sha256."""
     count: int
     colors: tuple[str, ...]
     """That the picture of the regions shows them in."""
@@ -91,6 +94,8 @@ class FoundRegions(_Part):
     style_shares: tuple[float, ...]
     matched: tuple[bool, ...]
     """Whether both photographs have the region."""
+    confidence: tuple[float, ...] = ()
+    """On [0, 1]: how sure it is that it is one in both photographs; empty of maps."""
 
 
 class Losses(_Part):

@@ -12,6 +12,7 @@ from torch import Tensor
 from pst_core.images.inputs import Inputs, Source, load_inputs, load_start
 from pst_core.machine import describe_device, peak_memory
 from pst_core.network.encoder import Encoder, open_encoder
+from pst_core.network.finder import Finder
 from pst_core.network.weights import Weights
 from pst_core.optimisation.record import Evaluation
 from pst_core.optimisation.targets import Targets
@@ -126,8 +127,9 @@ def stylize(
         given = load_start(start, inputs) if start is not None else None
     with clock("encoder"):
         weights, encoder = open_encoder(config, config.layers)
+        finder = None if inputs.content_map is not None else Finder.of(config)
     side = max(inputs.content.height, inputs.content.width)
-    taken = _InMemory(inputs, encoder, config, given, plan_stages(config, side), clock, callback)
+    taken = _InMemory(inputs, finder, encoder, config, given, plan_stages(config, side), clock, callback)
     regions, (full, strength) = walk(taken, config, side)
     return Result(
         image=full, trace=tuple(taken.traces), regions=regions, config=config, inputs=inputs, weights=weights,
@@ -153,6 +155,7 @@ class _InMemory:
     """The steps of one pair, everything in memory."""
 
     inputs: Inputs
+    finder: Finder | None
     encoder: Encoder
     config: Config
     given: Floats | None
@@ -163,9 +166,9 @@ class _InMemory:
 
     def find_regions(self) -> Regions:
         with self.clock("regions"):
-            if self.inputs.content_map is not None:
+            if self.finder is None:
                 return steps.regions_of_maps(self.inputs, self.config)
-            return steps.regions_of_photographs(self.inputs, self.encoder, self.config)
+            return steps.regions_of_photographs(self.inputs, self.finder, self.encoder, self.config)
 
     def prepare(self, regions: Regions, size: int) -> Prepared:
         pixels = self.inputs.content.filled, self.inputs.style.filled
