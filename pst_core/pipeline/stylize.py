@@ -19,6 +19,7 @@ from pst_core.optimisation.targets import Targets
 from pst_core.pipeline import steps
 from pst_core.pipeline.notes import notes_of
 from pst_core.pipeline.plan import Stage, plan_stages
+from pst_core.pipeline.regions import finder_for, regions_of
 from pst_core.pipeline.trace import StageTrace
 from pst_core.pipeline.walk import walk
 from pst_core.pipeline.working import WorkingPair
@@ -127,7 +128,7 @@ def stylize(
         given = load_start(start, inputs) if start is not None else None
     with clock("encoder"):
         weights, encoder = open_encoder(config, config.layers)
-        finder = None if inputs.content_map is not None else Finder.of(config)
+        finder = finder_for(inputs, config)
     side = max(inputs.content.height, inputs.content.width)
     taken = _InMemory(inputs, finder, encoder, config, given, plan_stages(config, side), clock, callback)
     regions, (full, strength) = walk(taken, config, side)
@@ -166,9 +167,7 @@ class _InMemory:
 
     def find_regions(self) -> Regions:
         with self.clock("regions"):
-            if self.finder is None:
-                return steps.regions_of_maps(self.inputs, self.config)
-            return steps.regions_of_photographs(self.inputs, self.finder, self.encoder, self.config)
+            return regions_of(self.inputs, self.finder, self.encoder, self.config)
 
     def prepare(self, regions: Regions, size: int) -> Prepared:
         pixels = self.inputs.content.filled, self.inputs.style.filled

@@ -159,7 +159,7 @@ def assign_groups(classes: Sequence[str], merges: Merges) -> tuple[str, ...]:
 
 def _plain(name: str) -> str:
     """A class's first name, as models write it in several ways: ``Windowpane;window`` is ``windowpane``."""
-    return re.split("[,;]", name)[0].strip().lower().replace("_", " ").replace("-", " ")
+    return re.sub("[_-]", " ", re.split("[,;]", name)[0]).strip().lower()
 
 
 def _seen(pixels: Floats, probabilities: Tensor, places: Sequence[int], counted: Mask | None) -> Seen:

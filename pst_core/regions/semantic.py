@@ -34,7 +34,8 @@ def open_semantic(finder: Finder, device: torch.device) -> tuple[Segmenter, str]
         If the folder holds no network of semantic segmentation.
     """
     loaded = _load(finder.place, finder.identity, device)
-    return partial(_segment, loaded), f"{type(loaded.network).__name__}, sha256 {finder.identity}"
+    name = type(loaded.network).__name__
+    return partial(_segment, loaded), f"{name}, {finder.library}, sha256 {finder.identity}"
 
 
 @lru_cache(maxsize=1)

@@ -109,8 +109,8 @@ class FoundRegionSettings(RegionCount, Layers, WithSeed, OnDevice):
     $PST_SEMANTIC_MODEL, else a SegFormer trained on ADE20K."""
     segmentation_merges: str | None = None
     """TOML file of classes that are one region, besides those of ADE20K: water = ["pond", "sea"]."""
-    onnx_size: str = Field(default="512x512", pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")
-    """`onnx`: width and height in pixels that the network takes."""
+    onnx_size: str | None = Field(default=None, pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")
+    """`onnx`: width and height in pixels that the network takes; else what its file says, else 512x512."""
     onnx_mean: Annotated[tuple[Mean, Mean, Mean], BeforeValidator(_listed)] = (0.485, 0.456, 0.406)
     """`onnx`: mean of red, green and blue on [0, 1], subtracted before the network."""
     onnx_deviation: Annotated[tuple[Deviation, Deviation, Deviation], BeforeValidator(_listed)] = (

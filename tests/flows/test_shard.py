@@ -24,7 +24,9 @@ def contents(tmp_path):
     """A shard of two pairs, whose batch began a moment ago."""
     order = BatchOrder(source=make_folder(tmp_path / "in", 2), out=tmp_path / "out", settings=QUICK)
     order.save()
-    pairs = tuple(ShardPair(each, Network.of(each.config)) for each in find_orders(order).pairs)
+    pairs = tuple(
+        ShardPair(each, Network.of(each.config, has_maps=True)) for each in find_orders(order).pairs
+    )
     return ShardContents(fingerprint(), pairs)
 
 
