@@ -82,10 +82,8 @@ def test_another_way_to_find_regions_is_told_of(contents):
         return ShardContents(contents.code, (ShardPair(bare, network),))
 
     check_fitness(shard_of(Finder(way="cluster", place="wherever")))
-    with pytest.raises(
-        WorkerUnfit,
-        match=r"would find regions by cluster, the batch's machine by semantic \(abababababab, transformers 5\)",
-    ):
+    wanted = r"by cluster, the batch's machine by semantic \(abababababab, transformers 5\)"
+    with pytest.raises(WorkerUnfit, match=f"would find regions {wanted}"):
         check_fitness(shard_of(there))
     # Where maps say the regions, it is no matter.
     with_maps = ShardPair(pair.order, pair.network.model_copy(update={"finder": there}))

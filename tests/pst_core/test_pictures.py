@@ -135,9 +135,8 @@ def test_a_preview_is_a_picture_of_either_side_under_its_regions_colours(form):
     there = np.zeros((70, 90), np.int16)
     there[:, 45:] = 2
     photographs = np.full((3, 80, 60), 0.5, np.float32), np.full((3, 70, 90), 0.25, np.float32)
-    found = Regions(
-        here, there, COLORS, "onnx", names=("sky", "sea", "tree"), model="a model", confidence=(1, 0.5, 0)
-    )
+    said = {"names": ("sky", "sea", "tree"), "model": "a model", "confidence": (1, 0.5, 0)}
+    found = Regions(here, there, COLORS, "onnx", **said)
     pixels = np.asarray(opened(draw_preview(*photographs, found, form), form).convert("RGB")).astype(float)
     assert pixels.shape[0] > 80 + 4 * 20 and pixels.shape[1] >= 60 + GAP + 90
     for place, gray, color in (

@@ -56,7 +56,8 @@ def test_one_region_needs_no_network(pair, capfd, monkeypatch):
 
 
 @pytest.mark.parametrize(("output", "named"), [
-    ("content.png", "would be lost"), ("shown.gif", "shown.gif"), ("there.png", "--overwrite"), (".", "a folder"),
+    ("content.png", "would be lost"), ("shown.gif", "shown.gif"), ("there.png", "--overwrite"),
+    (".", "."),
 ])  # fmt: skip
 def test_nothing_is_lost(pair, output, named, capfd):
     save_photograph("there.png")
@@ -92,23 +93,11 @@ def test_a_result_is_made_again_with_the_network_that_found_its_regions(pair, ca
     weight[0, :, 1, 1], weight[1, :, 1, 1] = 20, -20
     bias = np.array([0.0, 0.0], np.float32)
     convolving(tmp_path / "light.onnx", weight, bias, side=32)
-    assert (
-        stylize(
-            "content.png",
-            "style.png",
-            "-o",
-            "result.png",
-            *QUICK,
-            "--segmentation-model",
-            tmp_path / "light.onnx",
-        )
-        == 0
-    )
+    chosen = ["--segmentation-model", tmp_path / "light.onnx"]
+    assert stylize("content.png", "style.png", "-o", "result.png", *QUICK, *chosen) == 0
     report = json.loads(Path("result.json").read_text())
-    assert (
-        report["settings"]["segmentation"] == "onnx"
-        and report["settings"]["segmentation_model"] == "light.onnx"
-    )
+    used = report["settings"]
+    assert (used["segmentation"], used["segmentation_model"]) == ("onnx", "light.onnx")
     assert report["regions"]["model"].startswith("ONNX, sha256 ")
     assert report["regions"]["confidence"] and report["regions"]["names"] == ["class 0", "class 1"]
     assert stylize("--from", "result.png", "--quiet") == 0
