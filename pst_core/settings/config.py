@@ -20,9 +20,12 @@ MetadataPolicy = Literal["all", "without-place", "none"]
 Way = Literal["semantic", "onnx", "deeplab", "cluster", "one"]
 
 
-def _listed(value: object) -> object:
-    """Numbers with commas between, as the command line has them."""
-    return value.split(",") if isinstance(value, str) else value
+def _three(value: object) -> object:
+    """A number for each of red, green and blue; text has commas between."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if isinstance(parts, (list, tuple)) and len(parts) != 3:
+        raise ValueError("three numbers are needed, as in 0.485,0.456,0.406")
+    return parts
 
 
 Mean = Annotated[float, Field(ge=-1000, le=1000)]
@@ -111,9 +114,9 @@ class FoundRegionSettings(RegionCount, Layers, WithSeed, OnDevice):
     """TOML file of classes that are one region, besides those of ADE20K: water = ["pond", "sea"]."""
     onnx_size: str | None = Field(default=None, pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")
     """`onnx`: width and height in pixels that the network takes; else what its file says, else 512x512."""
-    onnx_mean: Annotated[tuple[Mean, Mean, Mean], BeforeValidator(_listed)] = (0.485, 0.456, 0.406)
+    onnx_mean: Annotated[tuple[Mean, Mean, Mean], BeforeValidator(_three)] = (0.485, 0.456, 0.406)
     """`onnx`: mean of red, green and blue on [0, 1], subtracted before the network."""
-    onnx_deviation: Annotated[tuple[Deviation, Deviation, Deviation], BeforeValidator(_listed)] = (
+    onnx_deviation: Annotated[tuple[Deviation, Deviation, Deviation], BeforeValidator(_three)] = (
         0.229, 0.224, 0.225,
     )  # fmt: skip
     """`onnx`: what red, green and blue are then divided by; 0.00392157 three times gives 0 to 255."""
