@@ -61,6 +61,11 @@ class Regions:
         """What to call each region in a sentence: ``#00FF00``, ``value 9``, ``transparent``."""
         return self.names or tuple(f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in self.colors)
 
+    @property
+    def trust(self) -> NDArray[np.float64]:
+        """How far to trust that each region is one in both photographs, on [0, 1], shape (count,)."""
+        return np.array(self.confidence or (1.0,) * self.count)
+
     @cached_property
     def content_counted(self) -> Mask | None:
         """Which pixels of the content count, shape (H, W); None where all do."""
