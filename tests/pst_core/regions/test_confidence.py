@@ -19,7 +19,7 @@ def test_swapped_regions_are_nearer_to_each_other_than_to_their_counterparts():
 
 def test_separations_follow_their_definition():
     other = SIDE + np.random.default_rng(4).standard_normal((60, 4))
-    here, there = (np.stack([rows[LABELS == k].mean(axis=0) for k in range(3)]) for rows in (SIDE, other))
+    here, there = (np.stack([rows[k == LABELS].mean(axis=0) for k in range(3)]) for rows in (SIDE, other))
     apart = pairwise_distances(here, there)
     wanted = [
         1
