@@ -26,6 +26,8 @@ from flows.shards.ledger import ShardContents, ShardFolder, ShardPair
 from flows.workers.processes import REFUSAL
 from pst_core.errors import PstError
 from pst_core.faults import is_disk_full
+from pst_core.images.roles import has_maps
+from pst_core.network.finder import MODEL_ENVIRONMENT, Finder
 from pst_core.network.identity import Network
 from pst_core.printing import counted
 from pst_core.store import open_store
@@ -112,14 +114,24 @@ def check_fitness(contents: ShardContents) -> None:
 
 def _check_network(pair: ShardPair, host: str) -> None:
     try:
-        here = Network.of(pair.order.config)
+        here = Network.of(pair.order.config, has_maps=has_maps(pair.order.paths))
     except PstError as error:
         raise WorkerUnfit(f"{host} lacks the weights that the batch asks for: {error}") from error
-    if (here.identity, here.regions) != (pair.network.identity, pair.network.regions):
+    if here.identity != pair.network.identity:
         raise WorkerUnfit(
             f"{host} has other weights ({here.identity[:12]}) than the batch asks for "
             f"({pair.network.identity[:12]}): set PST_VGG19_WEIGHTS there to the same file."
         )
+    _check_finder(here.finder, pair.network.finder, host)
+
+
+def _check_finder(here: Finder | None, wanted: Finder | None, host: str) -> None:
+    if here is None or wanted is None or here.content == wanted.content:
+        return
+    raise WorkerUnfit(
+        f"{host} would find regions by {here.told}, the batch's machine by {wanted.told}: give both the same "
+        f"model ({MODEL_ENVIRONMENT}) and the same libraries, or run the batch with --segmentation cluster."
+    )
 
 
 def run_pairs(

@@ -178,9 +178,27 @@ def _unreachable(address: str) -> str:
         return str(getattr(error, "reason", error)) or type(error).__name__
 
 
+def _segmentation() -> Finding:
+    """What finds regions here by itself; none that is missing keeps a picture from being made."""
+    from pst_core.network.finder import USUAL_MODEL, Finder, has_transformers
+    from pst_core.settings.config import FoundRegionSettings
+
+    name = "segmentation"
+    try:
+        finder = Finder.of(FoundRegionSettings())
+    except PstError as error:
+        return Finding(name, "warning", str(error))
+    text = f"regions without maps are found by {finder.told}"
+    if finder.way != "cluster":
+        return Finding(name, "ok", text)
+    fetching = f"--segmentation semantic fetches {USUAL_MODEL}"
+    lacking = "" if has_transformers() else 'pip install "photoreal-style[segmentation]"; '
+    return Finding(name, "ok", f"{text}, no network for it is here; {lacking}{fetching}")
+
+
 def _deeplab() -> Finding:
-    from pst_core.network.identity import DEEPLAB_ENVIRONMENT as ENVIRONMENT
-    from pst_core.network.identity import DEEPLAB_WAYS_OUT as WAYS_OUT
+    from pst_core.network.finder import DEEPLAB_ENVIRONMENT as ENVIRONMENT
+    from pst_core.network.finder import DEEPLAB_WAYS_OUT as WAYS_OUT
 
     name, source = "DeepLab weights", os.environ.get(ENVIRONMENT)
     if not source:
@@ -206,6 +224,7 @@ _LOOKS: tuple[tuple[str, Callable[[], Finding]], ...] = (
     ("disk", _disk),
 )  # fmt: skip
 _ENGINE_LOOKS: tuple[tuple[str, Callable[[], Finding]], ...] = (
-    ("device", _device), ("VGG-19 weights", _weights), ("DeepLab weights", _deeplab),
+    ("device", _device), ("VGG-19 weights", _weights), ("segmentation", _segmentation),
+    ("DeepLab weights", _deeplab),
     ("quality models", _quality_models),
 )  # fmt: skip

@@ -20,6 +20,8 @@ KINDS = {"global": (31, 119, 180), "regional": (214, 96, 20)}
 CURVE_SIZE = (800, 360)
 MARGINS = (70, 34, 16, 40)  # left, top, right, bottom, in pixels
 REGIONS_SIDE = 1024
+PREVIEW_SIDE = 900
+TINT = 0.4  # share of a region's colour over its photograph
 GAP = 12
 
 
@@ -105,6 +107,85 @@ def _colored(labels: Labels, regions: Regions) -> Image.Image:
     palette = np.vstack([regions.colors, np.array([PAPER], np.uint8)])  # the last is what NOWHERE finds
     colors: NDArray[np.uint8] = palette[labels[::step, ::step]]
     return Image.fromarray(np.ascontiguousarray(colors))
+
+
+def draw_preview(
+    content: NDArray[np.float32], style: NDArray[np.float32], regions: Regions, form: str
+) -> bytes:
+    """Draw content and style with their regions tinted, outlined and numbered, and say what each is.
+
+    Parameters
+    ----------
+    content, style : ndarray of float32, shape (3, H, W)
+        On [0, 1].
+    form
+        Format of the picture, by Pillow's name.
+    """
+    sides = _tinted(content, regions.content, regions), _tinted(style, regions.style, regions)
+    lines = [_line(regions, index) for index in range(regions.count)]
+    title = f"Regions by {regions.source}{f': {regions.model}' if regions.model else ''}"
+    font, line = ImageFont.load_default(16), 24
+    measure = ImageDraw.Draw(sides[0]).textlength
+    wide = max(measure(title, font), *(measure(text, font) + 2 * line for text in lines))
+    top = max(each.height for each in sides) + GAP
+    size = max(sides[0].width + GAP + sides[1].width, round(wide) + GAP), top + line * (len(lines) + 2)
+    sheet = Image.new("RGB", size, PAPER)
+    sheet.paste(sides[0], (0, 0))
+    sheet.paste(sides[1], (sides[0].width + GAP, 0))
+    draw = ImageDraw.Draw(sheet)
+    draw.text((4, top + line / 2), title, INK, font, "lm")
+    for index, text in enumerate(lines):
+        y = top + line * (index + 1.5)
+        draw.rectangle([4, y - 8, 20, y + 8], tuple(regions.colors[index].tolist()), INK)
+        draw.text((line + 4, y), text, INK, font, "lm")
+    buffer = io.BytesIO()
+    sheet.save(buffer, form, **({"quality": 90} if form in ("JPEG", "WEBP") else {}))
+    return buffer.getvalue()
+
+
+def _line(regions: Regions, index: int) -> str:
+    """A region in words: its number, name and shares, and how sure it is."""
+    here, there = regions.content_shares[index], regions.style_shares[index]
+    called = regions.called[index] if regions.names or regions.source == "maps" else ""
+    text = f"{index} {called}: {here:.1%} of the content, {there:.1%} of the style"
+    if regions.unmatched[index]:
+        text += ", no counterpart"
+    elif not regions.matched[index]:
+        text += ", not used"
+    elif regions.confidence:
+        text += f", confidence {regions.confidence[index]:.2f}"
+    return text
+
+
+def _tinted(pixels: NDArray[np.float32], labels: Labels, regions: Regions) -> Image.Image:
+    """A photograph under its regions' colours, with their borders and numbers."""
+    from scipy.ndimage import distance_transform_edt
+
+    picture = as_image(pixels)
+    picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
+    small = np.asarray(Image.fromarray(labels).resize(picture.size, Image.Resampling.NEAREST))
+    palette = np.vstack([regions.colors, np.array([PAPER], np.uint8)])  # the last is what NOWHERE finds
+    mixed = (1 - TINT) * np.asarray(picture, np.float32) + TINT * palette[small]
+    mixed[_borders(small)] = PAPER
+    image = Image.fromarray(np.rint(mixed).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
+    for index in range(regions.count):
+        depth = distance_transform_edt(np.pad(small == index, 1))[1:-1, 1:-1]
+        if depth.max() > 0:
+            y, x = np.unravel_index(depth.argmax(), depth.shape)
+            draw.text(
+                (int(x), int(y)), str(index), PAPER, ImageFont.load_default(20), "mm", stroke_width=2,
+                stroke_fill=INK,
+            )  # fmt: skip
+    return image
+
+
+def _borders(labels: Labels) -> NDArray[np.bool_]:
+    """Pixels beside one of another region, shape (H, W)."""
+    borders = np.zeros(labels.shape, np.bool_)
+    borders[:-1] |= labels[1:] != labels[:-1]
+    borders[:, :-1] |= labels[:, 1:] != labels[:, :-1]
+    return borders
 
 
 def thumbnail(pixels: NDArray[np.float32], side: int) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
@@ -21,11 +21,12 @@ from pst_core.errors import ConfigError
 from pst_core.images.roles import ROLES, START
 from pst_core.network.identity import UNTRAINED
 from pst_core.provenance import versions
-from pst_core.settings.config import Config
+from pst_core.settings.config import Config, Way
 from pst_core.steady import read_steadily
 
 PROGRAM: Literal["photoreal-style"] = "photoreal-style"
 FORMAT: Literal[1] = 1
+_FILES = ("weights", "segmentation_model", "segmentation_merges", "onnx_classes")
 _VERSION = re.compile(r"\d[\w.+!-]{0,40}", re.ASCII)
 
 
@@ -81,6 +82,9 @@ class FoundRegions(_Part):
     """The regions of both photographs, an entry a region."""
 
     source: str
+    """`maps`, or the way in which they were found."""
+    model: str | None = None
+    """The network that found them, if one did, with its sha256."""
     count: int
     colors: tuple[str, ...]
     """That the picture of the regions shows them in."""
@@ -91,6 +95,8 @@ class FoundRegions(_Part):
     style_shares: tuple[float, ...]
     matched: tuple[bool, ...]
     """Whether both photographs have the region."""
+    confidence: tuple[float, ...] = ()
+    """On [0, 1]: how sure it is that it is one in both photographs; empty of maps."""
 
 
 class Losses(_Part):
@@ -122,7 +128,7 @@ class Recipe(_Part):
     inputs: Inputs
     preset: str
     settings: Config
-    """All of them; of a weights file given by its absolute path only the name."""
+    """All of them: in place of `auto` what found the regions, in place of absolute paths the files' names."""
     weights: Weights
     regions: FoundRegions
     color_match_strength: float
@@ -210,12 +216,8 @@ class Run:
 
     def _parts(self) -> dict[str, Any]:
         weights, chosen = dict(self.weights), self.config.weights
-        settings = self.config
         if chosen is not None and chosen != UNTRAINED:
-            file = Path(chosen).expanduser()
-            weights |= _places(file, self.output)
-            if file.is_absolute():
-                settings = settings.model_copy(update={"weights": file.name})
+            weights |= _places(Path(chosen).expanduser(), self.output)
         return {
             "version": package_version(),
             "inputs": {
@@ -223,7 +225,7 @@ class Run:
                 for role, path in self.paths.items()
             },
             "preset": self.preset,
-            "settings": settings,
+            "settings": self._settings(),
             "weights": weights,
             "regions": self.regions,
             "color_match_strength": float(self.color_match),
@@ -231,6 +233,18 @@ class Run:
             "dtype": self.dtype,
             "versions": versions(),
         }
+
+    def _settings(self) -> Config:
+        """All settings: what found the regions in place of ``auto``, and of absolute paths only the names."""
+        named = {name: getattr(self.config, name) for name in _FILES}
+        changed = {
+            name: Path(file).expanduser().name
+            for name, file in named.items()
+            if file is not None and Path(file).expanduser().is_absolute()
+        }
+        if self.regions["source"] in get_args(Way):
+            changed["segmentation"] = self.regions["source"]
+        return self.config.model_copy(update=changed)
 
 
 def package_version() -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pst_core.images.input_files import InputFile, InputFiles
+from pst_core.network.finder import Finder
 from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage
 from pst_core.provenance import code_version, versions
@@ -17,9 +18,10 @@ from pst_core.settings.config import OnDevice, Settings
 from pst_core.store import Reference
 
 _NOT_CONTENT = {
-    *OnDevice.model_fields,
-    "weights",
-}  # where it runs; weights count by identity
+    *OnDevice.model_fields,  # where it runs
+    # What files and networks these come to counts: see `Network` and `Finder`.
+    "weights", "segmentation", "segmentation_model", "segmentation_merges", "onnx_classes",
+}  # fmt: skip
 
 
 def key_of(step: str, inputs: Mapping[str, Any]) -> str:
@@ -58,7 +60,9 @@ def canonical(value: Any) -> Any:  # noqa: ANN401 - JSON has no type of its own
             told = ["models", value.identity]
         case Network():
             arithmetic = value.settings.weights_convention, value.settings.precision
-            told = ["network", value.identity, *arithmetic, value.regions]
+            told = ["network", value.identity, *arithmetic, canonical(value.finder)]
+        case Finder():
+            told = ["finder", canonical(value.content)]
         case Settings():
             told = {name: canonical(item) for name, item in value if name not in _NOT_CONTENT}
         case InputFiles() | Stage():

@@ -29,10 +29,11 @@ def segment(files: InputFiles, settings: RegionSettings, network: Network | None
     if isinstance(settings, MapRegionSettings):
         regions = steps.regions_of_maps(inputs, settings)
     else:
+        assert network is not None and network.finder is not None
         encoder = None
-        if settings.segmentation == "cluster" and network is not None:
+        if network.finder.way == "cluster":
             encoder = open_encoder(network.settings, settings.layers)[1]
-        regions = steps.regions_of_photographs(inputs, encoder, settings)
+        regions = steps.regions_of_photographs(inputs, network.finder, encoder, settings)
     return Segmented(
         regions=REGIONS.keep(regions),
         description=describe_regions(regions),

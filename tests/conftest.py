@@ -14,6 +14,8 @@ from pst_core.network.weights import load_weights
 # Pictures here are so small that threads would mostly wait for one another.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by what is loaded later, such as scikit-learn
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test fetches a model
+os.environ["HF_HUB_CACHE"] = "no-models-from-outside"
 import_prefect()  # read by Prefect when it is imported
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
@@ -24,6 +26,7 @@ def _no_weights_from_outside(monkeypatch):
     """Files of weights or models named in the environment must not decide what a test sees."""
     monkeypatch.delenv("PST_VGG19_WEIGHTS", raising=False)
     monkeypatch.delenv("PST_DEEPLAB_WEIGHTS", raising=False)
+    monkeypatch.delenv("PST_SEMANTIC_MODEL", raising=False)
     monkeypatch.delenv("PST_QUALITY_MODELS", raising=False)
 
 

@@ -20,7 +20,8 @@ from flows.service.identity import VARIABLE
 from flows.service.settings import PORT
 from flows.workers.engine import COMMAND
 from flows.workers.pools import BATCHES, PAIRS
-from pst_core.network.identity import DEEPLAB_ENVIRONMENT, ENVIRONMENT
+from pst_core.network.finder import DEEPLAB_ENVIRONMENT, MODEL_ENVIRONMENT
+from pst_core.network.identity import ENVIRONMENT
 
 DOCKERFILE, IGNORED = ROOT / "Dockerfile", ROOT / ".dockerignore"
 PASSWORDS = {"PST_PASSWORD": "first", "PST_DATABASE_PASSWORD": "second"}
@@ -145,7 +146,7 @@ def test_commands_are_those_of_the_programs(name):
 @pytest.mark.parametrize("name", OURS)
 def test_variables_are_known_to_the_programs(name):
     for variable in OURS[name]["environment"]:
-        ours = variable in (ENVIRONMENT, DEEPLAB_ENVIRONMENT)
+        ours = variable in (ENVIRONMENT, DEEPLAB_ENVIRONMENT, MODEL_ENVIRONMENT)
         assert ours or hasattr(prefect.settings, variable), f"nobody reads {variable}"
 
 

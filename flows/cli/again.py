@@ -130,6 +130,7 @@ def check_against(
                 f"{hashes[role]}, the recipe's {wanted}. Say where the right file is."
             )
     _check_weights(recipe.weights.sha256, config)
+    _check_model(recipe, config)
     from pst_core.machine import check_device, describe_device
     from pst_core.provenance import versions
 
@@ -161,6 +162,20 @@ def _check_weights(wanted: str, config: Config) -> None:
         raise WeightsError(
             f"The weights {weights.name} have the sha256 {weights.sha256}, the recipe's {wanted}: "
             "name the right file with --weights."
+        )
+
+
+def _check_model(recipe: Recipe, config: Config) -> None:
+    """See that regions that a network found are found by the same one."""
+    if recipe.regions.model is None or config.segmentation != recipe.settings.segmentation:
+        return
+    from pst_core.network.finder import Finder
+
+    found = Finder.of(config)
+    if found.identity not in recipe.regions.model:
+        raise WeightsError(
+            f"The recipe's regions were found by {recipe.regions.model}, here there is {found.told}: name "
+            "the right model with --segmentation-model."
         )
 
 

@@ -50,6 +50,8 @@ app.register_install_completion_command(help="Install tab completion for your sh
 # Module and command, the panel of what belongs to it alone, its help: a module is loaded when it is used.
 for _place, _panel, _help in (
     ("stylize:stylize", FILES, "Give the photograph CONTENT the look of the photograph STYLE."),
+    ("regions:regions", FILES,
+     "Show which regions of CONTENT and STYLE would be used, before any work."),
     ("run:run", BATCH,
      "Restyle every pair of a folder or a manifest; what is done already is not done again."),
     ("resume:resume", BATCH,

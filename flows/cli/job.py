@@ -71,7 +71,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, eq=False)
-class _Files:
+class InputsRead:
     """Inputs as read, once."""
 
     photographs: dict[str, "Photograph"] = field(default_factory=dict)
@@ -79,6 +79,7 @@ class _Files:
 
     @property
     def hashes(self) -> dict[str, str]:
+        """Role -> sha256 of the file's bytes."""
         return {role: read.sha256 for role, read in (self.photographs | self.maps).items()}
 
 
@@ -92,9 +93,10 @@ def run_job(job: Job) -> Outcome:
     """
     from pst_core.files import check_writable
 
-    _check_output(job)
+    check_output(job)
+    _check_depth(job)
     started = time.perf_counter()
-    files = _read(job)
+    files = read_files(job)
     depth = _bit_depth(job, files.photographs["content"])
     reading = time.perf_counter() - started
     check_writable(job.output.parent)  # after the inputs: for the sake of a missing one no folder is made
@@ -112,15 +114,11 @@ def run_job(job: Job) -> Outcome:
     return Outcome(job.output, report.model_dump(mode="json"), report.notes)
 
 
-def _check_output(job: Job) -> None:
+def check_output(job: Job) -> None:
     """Find out now whether the result can be written, and that it harms no other file."""
     from pst_core.images.formats import output_format
 
-    form = output_format(job.output)
-    if job.chosen.config.bit_depth == 16 and form in ("JPEG", "WEBP"):
-        raise OutputError(
-            f"{job.output} cannot have 16 bits a channel: write PNG or TIFF, or use --bit-depth 8."
-        )
+    output_format(job.output)
     for target in job.targets:
         if target.is_dir():
             raise OutputError(f"{target} is a folder: name a file, such as {target / 'result.png'}.")
@@ -133,6 +131,15 @@ def _check_output(job: Job) -> None:
             raise OutputError(f"{target} exists already: choose another name, or use --overwrite.")
     if job.with_report:
         _check_replaceable(report_path(job.output))
+
+
+def _check_depth(job: Job) -> None:
+    from pst_core.images.formats import output_format
+
+    if job.chosen.config.bit_depth == 16 and output_format(job.output) in ("JPEG", "WEBP"):
+        raise OutputError(
+            f"{job.output} cannot have 16 bits a channel: write PNG or TIFF, or use --bit-depth 8."
+        )
 
 
 def _same_file(one: Path, other: Path) -> bool:
@@ -150,11 +157,12 @@ def _check_replaceable(path: Path) -> None:
         )
 
 
-def _read(job: Job) -> _Files:
+def read_files(job: Job) -> InputsRead:
+    """Read all that goes in, and see that the parts fit together."""
     from pst_core.images.inputs import load_inputs, load_start
     from pst_core.images.reading import read_map, read_photograph
 
-    files = _Files()
+    files = InputsRead()
     for role, path in job.paths.items():
         if is_map(role):
             files.maps[role] = read_map(path)
@@ -198,7 +206,7 @@ def _lost_transparency(job: Job, content: "Photograph") -> list[str]:
     ]
 
 
-def _stylize(job: Job, files: _Files) -> "Result":
+def _stylize(job: Job, files: InputsRead) -> "Result":
     from pst_core.pipeline.plan import plan_stages
 
     content, style = files.photographs["content"], files.photographs["style"]
@@ -217,7 +225,7 @@ def _stylize(job: Job, files: _Files) -> "Result":
         )  # fmt: skip
 
 
-def _told(job: Job, files: _Files, result: "Result", notes: Sequence[str]) -> Run:
+def _told(job: Job, files: InputsRead, result: "Result", notes: Sequence[str]) -> Run:
     from pst_core.network.weights import describe_weights
     from pst_core.regions.labels import describe_regions
 

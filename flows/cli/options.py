@@ -49,9 +49,11 @@ def _help(field: FieldInfo) -> str:
     default = field.default
     if isinstance(default, dict):
         default = ",".join(f"{name}={value:g}" for name, value in default.items())
+    elif isinstance(default, tuple):
+        default = ",".join(f"{number:g}" for number in default)
     ends = [f"[{' '.join(bounds)}]"] if bounds else []
     ends += [f"[default: {default}]"] if default is not None else []
-    return " ".join([(field.description or "").replace("`", ""), *ends])
+    return " ".join([*(field.description or "").replace("`", "").split(), *ends])
 
 
 def _option_type(field: FieldInfo) -> Any:  # noqa: ANN401 - a type built at run time

@@ -15,6 +15,7 @@ from flows.runtime.failures import explain_failure
 from flows.runtime.trouble import is_server_trouble
 from pst_core.evaluation.table import CONTENT_METHOD, Measured
 from pst_core.images.input_files import InputFiles
+from pst_core.images.roles import has_maps
 from pst_core.network.identity import Network
 from pst_core.quality.measures import Measures
 from pst_core.quality.model_files import ModelFiles
@@ -97,7 +98,7 @@ def tell_facts(order: EvaluationOrder) -> dict[str, str]:
 
     models = load_quality_models(order.quality_models)
     needed = {measure.model for measure in order.measures}
-    identity = Network.of(Config.make(order.preset, **order.settings)).identity
+    identity = Network.of(Config.make(order.preset, **order.settings), has_maps=True).identity
     return {
         **({"Protocol": _SELF_REFERENCE.format(order.grades)} if order.protocol == "self-reference" else {}),
         "Size": "native" if order.side is None else f"all photographs shrunk to {order.side} pixels first",
@@ -121,7 +122,7 @@ def _without_measures(wanted: WantedResult, reason: str) -> Measured:
 def _measure(pair: Pair, picture: Path, order: EvaluationOrder, prober: Prober) -> Measures:
     files = InputFiles(**{role: prober(path) for role, path in pair.paths.items()})
     config = order.config_of(pair)
-    network = Network.of(config)
+    network = Network.of(config, has_maps=has_maps(pair.paths))
     found = _found_or_made(
         segment, files=files, settings=region_settings(config, files),
         network=None if files.content_map is not None else network,

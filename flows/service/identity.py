@@ -59,7 +59,8 @@ def identity_here(database: str = "", *, with_weights: bool = True) -> Identity:
 
     return Identity(
         store=store_identity(pst_home()), code=code_version("tasks"), prefect=__version__,
-        weights=Network.of(Config.make("default")).identity if with_weights else "", database=database,
+        weights=Network.of(Config.make("default"), has_maps=True).identity if with_weights else "",
+        database=database,
     )  # fmt: skip
 
 

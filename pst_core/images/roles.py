@@ -1,5 +1,7 @@
 """The roles that a pair's files have, and what to call them."""
 
+from collections.abc import Iterable
+
 PHOTOGRAPHS = ("content", "style")
 MAPS = ("content_map", "style_map")
 ROLES = (*PHOTOGRAPHS, *MAPS)
@@ -11,6 +13,11 @@ START = "start"
 def is_map(role: str) -> bool:
     """Whether a role is that of a semantic map."""
     return role in MAPS
+
+
+def has_maps(roles: Iterable[str]) -> bool:
+    """Whether semantic maps are among the roles; they come together."""
+    return any(is_map(role) for role in roles)
 
 
 def map_of(photograph: str) -> str:

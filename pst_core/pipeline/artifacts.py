@@ -68,7 +68,8 @@ def _unpack_image(data: bytes, device: torch.device) -> Tensor:
 
 
 def _pack_regions(regions: Regions) -> bytes:
-    said = json.dumps({"source": regions.source, "notes": regions.notes, "names": regions.names}).encode()
+    told = ("source", "notes", "names", "model", "confidence")
+    said = json.dumps({name: getattr(regions, name) for name in told}).encode()
     arrays = {name: getattr(regions, name) for name in ("content", "style", "colors")}
     return pack_arrays(arrays | {"said": np.frombuffer(said, np.uint8)}, compression="zstd")
 
@@ -79,7 +80,8 @@ def _unpack_regions(data: bytes, _: torch.device) -> Regions:
         said = json.loads(arrays["said"].tobytes())
         return Regions(
             arrays["content"], arrays["style"], arrays["colors"],
-            str(said["source"]), tuple(said["notes"]), tuple(said["names"]),
+            str(said["source"]), tuple(said["notes"]), tuple(said["names"]), str(said["model"]),
+            tuple(said["confidence"]),
         )  # fmt: skip
     except (KeyError, ValueError) as error:
         raise _other("regions") from error

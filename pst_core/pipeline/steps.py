@@ -20,8 +20,9 @@ from pst_core.filters.guided import guided_filter, upsample_through_guide
 from pst_core.filters.resizing import resize
 from pst_core.filters.smoothing import gaussian, highpass, total_variation
 from pst_core.images.inputs import Inputs
-from pst_core.machine import pick_device, reproducible
+from pst_core.machine import reproducible
 from pst_core.network.encoder import Encoder
+from pst_core.network.finder import Finder
 from pst_core.optimisation.objectives import global_losses, regional_losses
 from pst_core.optimisation.patches import SIDE
 from pst_core.optimisation.record import Evaluation
@@ -30,6 +31,7 @@ from pst_core.optimisation.targets import NO_TARGETS, Targets, compute_targets
 from pst_core.pipeline import finish
 from pst_core.pipeline.plan import Stage
 from pst_core.pipeline.working import WorkingPair, make_working_pair
+from pst_core.regions.found import find_regions
 from pst_core.regions.labels import Regions
 from pst_core.regions.maps import cluster_maps, scale_regions
 from pst_core.settings.config import (
@@ -69,25 +71,13 @@ def regions_of_maps(inputs: Inputs, settings: MapRegionSettings) -> Regions:
 
 
 @step
-def regions_of_photographs(inputs: Inputs, encoder: Encoder | None, settings: FoundRegionSettings) -> Regions:
-    """Regions found in the photographs themselves.
-
-    Parameters
-    ----------
-    encoder
-        Needed for clustering alone; DeepLabV3 is a network of its own.
-    """
+def regions_of_photographs(
+    inputs: Inputs, finder: Finder, encoder: Encoder | None, settings: FoundRegionSettings
+) -> Regions:
+    """Regions found in the photographs themselves, see `find_regions`."""
     pixels = inputs.content.filled, inputs.style.filled
     counted = inputs.content.counted, inputs.style.counted
-    if settings.segmentation == "deeplab":
-        from pst_core.regions.deeplab import segment_pair
-
-        return segment_pair(*pixels, pick_device(settings.device), counted)
-    from pst_core.regions.photographs import cluster_photographs
-
-    if encoder is None:
-        raise ValueError("clustering photographs takes an encoder")
-    return cluster_photographs(*pixels, encoder, settings, counted)
+    return find_regions(*pixels, finder, encoder, settings, counted)
 
 
 @step

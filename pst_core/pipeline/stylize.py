@@ -12,12 +12,14 @@ from torch import Tensor
 from pst_core.images.inputs import Inputs, Source, load_inputs, load_start
 from pst_core.machine import describe_device, peak_memory
 from pst_core.network.encoder import Encoder, open_encoder
+from pst_core.network.finder import Finder
 from pst_core.network.weights import Weights
 from pst_core.optimisation.record import Evaluation
 from pst_core.optimisation.targets import Targets
 from pst_core.pipeline import steps
 from pst_core.pipeline.notes import notes_of
 from pst_core.pipeline.plan import Stage, plan_stages
+from pst_core.pipeline.regions import finder_for, regions_of
 from pst_core.pipeline.trace import StageTrace
 from pst_core.pipeline.walk import walk
 from pst_core.pipeline.working import WorkingPair
@@ -126,8 +128,9 @@ def stylize(
         given = load_start(start, inputs) if start is not None else None
     with clock("encoder"):
         weights, encoder = open_encoder(config, config.layers)
+        finder = finder_for(inputs, config)
     side = max(inputs.content.height, inputs.content.width)
-    taken = _InMemory(inputs, encoder, config, given, plan_stages(config, side), clock, callback)
+    taken = _InMemory(inputs, finder, encoder, config, given, plan_stages(config, side), clock, callback)
     regions, (full, strength) = walk(taken, config, side)
     return Result(
         image=full, trace=tuple(taken.traces), regions=regions, config=config, inputs=inputs, weights=weights,
@@ -153,6 +156,7 @@ class _InMemory:
     """The steps of one pair, everything in memory."""
 
     inputs: Inputs
+    finder: Finder | None
     encoder: Encoder
     config: Config
     given: Floats | None
@@ -163,9 +167,7 @@ class _InMemory:
 
     def find_regions(self) -> Regions:
         with self.clock("regions"):
-            if self.inputs.content_map is not None:
-                return steps.regions_of_maps(self.inputs, self.config)
-            return steps.regions_of_photographs(self.inputs, self.encoder, self.config)
+            return regions_of(self.inputs, self.finder, self.encoder, self.config)
 
     def prepare(self, regions: Regions, size: int) -> Prepared:
         pixels = self.inputs.content.filled, self.inputs.style.filled

@@ -25,7 +25,8 @@ class WorkingPair:
     content, style : Tensor, shape (3, h, w)
         Photographs on [0, 1].
     content_masks, style_masks : Tensor, shape (R, h, w)
-        Area averages of the label maps. A region that is not matched has an empty style mask.
+        Area averages of the label maps. A region that is not matched has an empty style mask; one whose match
+        is doubtful is blended with the whole photograph, on both sides: see `_trusted`.
     soft_masks : Tensor, shape (R, h, w)
         Content masks whose borders follow the photograph's edges, summing to 1.
     matched : Tensor of bool, shape (R,)
@@ -110,6 +111,7 @@ def make_working_pair(
         fitted = fit_size(pixels.shape[1], pixels.shape[2], size, least_side)
         images.append(resize(image, fitted).clamp(0, 1).to(device))
     matched = torch.from_numpy(regions.matched).to(device)
+    trust = torch.where(matched, torch.from_numpy(regions.trust).to(device), 1.0)
     content_masks = _area_masks(regions.content, regions.count, tuple(images[0].shape[1:]), device)
     style_masks = _area_masks(regions.style, regions.count, tuple(images[1].shape[1:]), device)
     everywhere = content_masks
@@ -117,16 +119,29 @@ def make_working_pair(
         labels = given_to_nearest(regions.content, regions.content_counted)
         everywhere = _area_masks(labels, regions.count, tuple(images[0].shape[1:]), device)
     soft = guided_filter(everywhere, images[0], softness, MASK_EPSILON).clamp(0, 1)
+    counted = _counted(regions.content, images[0]), _counted(regions.style, images[1])
     return WorkingPair(
         content=images[0],
         style=images[1],
-        content_masks=content_masks,
-        style_masks=style_masks * matched[:, None, None],
+        content_masks=_trusted(content_masks, counted[0], trust),
+        style_masks=_trusted(style_masks, counted[1], trust) * matched[:, None, None],
         soft_masks=soft / soft.sum(dim=0, keepdim=True).clamp_min(1e-6),
         matched=matched,
-        content_counted=_counted(regions.content, images[0]),
-        style_counted=_counted(regions.style, images[1]),
+        content_counted=counted[0],
+        style_counted=counted[1],
     )
+
+
+def _trusted(masks: Tensor, counted: Tensor, trust: Tensor) -> Tensor:
+    """Masks of shape (R, h, w), each blended with what counts of the photograph as far as it is doubtful.
+
+    A region that is not trusted at all takes what the whole content would take from the whole style, as if
+    there were one region. Each mask keeps its sum, and so its weight among the others.
+    """
+    if bool((trust == 1).all()):
+        return masks
+    shares = masks.sum(dim=(1, 2), keepdim=True) / counted.sum().clamp_min(1e-6)
+    return torch.lerp(shares * counted, masks, trust.to(masks)[:, None, None])
 
 
 def _counted(labels: Labels, image: Tensor) -> Tensor:

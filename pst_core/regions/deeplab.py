@@ -1,65 +1,41 @@
-"""Regions from torchvision's DeepLabV3, the kind of network that the paper's maps came from."""
+"""torchvision's DeepLabV3, the kind of network that the paper's maps came from."""
 
-import os
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from pst_core.errors import WeightsError
-from pst_core.network.identity import DEEPLAB_ENVIRONMENT, DEEPLAB_WAYS_OUT
-from pst_core.regions.labels import NOWHERE, Labels, Mask, Regions, display_colors, hidden, match_regions
+from pst_core.network.finder import DEEPLAB_WAYS_OUT, Finder
+from pst_core.regions.classes import Scores, Segmenter
 
 Floats = NDArray[np.float32]
 
 
-def segment_pair(
-    content: Floats,
-    style: Floats,
-    device: torch.device,
-    counted: tuple[Mask | None, Mask | None] = (None, None),
-) -> Regions:
-    """Label both photographs with the network's classes; a region is a class found in either.
-
-    Parameters
-    ----------
-    content, style : ndarray of float32, shape (3, H, W)
-        On [0, 1].
-    counted : pair of ndarray of bool, shape (H, W), or None
-        Which pixels of each count; None counts all.
+def open_deeplab(finder: Finder, device: torch.device) -> tuple[Segmenter, str]:
+    """The process-wide network, and what to call it.
 
     Raises
     ------
     WeightsError
-        If the network's weights cannot be had.
-    MapError
-        If the photographs have no class in common.
+        If its weights cannot be had or do not fit.
     """
-    network = load_deeplab(device)
-    labels = [
-        hidden(_segment(network, pixels, device), mask)
-        for pixels, mask in zip((content, style), counted, strict=True)
-    ]
-    both = np.concatenate([part.ravel() for part in labels])
-    classes, found = np.unique(both[both != NOWHERE], return_inverse=True)
-    compact = np.full(both.shape, NOWHERE, np.int16)
-    compact[both != NOWHERE] = found
-    split = labels[0].size
-    regions = Regions(
-        compact[:split].reshape(labels[0].shape),
-        compact[split:].reshape(labels[1].shape),
-        display_colors(len(classes)),
-        "deeplab",
-    )
-    names = ("the content photograph", "the style photograph")
-    return match_regions(regions, names, "use --segmentation cluster, or give maps")
+    network = _kept(finder.place, finder.identity, device)
+    known = finder.identity if finder.identity == "torchvision" else f"sha256 {finder.identity}"
+    return partial(_segment, network, device), f"DeepLabV3, {known}"
 
 
-def load_deeplab(device: torch.device) -> nn.Module:
-    """Load the network: from the file that ``PST_DEEPLAB_WEIGHTS`` names, or by torchvision's download.
+@lru_cache(maxsize=1)
+def _kept(place: str, identity: str, device: torch.device) -> nn.Module:
+    del identity  # only a part of the cache's key: other bytes under the same name are loaded anew
+    return load_deeplab(place, device)
+
+
+def load_deeplab(source: str, device: torch.device) -> nn.Module:
+    """Load the network: from a file, or by torchvision's download where none is named.
 
     Raises
     ------
@@ -68,7 +44,6 @@ def load_deeplab(device: torch.device) -> nn.Module:
     """
     from torchvision.models.segmentation import DeepLabV3_ResNet101_Weights, deeplabv3_resnet101
 
-    source = os.environ.get(DEEPLAB_ENVIRONMENT)
     name = source or "torchvision's DeepLabV3 download"
     try:
         if source:
@@ -90,15 +65,11 @@ def load_deeplab(device: torch.device) -> nn.Module:
 
 
 @torch.no_grad()
-def _segment(network: nn.Module, pixels: Floats, device: torch.device) -> Labels:
-    """Class of every pixel, shape (H, W)."""
+def _segment(network: nn.Module, device: torch.device, pixels: Floats) -> Scores:
+    """Probability of every class; see `Segmenter`."""
     from torchvision.models.segmentation import DeepLabV3_ResNet101_Weights
 
-    prepare = DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1.transforms()
-    image = prepare(torch.from_numpy(pixels))[None].to(device)
-    scores: Tensor = network(image)["out"]
-    labels = functional.interpolate(
-        scores.argmax(dim=1, keepdim=True).float(), pixels.shape[1:], mode="nearest"
-    )
-    result: Labels = labels[0, 0].to(torch.int16).cpu().numpy()
-    return result
+    entry = DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1
+    image = entry.transforms()(torch.from_numpy(pixels))[None].to(device)
+    scores = network(image)["out"][0].float().softmax(dim=0).cpu()
+    return Scores(tuple(entry.meta["categories"]), scores)

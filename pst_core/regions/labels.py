@@ -30,11 +30,16 @@ class Regions:
     colors : ndarray of uint8, shape (count, 3)
         A colour to show each region in: the map's own, where there was a map.
     source : str
-        ``maps``, ``cluster`` or ``deeplab``.
+        ``maps``, or the way in which they were found: see `pst_core.network.finder.Finder`.
     notes : tuple of str
         What a person should know: regions without a counterpart, odd maps.
     names : tuple of str
         What the maps call each region, where that is not the colour that shows it.
+    model : str
+        The network that found them, if one did, with what tells it from others.
+    confidence : tuple of float
+        Of each region, on [0, 1]: how sure it is that it is one in both photographs. Empty where nobody
+        says, as of maps.
     """
 
     content: Labels
@@ -43,6 +48,8 @@ class Regions:
     source: str = "maps"
     notes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    model: str = ""
+    confidence: tuple[float, ...] = ()
 
     @property
     def count(self) -> int:
@@ -53,6 +60,11 @@ class Regions:
     def called(self) -> tuple[str, ...]:
         """What to call each region in a sentence: ``#00FF00``, ``value 9``, ``transparent``."""
         return self.names or tuple(f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in self.colors)
+
+    @property
+    def trust(self) -> NDArray[np.float64]:
+        """How far to trust that each region is one in both photographs, on [0, 1], shape (count,)."""
+        return np.array(self.confidence or (1.0,) * self.count)
 
     @cached_property
     def content_counted(self) -> Mask | None:
@@ -95,6 +107,16 @@ def shares(labels: Labels, count: int) -> NDArray[np.float64]:
 def hidden(labels: Labels, counted: Mask | None) -> Labels:
     """Labels of what counts, shape (H, W), and `NOWHERE` elsewhere; None counts everywhere."""
     return labels if counted is None else np.where(counted, labels, np.int16(NOWHERE))
+
+
+def one_region(
+    pair: tuple[NDArray[np.float32], NDArray[np.float32]], counted: tuple[Mask | None, Mask | None]
+) -> Regions:
+    """All that counts of both photographs, shape (3, H, W), as a single region."""
+    content, style = (
+        hidden(np.zeros(pixels.shape[1:], np.int16), mask) for pixels, mask in zip(pair, counted, strict=True)
+    )
+    return Regions(content, style, display_colors(1), "one", names=("everything",))
 
 
 def _counted(labels: Labels) -> Mask | None:
@@ -171,10 +193,12 @@ def describe_regions(regions: Regions) -> dict[str, Any]:
     """Where regions come from, their colours, and their shares of both photographs."""
     return {
         "source": regions.source,
+        "model": regions.model or None,
         "count": regions.count,
         "colors": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in regions.colors.tolist()],
         "names": list(regions.called),
         "content_shares": [round(share, 6) for share in regions.content_shares.tolist()],
         "style_shares": [round(share, 6) for share in regions.style_shares.tolist()],
         "matched": regions.matched.tolist(),
+        "confidence": [round(each, 4) for each in regions.confidence],
     }

@@ -7,7 +7,7 @@ read stands in a section that theirs are built on.
 
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pst_core.errors import ConfigError
 from pst_core.settings.methods import METHODS, MethodName
@@ -17,6 +17,19 @@ LayerName = Annotated[str, Field(pattern=r"^conv([12]_[12]|[345]_[1-4])$")]
 LayerWeight = Annotated[float, Field(ge=0, le=1e12)]
 PoolName = Annotated[str, Field(pattern=r"^[1-9]\d?$")]
 MetadataPolicy = Literal["all", "without-place", "none"]
+Way = Literal["semantic", "onnx", "deeplab", "cluster", "one"]
+
+
+def _three(value: object) -> object:
+    """A number for each of red, green and blue; text has commas between."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if isinstance(parts, (list, tuple)) and len(parts) != 3:
+        raise ValueError("three numbers are needed, as in 0.485,0.456,0.406")
+    return parts
+
+
+Mean = Annotated[float, Field(ge=-1000, le=1000)]
+Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
 SectionT = TypeVar("SectionT", bound="Settings")
 
 
@@ -90,8 +103,25 @@ class MapRegionSettings(RegionCount):
 class FoundRegionSettings(RegionCount, Layers, WithSeed, OnDevice):
     """Regions found in the photographs themselves."""
 
-    segmentation: Literal["cluster", "deeplab"] = "cluster"
-    """Where regions come from when no maps are given: clustering, or torchvision's DeepLabV3."""
+    segmentation: Literal["auto", Way] = "auto"
+    """What finds regions without maps: `semantic` (a network of transformers), `onnx` (a network's file),
+    `deeplab` (torchvision's DeepLabV3), `cluster` (what the photographs show by themselves), `one` (a single
+    region); `auto`: a semantic network that is on this machine, else `cluster`."""
+    segmentation_model: str | None = None
+    """`semantic`: a folder, or a model's name on the hub; `onnx`: a file. Otherwise
+    $PST_SEMANTIC_MODEL, else a SegFormer trained on ADE20K."""
+    segmentation_merges: str | None = None
+    """TOML file of classes that are one region, besides those of ADE20K: water = ["pond", "sea"]."""
+    onnx_size: str | None = Field(default=None, pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")
+    """`onnx`: width and height in pixels that the network takes; else what its file says, else 512x512."""
+    onnx_mean: Annotated[tuple[Mean, Mean, Mean], BeforeValidator(_three)] = (0.485, 0.456, 0.406)
+    """`onnx`: mean of red, green and blue on [0, 1], subtracted before the network."""
+    onnx_deviation: Annotated[tuple[Deviation, Deviation, Deviation], BeforeValidator(_three)] = (
+        0.229, 0.224, 0.225,
+    )  # fmt: skip
+    """`onnx`: what red, green and blue are then divided by; 0.00392157 three times gives 0 to 255."""
+    onnx_classes: str | None = None
+    """`onnx`: text file of the classes' names in the network's order, one a line."""
 
 
 class EncoderSettings(OnDevice):

@@ -13,6 +13,7 @@ from flows.orders.planning import Prober
 from flows.shard import WorkerUnfit, check_fitness, run_pairs
 from flows.shards.ledger import ShardContents, ShardPair
 from pst_core.errors import OutputError
+from pst_core.network.finder import Finder
 from pst_core.network.identity import Network
 from tasks.keys import fingerprint
 
@@ -24,7 +25,9 @@ def contents(tmp_path):
     """A shard of two pairs, whose batch began a moment ago."""
     order = BatchOrder(source=make_folder(tmp_path / "in", 2), out=tmp_path / "out", settings=QUICK)
     order.save()
-    pairs = tuple(ShardPair(each, Network.of(each.config)) for each in find_orders(order).pairs)
+    pairs = tuple(
+        ShardPair(each, Network.of(each.config, has_maps=True)) for each in find_orders(order).pairs
+    )
     return ShardContents(fingerprint(), pairs)
 
 
@@ -67,6 +70,24 @@ def test_weights_that_are_missing_are_told_of(contents, tmp_path):
     pair = ShardPair(replace(pair.order, config=config), pair.network)
     with pytest.raises(WorkerUnfit, match=r"lacks the weights that the batch asks for: .*gone\.safetensors"):
         check_fitness(ShardContents(contents.code, (pair,)))
+
+
+def test_another_way_to_find_regions_is_told_of(contents):
+    pair = contents.pairs[0]
+    bare = replace(pair.order, pair=replace(pair.order.pair, content_map=None, style_map=None))
+    there = Finder(way="semantic", place="/elsewhere", identity="ab" * 32, library="transformers 5")
+
+    def shard_of(finder):
+        network = pair.network.model_copy(update={"finder": finder})
+        return ShardContents(contents.code, (ShardPair(bare, network),))
+
+    check_fitness(shard_of(Finder(way="cluster", place="wherever")))
+    wanted = r"by cluster, the batch's machine by semantic \(abababababab, transformers 5\)"
+    with pytest.raises(WorkerUnfit, match=f"would find regions {wanted}"):
+        check_fitness(shard_of(there))
+    # Where maps say the regions, it is no matter.
+    with_maps = ShardPair(pair.order, pair.network.model_copy(update={"finder": there}))
+    check_fitness(ShardContents(contents.code, (with_maps,)))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

@@ -6,12 +6,16 @@ from PIL import Image
 
 from pst_core.optimisation.record import Evaluation
 from pst_core.pictures import (
+    GAP,
     KINDS,
+    TINT,
+    _line,
     as_image,
     as_jpeg,
     as_png,
     draw_contact_sheet,
     draw_losses,
+    draw_preview,
     draw_regions,
     shrink_picture,
     shrink_regions,
@@ -122,6 +126,36 @@ def test_regions_are_shown_pixel_by_pixel_in_their_colours():
     assert pixels.shape[0] == 44 and pixels.shape[1] > 50 + 21
     np.testing.assert_array_equal(pixels[:30, :50], COLORS[regions.content])
     np.testing.assert_array_equal(pixels[:, -21:], COLORS[regions.style])
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_a_preview_is_a_picture_of_either_side_under_its_regions_colours(form):
+    here = np.zeros((80, 60), np.int16)
+    here[40:], here[:, :5] = 1, -1
+    there = np.zeros((70, 90), np.int16)
+    there[:, 45:] = 2
+    photographs = np.full((3, 80, 60), 0.5, np.float32), np.full((3, 70, 90), 0.25, np.float32)
+    said = {"names": ("sky", "sea", "tree"), "model": "a model", "confidence": (1, 0.5, 0)}
+    found = Regions(here, there, COLORS, "onnx", **said)
+    pixels = np.asarray(opened(draw_preview(*photographs, found, form), form).convert("RGB")).astype(float)
+    assert pixels.shape[0] > 80 + 4 * 20 and pixels.shape[1] >= 60 + GAP + 90
+    for place, gray, color in (
+        ((3, 50), 0.5, COLORS[0]), ((77, 50), 0.5, COLORS[1]), ((60, 2), 0.5, (255, 255, 255)),
+        ((3, 60 + GAP + 10), 0.25, COLORS[0]), ((66, 60 + GAP + 80), 0.25, COLORS[2]),
+    ):  # fmt: skip
+        expected = (1 - TINT) * 255 * gray + TINT * np.array(color)
+        np.testing.assert_allclose(pixels[place], expected, atol=1.5 if form in ("PNG", "TIFF") else 14)
+
+
+def test_a_preview_says_of_each_region_what_becomes_of_it():
+    here, there = np.zeros((40, 40), np.int16), np.zeros((40, 40), np.int16)
+    here[20:], there[30:] = 1, 2
+    found = Regions(here, there, COLORS, "semantic", names=("sky", "sea", "tree"), confidence=(0.875, 1, 1))
+    assert [_line(found, index) for index in range(3)] == [
+        "0 sky: 50.0% of the content, 75.0% of the style, confidence 0.88",
+        "1 sea: 50.0% of the content, 0.0% of the style, no counterpart",
+        "2 tree: 0.0% of the content, 25.0% of the style, not used",
+    ]
 
 
 def test_what_lies_beside_the_regions_has_none_of_their_colours():

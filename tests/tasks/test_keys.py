@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pst_core.images.input_files import InputFiles, probe
+from pst_core.network.finder import Finder
 from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage, plan_stages
 from pst_core.provenance import versions
@@ -32,10 +33,13 @@ from tasks import keys
 from tasks.keys import canonical, key_of
 
 NETWORK = Network(
-    settings=EncoderSettings(weights="w.pth", precision="auto", device="cpu"), identity="a" * 64, regions="b"
-)
+    settings=EncoderSettings(weights="w.pth", precision="auto", device="cpu"), identity="a" * 64,
+    finder=Finder(way="semantic", place="here", identity="b" * 64, merges={"water": ("pond",)}),
+)  # fmt: skip
 OTHER = {  # another valid value for every setting
-    "regions": 3, "unmatched": "leave", "segmentation": "deeplab", "min_region_share": 0.006,
+    "regions": 3, "unmatched": "leave", "segmentation": "deeplab", "segmentation_model": "folder",
+    "segmentation_merges": "merges.toml", "onnx_size": "640x512", "onnx_mean": (0.5, 0.5, 0.5),
+    "onnx_deviation": (0.5, 0.5, 0.5), "onnx_classes": "classes.txt", "min_region_share": 0.006,
     "mask_softness": 5, "weights": "untrained", "weights_convention": "caffe", "device": "cuda:1",
     "precision": "bfloat16", "content_layers": {"conv4_1": 1.0}, "style_layers": {"conv1_1": 0.25},
     "content_weight": 1.5, "style_weight": 30.000000000000004, "gram": "paper", "layer_scale": "none",
@@ -48,7 +52,9 @@ OTHER = {  # another valid value for every setting
     "semantic_weight": 11.0, "edge_weights": {"4": 1.0}, "matting_weight": 1.0, "matting_epsilon": 2e-7,
     "matting_from": 2, "smoothness_weight": 1.0, "colors": "content",
 }  # fmt: skip
-NOT_CONTENT = {"device", "weights"}
+NOT_CONTENT = {
+    "device", "weights", "segmentation", "segmentation_model", "segmentation_merges", "onnx_classes",
+}  # fmt: skip
 
 
 def text(value):
@@ -112,9 +118,19 @@ def test_settings_that_are_equal_count_the_same_however_they_were_written():
     assert text(Config(style_layers=dict(reversed(layers.items())))) == text(Config())
 
 
-@pytest.mark.parametrize("name", ["identity", "regions"])
-def test_a_network_counts_by_identity(name):
-    assert text(NETWORK.model_copy(update={name: "something else"})) != text(NETWORK)
+def test_a_network_counts_by_identity():
+    assert text(NETWORK.model_copy(update={"identity": "something else"})) != text(NETWORK)
+    assert text(NETWORK.model_copy(update={"finder": None})) != text(NETWORK)
+
+
+@pytest.mark.parametrize(("name", "other"), [
+    ("way", "onnx"), ("identity", "c" * 64), ("library", "transformers 0"), ("classes", ("sky",)),
+    ("merges", {"water": ("lake",)}), ("place", "there"),
+])  # fmt: skip
+def test_what_finds_regions_counts_by_all_but_its_place(name, other):
+    finder = NETWORK.finder.model_copy(update={name: other})
+    changed = NETWORK.model_copy(update={"finder": finder})
+    assert (text(changed) == text(NETWORK)) == (name == "place")
 
 
 @pytest.mark.parametrize("name", EncoderSettings.model_fields)

@@ -30,7 +30,7 @@ NO_TEXT = os.fsdecode(b"/pictures/caf\xe9\xff.jpg")
 
 def contents(*names):
     config = Config.make("default", size=64)
-    network = Network(settings=config.section(EncoderSettings), identity="untrained", regions="")
+    network = Network(settings=config.section(EncoderSettings), identity="untrained")
     pairs = [
         Pair(name, Path(NO_TEXT), Path("/pictures/b.png"), given={"size": 64, "preset": "fast"})
         for name in names
@@ -54,7 +54,7 @@ def test_a_shard_is_read_as_it_was_written_whatever_its_files_are_called(ledger)
 def test_paths_are_handed_out_as_seen_from_anywhere(ledger, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = Config.make("default")
-    network = Network(settings=config.section(EncoderSettings), identity="untrained", regions="")
+    network = Network(settings=config.section(EncoderSettings), identity="untrained")
     order = PairOrder(Pair("a", Path("a.png"), Path("b.png")), Path("out"), config)
     shard = ledger.new_shard(ShardContents("code", (ShardPair(order, network),)))
     monkeypatch.chdir("/")

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from pst_core.errors import WeightsError
-from pst_core.network.identity import DEEPLAB_ENVIRONMENT, ENVIRONMENT, Network, find_weights
+from pst_core.network.identity import ENVIRONMENT, Network, find_weights
 from pst_core.settings.config import Config, EncoderSettings
 
 
@@ -17,7 +17,7 @@ def weights(tmp_path):
 
 
 def network(path=None, **settings):
-    return Network.of(Config(weights=None if path is None else str(path), **settings))
+    return Network.of(Config(weights=None if path is None else str(path), **settings), has_maps=False)
 
 
 def test_identity_is_the_sha256_of_the_files_bytes(weights):
@@ -90,29 +90,6 @@ def test_a_file_that_cannot_be_read_is_named_with_the_ways_out(tmp_path, make):
     assert "untrained" in str(caught.value)
 
 
-def test_the_segmenting_network_counts_only_where_it_segments(weights, monkeypatch):
-    assert network("untrained").regions == ""
-    assert network("untrained", segmentation="deeplab").regions == "torchvision"
-    monkeypatch.setenv(DEEPLAB_ENVIRONMENT, str(weights))
-    assert network("untrained").regions == ""
-    found = network("untrained", segmentation="deeplab")
-    assert found.regions == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert found.identity == "untrained"
-
-
-def test_a_missing_segmenting_network_is_no_matter_where_nothing_is_segmented(tmp_path, monkeypatch):
-    monkeypatch.setenv(DEEPLAB_ENVIRONMENT, str(tmp_path / "nothing.pth"))
-    assert network("untrained").regions == ""
-    with pytest.raises(WeightsError, match=r"nothing\.pth"):
-        network("untrained", segmentation="deeplab")
-
-
-def test_the_way_out_of_a_missing_segmenting_network_is_its_own(tmp_path, monkeypatch):
-    monkeypatch.setenv(DEEPLAB_ENVIRONMENT, str(tmp_path / "nothing.pth"))
-    with pytest.raises(WeightsError, match=DEEPLAB_ENVIRONMENT):
-        network("untrained", segmentation="deeplab")
-
-
 def test_a_home_folder_that_nobody_has_is_a_weights_error():
     with pytest.raises(WeightsError):
         network("~no-such-user-anywhere/weights.pth")
@@ -132,8 +109,8 @@ def test_a_network_has_the_settings_that_name_it_and_its_arithmetic():
 
 
 def test_the_same_weights_in_another_arithmetic_keep_their_identity(weights):
-    found = network(weights, segmentation="deeplab")
+    found = network(weights, segmentation="one")
     moved = found.under(Config(weights=str(weights), device="cpu", precision="float32"))
-    assert (moved.identity, moved.regions) == (found.identity, found.regions)
+    assert (moved.identity, moved.finder) == (found.identity, found.finder)
     assert (moved.settings.device, moved.settings.precision) == ("cpu", "float32")
     assert type(moved.settings) is EncoderSettings

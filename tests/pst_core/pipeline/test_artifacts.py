@@ -91,14 +91,18 @@ def test_images_pairs_and_regions_come_back(random_image):
         assert torch.equal(getattr(found, item.name), getattr(pair, item.name))
     labels = np.arange(12, dtype=np.int16).reshape(3, 4) % 3
     regions = Regions(
-        labels, labels.T, np.eye(3, dtype=np.uint8), "cluster", ("naïve note",), ("a", "b", "ü")
-    )
+        labels, labels.T, np.eye(3, dtype=np.uint8), "semantic", ("naïve note",), ("a", "b", "ü"), "a model",
+        (0.1, 1.0, 1 / 3),
+    )  # fmt: skip
     back = REGIONS.unpack(REGIONS.pack(regions), CPU)
     assert (
         (back.content == labels).all() and (back.style == labels.T).all() and back.content.dtype == np.int16
     )
-    assert (back.colors == regions.colors).all() and (back.source, back.notes) == ("cluster", ("naïve note",))
-    assert back.names == regions.names
+    assert (back.colors == regions.colors).all() and (back.source, back.notes) == (
+        "semantic",
+        ("naïve note",),
+    )
+    assert (back.names, back.model, back.confidence) == (regions.names, "a model", (0.1, 1.0, 1 / 3))
 
 
 @pytest.mark.usefixtures("pst_home")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from pst_core.images.input_files import InputFiles, probe
 from pst_core.images.inputs import load_inputs
@@ -16,6 +17,7 @@ from pst_core.pipeline.stylize import stylize
 from pst_core.quality.measures import MEASURES, take
 from pst_core.quality.models import load_quality_models
 from pst_core.quality.subject import Subject
+from pst_core.regions.classes import Scores, regions_of_classes
 from pst_core.regions.labels import NOWHERE
 from pst_core.settings.config import Config
 from pst_core.store import open_store
@@ -129,14 +131,15 @@ def test_scores_are_those_of_what_is_visible(landscape, tmp_path):
         np.uint8
     )
     style, _ = landscape(64, 90, (215, 120, 70), (45, 35, 60), seed=2)
+    plainly = {"rounds": 0, "regions": 2}  # how many there are is not what is asked here
     results = [
-        run(cut_out(content, color, tmp_path / "c.png", np.s_[2:240, 5:390]), style, rounds=0)
+        run(cut_out(content, color, tmp_path / "c.png", np.s_[2:240, 5:390]), style, **plainly)
         for color in HIDDEN.values()
     ]
     scores = [scored(each) for each in results]
     assert scores[0] == scores[1] == scores[2]
     assert None not in scores[0].values() and len(scores[0]) == 8
-    opaque = scored(run(content, style, rounds=0))
+    opaque = scored(run(content, style, **plainly))
     for key, value in scores[0].items():  # nearly all of it is visible
         assert value == pytest.approx(opaque[key], rel=0.25, abs=0.05), key
 
@@ -148,7 +151,9 @@ def test_the_pipeline_makes_what_the_library_makes(scene, pst_home):
     for name in ("green", "white"):
         files = InputFiles(content=probe(contents[name]), style=probe(styles[name]))
         config = Config(**SETTINGS)
-        made, _ = make_pair(files, config, Network.of(config), lambda unit, **inputs: unit.fn(**inputs))
+        made, _ = make_pair(
+            files, config, Network.of(config, has_maps=False), lambda unit, **inputs: unit.fn(**inputs)
+        )
         picture = read_photograph(open_store().path_of(made.rendered.picture))
         expected = run(contents[name], styles[name]).image
         np.testing.assert_allclose(picture.pixels, expected, atol=0.51 / 255)
@@ -168,20 +173,19 @@ def test_a_start_image_is_filled_too(scene):
     assert np.array_equal(starts[0], starts[1]) and np.array_equal(starts[0], starts[2])
 
 
-def test_deeplabs_classes_are_those_of_what_counts(scene, monkeypatch):
-    from pst_core.regions import deeplab
-
+def test_classes_of_a_network_are_those_of_what_counts(scene):
     _, _, _, contents, styles = scene
     inputs = load_inputs(contents["black"], styles["black"])
 
-    def segment(network, pixels, device):
-        labels = np.full(pixels.shape[1:], 15, np.int16)
-        labels[:20] = 3  # seen in part
-        labels[:, :10] = 7  # where nothing is
-        return labels
+    def segment(pixels):
+        labels = torch.full(pixels.shape[1:], 2)
+        labels[:20] = 1  # seen in part
+        labels[:, :10] = 0  # where nothing is
+        return Scores(("sky", "water", "tree"), functional.one_hot(labels, 3).permute(2, 0, 1).float())
 
-    monkeypatch.setattr(deeplab, "load_deeplab", lambda device: None)
-    monkeypatch.setattr(deeplab, "_segment", segment)
-    counted = inputs.content.counted, inputs.style.counted
-    found = deeplab.segment_pair(inputs.content.filled, inputs.style.filled, torch.device("cpu"), counted)
-    assert found.count == 2 and set(np.unique(found.content)) == {NOWHERE, 0, 1}
+    found = regions_of_classes(
+        (inputs.content.filled, inputs.style.filled), segment, merges={}, most=None,
+        counted=(inputs.content.counted, inputs.style.counted), source="onnx", model="",
+    )  # fmt: skip
+    assert found.names == ("greenery", "water")
+    assert set(np.unique(found.content)) == set(np.unique(found.style)) == {NOWHERE, 0, 1}

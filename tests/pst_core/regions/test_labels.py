@@ -59,8 +59,8 @@ def test_nothing_in_common_is_refused_with_the_way_out():
 
 def test_what_a_report_says(unequal):
     assert describe_regions(unequal) == {
-        "source": "maps", "count": 3, "colors": ["#ff0000", "#00ff00", "#0000ff"],
+        "source": "maps", "model": None, "count": 3, "colors": ["#ff0000", "#00ff00", "#0000ff"],
         "names": ["#FF0000", "#00FF00", "#0000FF"],
         "content_shares": [0.8, 0.2, 0.0], "style_shares": [0.75, 0.0, 0.25],
-        "matched": [True, False, False],
+        "matched": [True, False, False], "confidence": [],
     }  # fmt: skip

@@ -72,6 +72,42 @@ def test_every_region_found_matters_on_both_sides(photographs, small_encoder):
     assert min(found.content_shares.min(), found.style_shares.min()) > 0.03
 
 
+def test_a_mirror_changes_nothing(photographs, small_encoder):
+    found = cluster_photographs(*photographs, small_encoder, Config())
+    mirrored = [np.ascontiguousarray(pixels[:, :, ::-1]) for pixels in photographs]
+    turned = cluster_photographs(*mirrored, small_encoder, Config())
+    for here, there in ((found.content, turned.content), (found.style, turned.style)):
+        sky = [np.bincount(each[:32].ravel()).argmax() for each in (here, there)]
+        assert ((here == sky[0]) == (there[:, ::-1] == sky[1])).mean() > 0.95
+
+
+def test_a_photograph_and_itself_are_certain(photographs, small_encoder):
+    found = cluster_photographs(photographs[0], photographs[0], small_encoder, Config())
+    assert np.array_equal(found.content, found.style)
+    assert found.confidence == (1.0,) * found.count
+
+
+def test_photographs_that_have_little_in_common_are_doubtful(photographs, small_encoder):
+    upside_down = np.ascontiguousarray(photographs[1][:, ::-1])
+    found = cluster_photographs(photographs[0], upside_down, small_encoder, Config())
+    assert found.count == 1 or max(found.confidence) < 0.5
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 400), (300, 16)])
+def test_plain_photographs_of_any_size_are_one_region_or_whole(shape, small_encoder):
+    plain = np.full((3, *shape), 0.4, np.float32)
+    found = cluster_photographs(plain, plain[:, ::-1] + 0.1, small_encoder, Config())
+    assert found.content.shape == found.style.shape == shape
+    assert np.isfinite(found.trust).all()
+
+
+def test_what_is_invisible_has_no_region(photographs, small_encoder):
+    counted = np.ones(photographs[0].shape[1:], np.bool_)
+    counted[:, :40] = False
+    found = cluster_photographs(*photographs, small_encoder, Config(), (counted, None))
+    assert (found.content[:, :40] == -1).all() and (found.content[:, 40:] >= 0).all()
+
+
 def test_display_colours_differ():
     colors = display_colors(21).astype(int)
     assert colors.shape == (21, 3)

@@ -48,6 +48,11 @@ def test_settings_given_beside_a_preset_win():
     assert config.size == 64 and config.rounds == PRESETS["fast"]["rounds"]
 
 
+def test_numbers_for_red_green_and_blue_are_written_as_text_or_as_a_list():
+    for written in ("0.5, 0.25,1", ["0.5", 0.25, 1], (0.5, 0.25, 1.0)):
+        assert Config(onnx_mean=written).onnx_mean == (0.5, 0.25, 1.0)
+
+
 def test_every_setting_is_documented():
     fields = Config.model_fields
     assert [name for name, field in fields.items() if not field.description] == []
@@ -57,6 +62,10 @@ def test_every_setting_is_documented():
     ("best", {}, r"^There is no preset 'best': choose one of default, fast, quality, paper\.$"),
     ("default", {"colour": 1}, r"^There is no setting 'colour': `pst stylize --help` lists them all\.$"),
     ("default", {"size": 7}, r"^Setting 'size' cannot be 7: input should be greater than or equal to 32\.$"),
+    ("default", {"onnx_mean": "0.5,0.5"},
+     r"^Setting 'onnx_mean' cannot be '0\.5,0\.5': three numbers are needed, as in 0\.485,0\.456,0\.406\.$"),
+    ("default", {"onnx_deviation": "1,0,1"}, r"^Setting 'onnx_deviation' cannot be '0': .*equal to 0\.000001\.$"),
+    ("default", {"segmentation": "best"}, r"^Setting 'segmentation' cannot be 'best': .*'cluster' or 'one'\.$"),
     ("default", {"gram": "big"}, r"^Setting 'gram' cannot be 'big': .*'normalized' or 'paper'\.$"),
     ("default", {"device": "tpu"}, r"^Setting 'device' cannot be 'tpu'"),
     ("default", {"seed": -1}, r"^Setting 'seed' cannot be -1"),

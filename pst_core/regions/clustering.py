@@ -1,0 +1,147 @@
+"""Regions of two photographs from their evidence: their backdrops, and what else clusters alike in both.
+
+Colours and features are standardised within each photograph, or its part, so that a field by day and one by
+dusk can fall into one cluster: what counts is how a cell stands out from what is around it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pst_core.regions.confidence import confidence_of, separations
+from pst_core.regions.evidence import Evidence, Rows
+from pst_core.regions.labels import Labels, Mask
+
+COMPONENTS = 8  # principal components kept of the encoder's features
+MOST_PARTS = 3  # of what stands before the backdrops, and of photographs without one
+LEAST_SHARE = 0.06  # of each photograph, for a region that was found
+LEAST_SEPARATION = 0.05  # of a part that was found, see `separations`
+# How much each kind of evidence counts. Height tells sky from ground; where things stand from left to right
+# differs from photograph to photograph.
+WEIGHT_ROW, WEIGHT_COLUMN, WEIGHT_COLOR, WEIGHT_FEATURES, WEIGHT_BACKDROP = 1.0, 0.2, 0.8, 1.0, 2.0
+
+Pair = tuple[Evidence, Evidence]
+Masks = tuple[Mask, Mask]
+CellLabels = tuple[Labels, Labels]
+
+
+class Clustered(NamedTuple):
+    """Regions of cells.
+
+    Attributes
+    ----------
+    labels : pair of ndarray of int16, shape (K,)
+        Of the cells that count, row by row; a region means the same in both photographs.
+    confidence : float
+        How far to trust that it does, on [0, 1].
+    """
+
+    labels: CellLabels
+    confidence: float
+
+
+def cluster_pair(pair: Pair, regions: int | None, seed: int) -> Clustered:
+    """Give each cell that counts a region.
+
+    Parameters
+    ----------
+    pair : pair of Evidence
+        Of content and style.
+    regions
+        R, exactly; found if not given.
+    """
+    seen = pair[0].seen, pair[1].seen
+    rows = standing(pair, seen)
+    if regions:
+        return Clustered(_clusters(rows, regions, seed), 1.0)
+    behind = pair[0].behind, pair[1].behind
+    before = seen[0] & ~behind[0], seen[1] & ~behind[1]
+    if min(_shares(behind, seen) + _shares(before, seen)) < LEAST_SHARE:
+        parts = _parts(pair, seen, seed)
+        return Clustered(parts, _parted(rows, parts))
+    layers = before[0][seen[0]].astype(np.int16), before[1][seen[1]].astype(np.int16)
+    parts = _parts(pair, before, seed)
+    return Clustered(
+        (_joined(layers[0], parts[0]), _joined(layers[1], parts[1])),
+        confidence_of(float(separations(rows, layers, 2).min()), min(each.contrast for each in pair)),
+    )
+
+
+def _parted(rows: tuple[Rows, Rows], parts: CellLabels) -> float:
+    """Confidence in parts of photographs without a backdrop."""
+    count = 1 + int(max(side.max() for side in parts))
+    return 1.0 if count == 1 else confidence_of(float(separations(rows, parts, count).min()))
+
+
+def standing(pair: Pair, parts: Masks) -> tuple[Rows, Rows]:
+    """How the cells of a part of each photograph stand out from it: a row a cell.
+
+    Position, colour, backdrop, and principal components of features.
+    """
+    from sklearn.decomposition import PCA
+
+    features = [_standardised(each.features[part.ravel()]) for each, part in zip(pair, parts, strict=True)]
+    both = np.concatenate(features)
+    components = PCA(min(COMPONENTS, *both.shape), svd_solver="full").fit_transform(both)
+    components *= WEIGHT_FEATURES / max(np.sqrt(components.var(axis=0).sum()), 1e-9)
+    cut = len(features[0])
+    content, style = (
+        np.concatenate([_plain(each, part), deep], axis=1)
+        for each, part, deep in zip(pair, parts, (components[:cut], components[cut:]), strict=True)
+    )
+    return content, style
+
+
+def _plain(evidence: Evidence, part: Mask) -> Rows:
+    """Position, colour and backdrop of the cells of a part."""
+    rows, columns = np.meshgrid(*(np.linspace(-1, 1, side) for side in part.shape), indexing="ij")
+    position = [WEIGHT_ROW * rows[part], WEIGHT_COLUMN * columns[part]]
+    colors = _standardised(evidence.lab[:, part].T) * (WEIGHT_COLOR / 3**0.5)
+    return np.column_stack([*position, colors, WEIGHT_BACKDROP * evidence.backdrop[part]])
+
+
+def _standardised(values: Rows) -> Rows:
+    """Zero mean, unit deviation per column; a constant column becomes zero."""
+    centered = values - values.mean(axis=0)
+    deviation = centered.std(axis=0)
+    standardised: Rows = centered / np.where(deviation > 1e-9, deviation, 1)
+    return standardised
+
+
+def _shares(parts: Masks, seen: Masks) -> list[float]:
+    """Share of each photograph in its part."""
+    return [float(part.sum() / whole.sum()) for part, whole in zip(parts, seen, strict=True)]
+
+
+def _joined(layers: Labels, parts: Labels) -> Labels:
+    """Region 0 for the backdrop, then the parts of what stands before it."""
+    labels = layers.copy()
+    labels[layers == 1] = parts + 1
+    return labels
+
+
+def _parts(pair: Pair, parts: Masks, seed: int) -> CellLabels:
+    """Clusters of a part of each photograph: as many as have a fair share of both and find each other."""
+    rows = standing(pair, parts)
+    for count in range(MOST_PARTS, 1, -1):
+        labels = _clusters(rows, count, seed)
+        shares = [
+            _least(side, count) * side.size / each.seen.sum() for side, each in zip(labels, pair, strict=True)
+        ]
+        if min(shares) >= LEAST_SHARE and separations(rows, labels, count).min() >= LEAST_SEPARATION:
+            return labels
+    return np.zeros(len(rows[0]), np.int16), np.zeros(len(rows[1]), np.int16)
+
+
+def _least(labels: Labels, count: int) -> float:
+    return float(np.bincount(labels, minlength=count).min() / labels.size)
+
+
+def _clusters(rows: tuple[Rows, Rows], count: int, seed: int) -> CellLabels:
+    """k-means over the cells of both photographs."""
+    from sklearn.cluster import KMeans
+
+    both, cut = np.concatenate(rows), len(rows[0])
+    fitted = KMeans(min(count, len(both)), n_init=3, random_state=seed % 2**32).fit(both)
+    labels = fitted.labels_.astype(np.int16)
+    return labels[:cut], labels[cut:]

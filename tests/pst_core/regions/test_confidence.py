@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+from sklearn.metrics import pairwise_distances
+
+from pst_core.regions.confidence import SURE_CONTRAST, SURE_SEPARATION, confidence_of, separations
+
+SIDE = np.random.default_rng(3).standard_normal((60, 4))
+LABELS = np.arange(60, dtype=np.int16) % 3
+
+
+def test_a_photograph_and_itself_agree_in_full():
+    assert separations((SIDE, SIDE), (LABELS, LABELS), 3) == pytest.approx(np.ones(3))
+
+
+def test_swapped_regions_are_nearer_to_each_other_than_to_their_counterparts():
+    labels = (np.arange(60) % 2).astype(np.int16)
+    assert (separations((SIDE, SIDE), (labels, 1 - labels), 2) < 0).all()
+
+
+def test_separations_follow_their_definition():
+    other = SIDE + np.random.default_rng(4).standard_normal((60, 4))
+    here, there = (np.stack([rows[k == LABELS].mean(axis=0) for k in range(3)]) for rows in (SIDE, other))
+    apart = pairwise_distances(here, there)
+    wanted = [
+        1
+        - apart[k, k]
+        / min(*(apart[k, j] for j in range(3) if j != k), *(apart[j, k] for j in range(3) if j != k))
+        for k in range(3)
+    ]
+    assert separations((SIDE, other), (LABELS, LABELS), 3) == pytest.approx(wanted)
+
+
+def test_what_only_one_photograph_has_is_not_separated():
+    found = separations((SIDE, SIDE), (LABELS, LABELS % 2), 3)
+    assert found[2] == 0 and np.isfinite(found).all()
+
+
+def test_the_names_of_regions_do_not_matter():
+    other, order = SIDE + 0.3, np.array([2, 0, 1], np.int16)
+    plain = separations((SIDE, other), (LABELS, LABELS), 3)
+    assert separations((SIDE, other), (order[LABELS],) * 2, 3)[order] == pytest.approx(plain)
+
+
+def test_confidence_grows_with_separation_and_contrast_up_to_1():
+    assert confidence_of(-0.5) == 0 and confidence_of(SURE_SEPARATION) == 1 == confidence_of(1.0, 1.0)
+    assert 0 < confidence_of(SURE_SEPARATION / 2) < confidence_of(SURE_SEPARATION)
+    assert confidence_of(1.0, SURE_CONTRAST / 2) == pytest.approx(0.5)
