@@ -141,12 +141,11 @@ def test_regions_do_not_depend_on_the_order_of_classes():
     assert (one.content == other.content).all() and (one.style == other.style).all()
 
 
-def test_confidence_is_the_mean_probability_of_the_less_sure_photograph():
-    found = find([("sky", 50), ("tree", 50)], [("sky", 50), ("tree", 50)], sure=0.6)
-    rest = 0.4 / len(CLASSES)
-    assert found.confidence == pytest.approx(
-        (0.6 + rest, 0.6 + 2 * rest), abs=1e-4
-    )  # two classes are greenery
+def test_confidence_is_in_proportion_to_the_mean_probability_until_the_network_is_sure():
+    bands, rest = [("sky", 50), ("tree", 50)], 0.4 / len(CLASSES)
+    expected = (0.6 + rest) / 0.75, (0.6 + 2 * rest) / 0.75  # two classes are greenery
+    assert find(bands, bands, sure=0.6).confidence == pytest.approx(expected, abs=1e-4)
+    assert find(bands, bands, sure=0.8).confidence == (1, 1)
 
 
 def test_what_does_not_count_is_in_no_region_and_no_share():
