@@ -34,6 +34,7 @@ from pst_core.regions.labels import (
 Floats = NDArray[np.float32]
 Merges = Mapping[str, Sequence[str]]
 
+SURE = 0.75  # mean probability from which on a region is trusted in full; below, in proportion
 LEAST_SHARE = 0.005  # of its photograph, for a group; as of maps
 GRID = 256  # long side in pixels at which borders are found
 BORDER_RADIUS, BORDER_EPSILON = 4, 1e-3  # at that size
@@ -225,7 +226,7 @@ def _called(groups: Sequence[str], taken: Sequence[int], place: int) -> str:
 
 
 def _labelled(seen: Seen, regions: Sequence[tuple[int, ...]]) -> tuple[Labels, list[float]]:
-    """The most likely region of every pixel, and how likely each is where it lies.
+    """The most likely region of every pixel, and how sure each is, on [0, 1], where it lies.
 
     Parameters
     ----------
@@ -240,7 +241,7 @@ def _labelled(seen: Seen, regions: Sequence[tuple[int, ...]]) -> tuple[Labels, l
     best, winner = likely.max(dim=0)
     for place, index in enumerate(held):
         inside = best[(winner == place) & seen.counted]
-        confidence[index] = float(inside.mean()) if inside.numel() else 0.0
+        confidence[index] = min(float(inside.mean()) / SURE, 1.0) if inside.numel() else 0.0
     labels = np.empty(tuple(seen.pixels.shape[1:]), np.int16)
     models = guided_coefficients(likely, seen.small, BORDER_RADIUS, BORDER_EPSILON)
     for rows, strip in upsampled_strips(*models, seen.pixels):

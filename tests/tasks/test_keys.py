@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pst_core.images.input_files import InputFiles, probe
-from pst_core.network.finder import Finder
+from pst_core.network.finder import MODEL_ENVIRONMENT, Finder
 from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage, plan_stages
 from pst_core.provenance import versions
@@ -162,6 +162,26 @@ def test_every_part_of_a_stage_counts():
     told = {text(stage)} | {text(Stage(**vars(stage) | other)) for other in others}
     assert len(told) == 6
     assert text(Stage(**vars(stage))) == text(stage)
+
+
+def test_what_finds_regions_counts_as_what_it_comes_to_here(tmp_path, monkeypatch):
+    """The setting `auto` says nothing about a result; the network that this machine has for it does."""
+
+    def key(*, has_maps=False, **settings):
+        config = Config(weights="untrained", **settings)
+        network = Network.of(config, has_maps=has_maps)
+        return text([config, config.section(FoundRegionSettings), network])
+
+    bare, with_maps = key(), key(has_maps=True)
+    assert bare == key(segmentation="cluster") != key(segmentation="one")
+    model = tmp_path / "network.onnx"
+    model.write_bytes(b"any bytes")
+    monkeypatch.setenv(MODEL_ENVIRONMENT, str(model))
+    found = key()
+    assert found == key(segmentation="onnx") == key(segmentation_model=str(model)) != bare
+    assert key(segmentation="cluster") == bare and key(has_maps=True) == with_maps
+    model.write_bytes(b"other bytes")
+    assert key() not in (found, bare)
 
 
 def test_floats_count_to_their_last_bit():

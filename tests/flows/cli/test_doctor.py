@@ -35,6 +35,19 @@ def test_doctor_names_the_quality_models_or_what_is_wrong_with_them(capfd, monke
     assert finding()["state"] == "missing" and "niqe.json" in finding()["text"]
 
 
+def test_doctor_says_what_finds_regions_by_itself(capfd, monkeypatch, tmp_path):
+    from pst_core.diagnosis import diagnose
+
+    def finding():
+        return next(each for each in diagnose() if each.name == "segmentation")
+
+    assert finding().state == "ok" and "found by cluster" in finding().text
+    monkeypatch.setenv("PST_SEMANTIC_MODEL", str(tmp_path / "network.onnx"))
+    assert finding().state == "warning" and "network.onnx" in finding().text
+    (tmp_path / "network.onnx").write_bytes(b"any bytes")
+    assert finding().state == "ok" and "found by onnx (" in finding().text
+
+
 @pytest.fixture
 def service(prefect_server_for_tests, pst_home):
     """A server that tells of a service of this store, as `pst serve` leaves it, without a worker."""

@@ -26,19 +26,19 @@ crt-screen plate monitor bulletin-board shower radiator glass clock flag
 """
 
 
-def find(content, style, *, classes=CLASSES, sure=0.9, most=None, counted=(None, None)):
+def find(content, style, *, classes=CLASSES, sure=(0.9, 0.9), most=None, counted=(None, None)):
     """Regions of two gray photographs in which a network sees bands of classes, each with its rows."""
 
     def photograph(bands):
         rows = sum(count for _, count in bands)
         return np.full((3, rows, 80), 0.5, np.float32)
 
-    def scores(bands):
+    def scores(bands, sure):
         labels = torch.cat([torch.full((rows, 80), classes.index(name)) for name, rows in bands])
         hot = functional.one_hot(labels, len(classes)).permute(2, 0, 1).float()
         return Scores(classes, hot * sure + (1 - sure) / len(classes) * 1.0)
 
-    answers = iter([scores(content), scores(style)])
+    answers = iter([scores(content, sure[0]), scores(style, sure[1])])
     return regions_of_classes(
         (photograph(content), photograph(style)), lambda pixels: next(answers), merges={}, most=most,
         counted=counted, source="semantic", model="a model",
@@ -141,12 +141,12 @@ def test_regions_do_not_depend_on_the_order_of_classes():
     assert (one.content == other.content).all() and (one.style == other.style).all()
 
 
-def test_confidence_is_the_mean_probability_of_the_less_sure_photograph():
-    found = find([("sky", 50), ("tree", 50)], [("sky", 50), ("tree", 50)], sure=0.6)
-    rest = 0.4 / len(CLASSES)
-    assert found.confidence == pytest.approx(
-        (0.6 + rest, 0.6 + 2 * rest), abs=1e-4
-    )  # two classes are greenery
+def test_confidence_is_in_proportion_to_the_mean_probability_until_the_network_is_sure():
+    bands, rest = [("sky", 50), ("tree", 50)], 0.4 / len(CLASSES)
+    expected = (0.6 + rest) / 0.75, (0.6 + 2 * rest) / 0.75  # two classes are greenery
+    for sure in ((0.6, 0.6), (0.6, 0.9), (0.9, 0.6)):  # the less sure photograph decides
+        assert find(bands, bands, sure=sure).confidence == pytest.approx(expected, abs=1e-4)
+    assert find(bands, bands, sure=(0.8, 0.8)).confidence == (1, 1)
 
 
 def test_what_does_not_count_is_in_no_region_and_no_share():
