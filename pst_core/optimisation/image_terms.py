@@ -13,8 +13,8 @@ Term = Callable[[Tensor], Tensor]
 
 
 def needs_content(settings: ComparedFeatures) -> bool:
-    """Whether a term compares the image with the content's pixels."""
-    return bool(settings.edge_weights) or settings.matting_weight > 0
+    """Whether a term compares the image with the content's pixels, or the content guides a filter."""
+    return bool(settings.edge_weights) or settings.matting_weight > 0 or settings.filter_inside
 
 
 def make_image_term(content: Tensor | None, settings: LossSettings, round_index: int) -> Term | None:
