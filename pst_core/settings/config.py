@@ -153,6 +153,8 @@ class ComparedFeatures(Layers, ColorTerm):
     """Weights of the Laplacian term (Li et al. 2017) by pooling in pixels, as 4=100,16=100."""
     matting_weight: float = Field(default=0.0, ge=0, le=1e12)
     """Weight of the matting Laplacian's term (Luan et al. 2017), a mean over pixels."""
+    evenness_weight: float = Field(default=300.0, ge=0, le=1e12)
+    """Weight of how unevenly flat areas of the content are changed, a mean over pixels."""
     filter_inside: bool = True
     """Stages minimise the loss of the image as the filter after them leaves it; the guided filter alone."""
 
@@ -330,6 +332,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "gram": "paper", "layer_scale": "none", "style_weight": 1.0, "size": None, "init": "random",
         "rounds": 5, "global_iterations": 100, "regional_iterations": 100, "filter_radius": 2,
         "filter_epsilon": 0.01, "color_match": 0.0, "detail": 0.0, "precision": "float32",
-        "color_weight": 0.0, "filter_inside": False,
+        "color_weight": 0.0, "evenness_weight": 0.0, "filter_inside": False,
     },
 }  # fmt: skip

@@ -5,4 +5,4 @@ from flows.cli.app import run
 
 def test_presets_are_listed(capfd):
     assert run(["presets"]) == 0
-    assert "size = none (default: 192)" in capfd.readouterr().out
+    assert "size = none (default: 256)" in capfd.readouterr().out

@@ -9,8 +9,12 @@ from pst_core.optimisation.targets import compute_targets, mask_pyramid
 from pst_core.settings.config import Config
 
 SIZE = (24, 32)
-OURS = Config(content_layers={"conv2_2": 1.0}, style_layers={"conv1_1": 0.3, "conv2_1": 0.7})
-SMALL = OURS.model_copy(update={"color_weight": 0.0, "filter_inside": False})  # the paper's terms alone
+OURS = Config(
+    evenness_weight=0.0, content_layers={"conv2_2": 1.0}, style_layers={"conv1_1": 0.3, "conv2_1": 0.7}
+)
+SMALL = OURS.model_copy(
+    update={"color_weight": 0.0, "evenness_weight": 0.0, "filter_inside": False}
+)  # the paper's terms alone
 PAPER = SMALL.model_copy(update={"gram": "paper", "layer_scale": "none", "style_weight": 1.0})
 
 
