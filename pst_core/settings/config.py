@@ -122,7 +122,7 @@ class WorkingSettings(Colors):
 class ColorTerm(Settings):
     """Colour distributions as a part of the losses."""
 
-    color_weight: float = Field(default=1000.0, ge=0, le=1e12)
+    color_weight: float = Field(default=2000.0, ge=0, le=1e12)
     """Weight of the squared distance of each region's colours to the style's; 1 is 100 CIELAB units."""
 
 
@@ -133,7 +133,7 @@ class StageCounts(Settings):
     """Rounds of global stage, filter, regional stage, filter."""
     global_iterations: int = Field(default=2, ge=0, le=100_000)
     """Optimiser iterations in each global stage."""
-    regional_iterations: int = Field(default=10, ge=0, le=100_000)
+    regional_iterations: int = Field(default=12, ge=0, le=100_000)
     """Optimiser iterations in each regional stage."""
 
     @property
@@ -153,7 +153,7 @@ class ComparedFeatures(Layers, ColorTerm):
     """Weights of the Laplacian term (Li et al. 2017) by pooling in pixels, as 4=100,16=100."""
     matting_weight: float = Field(default=0.0, ge=0, le=1e12)
     """Weight of the matting Laplacian's term (Luan et al. 2017), a mean over pixels."""
-    evenness_weight: float = Field(default=300.0, ge=0, le=1e12)
+    evenness_weight: float = Field(default=1000.0, ge=0, le=1e12)
     """Weight of how unevenly flat areas of the content are changed, a mean over pixels."""
     filter_inside: bool = True
     """Stages minimise the loss of the image as the filter after them leaves it; the guided filter alone."""
@@ -175,7 +175,7 @@ class LossSettings(ComparedFeatures):
 
     content_weight: float = Field(default=1.0, ge=0, le=1e12)
     """Factor on the whole content loss."""
-    style_weight: float = Field(default=10.0, ge=0, le=1e12)
+    style_weight: float = Field(default=20.0, ge=0, le=1e12)
     """Factor on the whole style loss."""
     semantic_weight: float = Field(default=10.0, ge=0, le=1e6)
     """`patches`: weight of the regions against the features in finding a patch's counterpart."""
@@ -326,7 +326,7 @@ def explain(error: ValidationError) -> str:
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "fast": {"size": 128},
-    "quality": {"size": 700, "scales": 2, "rounds": 2, "regional_iterations": 16, "style_weight": 100.0},
+    "quality": {"size": 700, "scales": 2, "rounds": 2, "regional_iterations": 16, "style_weight": 100.0, "evenness_weight": 300.0},
     # The paper taken literally: random start, literal Gram, MATLAB's guided filter, full resolution.
     "paper": {
         "gram": "paper", "layer_scale": "none", "style_weight": 1.0, "size": None, "init": "random",
