@@ -326,7 +326,10 @@ def explain(error: ValidationError) -> str:
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "fast": {"size": 128},
-    "quality": {"size": 700, "scales": 2, "rounds": 2, "regional_iterations": 16, "style_weight": 100.0, "evenness_weight": 300.0},
+    "quality": {
+        "size": 700, "scales": 2, "rounds": 2, "regional_iterations": 16, "style_weight": 100.0,
+        "evenness_weight": 300.0,
+    },
     # The paper taken literally: random start, literal Gram, MATLAB's guided filter, full resolution.
     "paper": {
         "gram": "paper", "layer_scale": "none", "style_weight": 1.0, "size": None, "init": "random",
