@@ -153,7 +153,7 @@ class ComparedFeatures(Layers, ColorTerm):
     """Weights of the Laplacian term (Li et al. 2017) by pooling in pixels, as 4=100,16=100."""
     matting_weight: float = Field(default=0.0, ge=0, le=1e12)
     """Weight of the matting Laplacian's term (Luan et al. 2017), a mean over pixels."""
-    evenness_weight: float = Field(default=1000.0, ge=0, le=1e12)
+    evenness_weight: float = Field(default=2000.0, ge=0, le=1e12)
     """Weight of how unevenly flat areas of the content are changed, a mean over pixels."""
     filter_inside: bool = True
     """Stages minimise the loss of the image as the filter after them leaves it; the guided filter alone."""
