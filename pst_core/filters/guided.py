@@ -26,6 +26,59 @@ def box_mean(image: Tensor, radius: int) -> Tensor:
     )[0]
 
 
+class GuidedFilter:
+    """The guided filter of one guide, at whose images it is applied again and again (He et al. 2013).
+
+    It is linear in the image, and gradients go through it; all that depends on the guide alone is computed
+    once.
+
+    Parameters
+    ----------
+    guide : Tensor, shape (3, H, W)
+    radius
+        Window radius in pixels; MATLAB's default window is 5x5, radius 2.
+    epsilon
+        Regulariser, on [0, 1] squared; MATLAB's default is 0.01.
+    """
+
+    def __init__(self, guide: Tensor, radius: int, epsilon: float) -> None:
+        expect_shapes("guide: 3 H W", guide)
+        _, height, width = guide.shape
+        self.guide, self.radius = guide, min(radius, height - 1, width - 1)
+        # Centred values keep the variances' small differences inside float32.
+        self.shift = guide.mean(dim=(1, 2), keepdim=True)
+        self.centred = guide - self.shift
+        self.mean = box_mean(self.centred, self.radius)
+        products = (self.centred[:, None] * self.centred[None]).flatten(0, 1)
+        variance = box_mean(products, self.radius).view(3, 3, height, width)
+        variance = (variance - self.mean[:, None] * self.mean[None]).permute(2, 3, 0, 1).double()
+        ridge = variance + epsilon * torch.eye(3, dtype=torch.float64, device=guide.device)
+        inverse, _ = torch.linalg.inv_ex(ridge)
+        self.inverse = inverse.permute(2, 3, 0, 1).to(guide.dtype).contiguous()
+
+    def coefficients(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Local affine model of an image of shape (C, H, W) in the guide's colours; `guided_coefficients`."""
+        expect_shapes("image: C H W, guide: 3 H W", image, self.guide)
+        channels, height, width = image.shape
+        image_shift = image.mean(dim=(1, 2), keepdim=True)
+        image = image - image_shift
+        image_mean = box_mean(image, self.radius)
+        products = (image[:, None] * self.centred[None]).flatten(0, 1)
+        covariance = box_mean(products, self.radius).view(channels, 3, height, width)
+        covariance = covariance - image_mean[:, None] * self.mean[None]
+        slopes = (covariance[:, :, None] * self.inverse[None]).sum(dim=1)
+        offsets = image_mean - (slopes * self.mean[None]).sum(dim=1)
+        smooth = box_mean(torch.cat([slopes.flatten(0, 1), offsets]), self.radius)
+        slopes = smooth[: 3 * channels].view(channels, 3, height, width)
+        offsets = smooth[3 * channels :] + image_shift - (slopes * self.shift[None]).sum(dim=1)
+        return slopes, offsets
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """The filtered image, of the image's shape (C, H, W)."""
+        slopes, offsets = self.coefficients(image)
+        return (slopes * self.guide[None]).sum(dim=1) + offsets
+
+
 def guided_coefficients(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> tuple[Tensor, Tensor]:
     """Local affine model of an image in its guide's colours (He et al. 2013, equations 14 and 15).
 
@@ -47,24 +100,7 @@ def guided_coefficients(image: Tensor, guide: Tensor, radius: int, epsilon: floa
     offsets : Tensor, shape (C, H, W)
     """
     expect_shapes("image: C H W, guide: 3 H W", image, guide)
-    channels, height, width = image.shape
-    radius = min(radius, height - 1, width - 1)
-    # Centred values keep the variances' small differences inside float32.
-    guide_shift, image_shift = guide.mean(dim=(1, 2), keepdim=True), image.mean(dim=(1, 2), keepdim=True)
-    guide, image = guide - guide_shift, image - image_shift
-    guide_mean, image_mean = box_mean(guide, radius), box_mean(image, radius)
-    products = (guide[:, None] * guide[None]).flatten(0, 1)
-    variance = box_mean(products, radius).view(3, 3, height, width) - guide_mean[:, None] * guide_mean[None]
-    products = (image[:, None] * guide[None]).flatten(0, 1)
-    covariance = box_mean(products, radius).view(channels, 3, height, width)
-    covariance = covariance - image_mean[:, None] * guide_mean[None]
-    ridge = variance.permute(2, 3, 0, 1) + epsilon * torch.eye(3, device=guide.device)
-    solved, _ = torch.linalg.solve_ex(ridge, covariance.permute(2, 3, 1, 0))
-    slopes = solved.permute(3, 2, 0, 1)
-    offsets = image_mean - (slopes * guide_mean[None]).sum(dim=1)
-    slopes = box_mean(slopes.flatten(0, 1), radius).view(channels, 3, height, width)
-    offsets = box_mean(offsets, radius) + image_shift - (slopes * guide_shift[None]).sum(dim=1)
-    return slopes, offsets
+    return GuidedFilter(guide, radius, epsilon).coefficients(image)
 
 
 def guided_filter(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> Tensor:
@@ -74,10 +110,8 @@ def guided_filter(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> 
     ----------
     image : Tensor, shape (C, H, W)
     guide : Tensor, shape (3, H, W)
-    radius
-        Window radius in pixels; MATLAB's default window is 5x5, radius 2.
-    epsilon
-        Regulariser, on [0, 1] squared; MATLAB's default is 0.01.
+    radius, epsilon
+        As in `GuidedFilter`.
 
     Returns
     -------
@@ -93,8 +127,8 @@ def guided_filter(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> 
     >>> guided_filter(ripples, edge, radius=2, epsilon=1e-4)[0, 0].round(decimals=1).abs().tolist()
     [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]
     """
-    slopes, offsets = guided_coefficients(image, guide, radius, epsilon)
-    return (slopes * guide[None]).sum(dim=1) + offsets
+    expect_shapes("image: C H W, guide: 3 H W", image, guide)
+    return GuidedFilter(guide, radius, epsilon)(image)
 
 
 def upsample_through_guide(

@@ -1,4 +1,4 @@
-"""Terms of image space: the Laplacian loss of Li et al. (2017), and total variation."""
+"""Terms of image space: the Laplacian loss of Li et al. (2017), total variation, and unevenness."""
 
 import torch
 from torch import Tensor
@@ -9,6 +9,9 @@ from pst_core.shapes import expect_shapes
 
 KERNEL = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
 SIDE = len(KERNEL)
+FLAT = (
+    0.02  # difference of neighbours on [0, 1], over all channels, from which on content is an edge or texture
+)
 
 
 def image_laplacian(image: Tensor, pool: int) -> Tensor:
@@ -84,3 +87,28 @@ def total_variation(image: Tensor) -> Tensor:
     _, height, width = image.shape
     differences = image.diff(dim=1).square().sum() + image.diff(dim=2).square().sum()
     return differences / (height * width)
+
+
+def unevenness(image: Tensor, content: Tensor) -> Tensor:
+    """How unevenly an image changes its content where that is flat, a mean over pixels.
+
+    Squared differences of the change between neighbours, vertical and horizontal, summed over channels; each
+    counts 1 / (1 + (d / `FLAT`)^2), with d the distance of the content's two colours.
+
+    Parameters
+    ----------
+    image, content : Tensor, shape (3, H, W)
+        RGB on [0, 1].
+
+    Returns
+    -------
+    Tensor, shape ()
+        0 where flat areas are shifted as a whole.
+    """
+    expect_shapes("image: 3 H W, content: 3 H W", image, content)
+    _, height, width = content.shape
+    change, parts = image - content, []
+    for axis in (1, 2):
+        counts = 1 / (1 + content.diff(dim=axis).square().sum(dim=0) / FLAT**2)
+        parts.append((counts * change.diff(dim=axis).square().sum(dim=0)).sum())
+    return torch.stack(parts).sum() / (height * width)

@@ -1,6 +1,7 @@
 """Terms of the loss that look at the image itself: edges, local affinity to the content, smoothness.
 
-None of them is the paper's; they are what the compared methods add to equations (1) and (2).
+None of them is the paper's: evenness is ours, the others are what the compared methods add to equations (1)
+and (2).
 """
 
 from collections.abc import Callable
@@ -13,8 +14,9 @@ Term = Callable[[Tensor], Tensor]
 
 
 def needs_content(settings: ComparedFeatures) -> bool:
-    """Whether a term compares the image with the content's pixels."""
-    return bool(settings.edge_weights) or settings.matting_weight > 0
+    """Whether a term compares the image with the content's pixels, or the content guides a filter."""
+    terms = bool(settings.edge_weights), settings.matting_weight > 0, settings.evenness_weight > 0
+    return any(terms) or settings.filter_inside
 
 
 def make_image_term(content: Tensor | None, settings: LossSettings, round_index: int) -> Term | None:
@@ -30,6 +32,8 @@ def make_image_term(content: Tensor | None, settings: LossSettings, round_index:
     terms: list[Term] = []
     if settings.smoothness_weight > 0:
         terms.append(_smoothness(settings.smoothness_weight))
+    if content is not None and settings.evenness_weight > 0:
+        terms.append(_evenness(content, settings.evenness_weight))
     if content is not None and settings.edge_weights:
         terms.append(_edges(content, settings.edge_weights))
     if content is not None and settings.matting_weight > 0 and round_index + 1 >= settings.matting_from:
@@ -43,6 +47,12 @@ def _smoothness(weight: float) -> Term:
     from pst_core.optimisation.edges import total_variation
 
     return lambda image: weight * total_variation(image)
+
+
+def _evenness(content: Tensor, weight: float) -> Term:
+    from pst_core.optimisation.edges import unevenness
+
+    return lambda image: weight * unevenness(image, content)
 
 
 def _edges(content: Tensor, weights: dict[str, float]) -> Term:

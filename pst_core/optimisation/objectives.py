@@ -1,11 +1,13 @@
-"""Equations (1) and (2) as functions of the image, each with content, style and image terms."""
+"""Equations (1) and (2) as functions of the image, each with content, style, colour and image terms."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from pst_core.filters.guided import GuidedFilter
 from pst_core.network.encoder import Encoder
+from pst_core.optimisation.colors import color_loss
 from pst_core.optimisation.image_terms import make_image_term
 from pst_core.optimisation.losses import (
     Losses,
@@ -16,14 +18,14 @@ from pst_core.optimisation.losses import (
     whole_gram,
 )
 from pst_core.optimisation.targets import Targets
-from pst_core.settings.config import LossSettings
+from pst_core.settings.config import LossSettings, StageSettings
 
 Tensors = dict[str, Tensor]
 Objective = Callable[[Tensor], Losses]
 
 
 def global_losses(
-    encoder: Encoder, targets: Targets, settings: LossSettings, round_index: int = 0
+    encoder: Encoder, targets: Targets, settings: StageSettings, round_index: int = 0
 ) -> Objective:
     """Equation (1) as a function of the image.
 
@@ -48,7 +50,7 @@ def global_losses(
 
 
 def regional_losses(
-    encoder: Encoder, targets: Targets, settings: LossSettings, round_index: int = 0
+    encoder: Encoder, targets: Targets, settings: StageSettings, round_index: int = 0
 ) -> Objective:
     """Equation (2) as a function of the image; its content term is equation (1)'s (masks partition)."""
     style_term = _patch_term if settings.style_term == "patches" else _regional_gram_term
@@ -94,23 +96,35 @@ def _patch_term(targets: Targets, settings: LossSettings) -> Callable[[Tensors],
 def _objective(
     encoder: Encoder,
     targets: Targets,
-    settings: LossSettings,
+    settings: StageSettings,
     style_term: Callable[[Tensors], Tensor],
     round_index: int,
 ) -> Objective:
-    """Content, style and image terms together."""
-    image_term = make_image_term(targets.photographs.get("content"), settings, round_index)
+    """Content, style, colour and image terms together; of the filtered image, if the filter is inside."""
+    photograph = targets.photographs.get("content")
+    image_term = make_image_term(photograph, settings, round_index)
+    seen = _filter_inside(photograph, settings)
 
     def losses(image: Tensor) -> Losses:
+        image = seen(image)
         features = {
             layer: value.float() / targets.scales[layer] for layer, value in encoder(image[None]).items()
         }
         content = settings.content_weight * _content_term(features, targets, settings)
         style = settings.style_weight * style_term(features)
         total = content + style
+        if settings.color_weight > 0:
+            total = total + settings.color_weight * color_loss(image, targets.color_positions, targets.colors)
         return Losses(total if image_term is None else total + image_term(image), content, style)
 
     return losses
+
+
+def _filter_inside(content: Tensor | None, settings: StageSettings) -> Callable[[Tensor], Tensor]:
+    """What the losses see of an image: itself, or what the guided filter leaves of it."""
+    if content is None or not settings.filter_inside or settings.filter != "guided":
+        return lambda image: image
+    return GuidedFilter(content, settings.filter_radius, settings.filter_epsilon)
 
 
 def _content_term(features: Tensors, targets: Targets, settings: LossSettings) -> Tensor:

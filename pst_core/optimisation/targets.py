@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pst_core.network.encoder import Encoder
+from pst_core.optimisation.colors import color_targets
 from pst_core.optimisation.image_terms import needs_content
 from pst_core.optimisation.losses import regional_gram, whole_gram
 from pst_core.settings.config import TargetSettings
@@ -31,7 +32,7 @@ class Targets:
     region_weights : dict
         Style layer -> factor of each region in the style loss, shape (R,).
     photographs : dict
-        ``content`` -> the content at working size, shape (3, h, w), if a term of the image needs it.
+        ``content`` -> the content at working size, shape (3, h, w), if `needs_content`.
     style_features, style_masks, content_masks : dict
         Style layer -> features of the style, shape (N, h, w), and masks of both photographs' regions, shape
         (R, h, w), if patches are matched.
@@ -39,6 +40,9 @@ class Targets:
         Layer -> share of each position of the content that counts, shape (1, D); empty where all do.
     style_counted : dict
         Style layer -> that share of the style's, shape (h, w), if patches are matched; empty where all do.
+    color_positions, colors : dict
+        Region's number -> pixels at which its colours are looked at, and what they should be there: see
+        `color_targets`.
     """
 
     scales: Tensors
@@ -53,6 +57,8 @@ class Targets:
     content_masks: Tensors = field(default_factory=dict)
     counted: Tensors = field(default_factory=dict)
     style_counted: Tensors = field(default_factory=dict)
+    color_positions: Tensors = field(default_factory=dict)
+    colors: Tensors = field(default_factory=dict)
 
 
 GROUPS = tuple(item.name for item in fields(Targets))
@@ -125,8 +131,23 @@ def compute_targets(
         scales, content_targets, whole, regional, masks, weights,
         photographs={"content": content} if needs_content(settings) else {},
         counted=seen_here,
+        **_color_targets(style, content_masks, style_masks, has_style, counted, settings),
         **_patch_targets(content_features, style_features, scales, here, there, seen_there, settings),
     )  # fmt: skip
+
+
+def _color_targets(
+    style: Tensor, content_masks: Tensor, style_masks: Tensor, has_style: Tensor,
+    counted: tuple[Tensor, Tensor] | None, settings: TargetSettings,
+) -> dict[str, Tensors]:  # fmt: skip
+    """The colours of each region; a region that the style lacks takes the whole style's, or is left out."""
+    if settings.color_weight == 0:
+        return {}
+    if settings.unmatched == "style":
+        whole = torch.ones_like(style[:1]) if counted is None else counted[1]
+        style_masks = torch.where(has_style[:, None, None], style_masks, whole)
+    positions, wanted = color_targets(style, content_masks, style_masks)
+    return {"color_positions": positions, "colors": wanted}
 
 
 def _pyramid(counted: Tensor | None, features: Tensors) -> Tensors:

@@ -42,9 +42,10 @@ def match_colors(image: Tensor, pair: WorkingPair, settings: FinishSettings) -> 
     image : Tensor, shape (3, h, w)
         On [0, 1].
     strength : float
-        The strength used: the one asked for, or (``auto``) the largest one that keeps structure.
+        The strength used: the one asked for, or (``auto``) the largest one that keeps structure; 0 after
+        stages whose losses held the colours.
     """
-    if settings.color_match == 0:
+    if settings.color_match == 0 or (settings.color_match == "auto" and _colors_were_in_the_loss(settings)):
         return image, 0.0
     matched = _fully_matched(image, pair, settings)
     if settings.color_match != "auto":
@@ -59,6 +60,11 @@ def match_colors(image: Tensor, pair: WorkingPair, settings: FinishSettings) -> 
         if structural_similarity(candidate.cpu().numpy(), content, counted) >= least:
             return candidate, strength
     return image, 0.0
+
+
+def _colors_were_in_the_loss(settings: FinishSettings) -> bool:
+    """Whether stages had the colours as a term: a match on top undoes what they did for texture."""
+    return settings.staged and settings.color_weight > 0
 
 
 def _fully_matched(image: Tensor, pair: WorkingPair, settings: FinishSettings) -> Tensor:

@@ -149,7 +149,30 @@ class WorkingSettings(Colors):
     """Window radius, in working pixels, in which region borders may move to the photograph's edges."""
 
 
-class ComparedFeatures(Layers):
+class ColorTerm(Settings):
+    """Colour distributions as a part of the losses."""
+
+    color_weight: float = Field(default=2000.0, ge=0, le=1e12)
+    """Weight of the squared distance of each region's colours to the style's; 1 is 100 CIELAB units."""
+
+
+class StageCounts(Settings):
+    """How many stages there are, and how long each is."""
+
+    rounds: int = Field(default=1, ge=0, le=1000)
+    """Rounds of global stage, filter, regional stage, filter."""
+    global_iterations: int = Field(default=2, ge=0, le=100_000)
+    """Optimiser iterations in each global stage."""
+    regional_iterations: int = Field(default=12, ge=0, le=100_000)
+    """Optimiser iterations in each regional stage."""
+
+    @property
+    def staged(self) -> bool:
+        """Whether there is any stage at all."""
+        return self.rounds > 0 and self.global_iterations + self.regional_iterations > 0
+
+
+class ComparedFeatures(Layers, ColorTerm):
     """What targets and losses must agree on (equations 1 and 2)."""
 
     gram: Literal["normalized", "paper"] = "normalized"
@@ -160,6 +183,10 @@ class ComparedFeatures(Layers):
     """Weights of the Laplacian term (Li et al. 2017) by pooling in pixels, as 4=100,16=100."""
     matting_weight: float = Field(default=0.0, ge=0, le=1e12)
     """Weight of the matting Laplacian's term (Luan et al. 2017), a mean over pixels."""
+    evenness_weight: float = Field(default=2000.0, ge=0, le=1e12)
+    """Weight of how unevenly flat areas of the content are changed, a mean over pixels."""
+    filter_inside: bool = True
+    """Stages minimise the loss of the image as the filter after them leaves it; the guided filter alone."""
 
 
 class TargetSettings(ComparedFeatures, Unmatched):
@@ -178,7 +205,7 @@ class LossSettings(ComparedFeatures):
 
     content_weight: float = Field(default=1.0, ge=0, le=1e12)
     """Factor on the whole content loss."""
-    style_weight: float = Field(default=30.0, ge=0, le=1e12)
+    style_weight: float = Field(default=20.0, ge=0, le=1e12)
     """Factor on the whole style loss."""
     semantic_weight: float = Field(default=10.0, ge=0, le=1e6)
     """`patches`: weight of the regions against the features in finding a patch's counterpart."""
@@ -201,23 +228,13 @@ class SolverSettings(Settings):
     """Curvature pairs that L-BFGS remembers."""
 
 
-class StageSettings(SolverSettings, LossSettings):
-    """One optimisation stage."""
-
-
-class PlanSettings(Settings):
+class PlanSettings(StageCounts):
     """Which stages there are, and at which sizes."""
 
-    size: int | None = Field(default=192, ge=32, le=16384)
+    size: int | None = Field(default=256, ge=32, le=16384)
     """Working size: long side in pixels at which the image is optimised; none: the content's own."""
     scales: int = Field(default=1, ge=1, le=6)
     """Coarse-to-fine: the rounds are spread over this many sizes, each twice the one before."""
-    rounds: int = Field(default=2, ge=0, le=1000)
-    """Rounds of global stage, filter, regional stage, filter."""
-    global_iterations: int = Field(default=8, ge=0, le=100_000)
-    """Optimiser iterations in each global stage."""
-    regional_iterations: int = Field(default=8, ge=0, le=100_000)
-    """Optimiser iterations in each regional stage."""
 
 
 class StartSettings(WithSeed, OnDevice, Unmatched):
@@ -236,11 +253,20 @@ class GuidedFilterSettings(OnDevice):
     """Guided filter's regulariser, on [0, 1] squared."""
 
 
-class FilterSettings(GuidedFilterSettings, Unmatched):
-    """The filter after every stage."""
+class ChosenFilter(GuidedFilterSettings):
+    """Which filter follows a stage."""
 
     filter: Literal["guided", "gaussian", "highpass", "tv", "none"] = "guided"
     """Filter after every stage; `guided` has the content as its colour guide."""
+
+
+class StageSettings(SolverSettings, LossSettings, ChosenFilter):
+    """One optimisation stage."""
+
+
+class FilterSettings(ChosenFilter, Unmatched):
+    """The filter after every stage."""
+
     filter_sigma: float = Field(default=1.0, gt=0, le=100)
     """Standard deviation in pixels of the Gaussian in `gaussian` and `highpass`."""
     filter_strength: float = Field(default=0.5, gt=0, le=10)
@@ -249,11 +275,12 @@ class FilterSettings(GuidedFilterSettings, Unmatched):
     """`tv`: weight of Chambolle's denoising; larger is smoother."""
 
 
-class FinishSettings(Colors, OnDevice, Unmatched):
+class FinishSettings(Colors, ColorTerm, StageCounts, OnDevice, Unmatched):
     """The closing colour match, and full size."""
 
     color_match: float | Literal["auto"] = "auto"
-    """Strength in [0, 1] of the closing colour match per region; `auto` keeps structure."""
+    """Strength in [0, 1] of the closing colour match per region; `auto`: none after stages whose losses hold
+    the colours already, else the largest that keeps structure."""
     detail: float = Field(default=0.6, ge=0, le=1)
     """How far fine detail (not edges) goes back to the content's, from 0 to 1: the style damps it."""
     upsampling: Literal["guided", "bicubic"] = "guided"
@@ -286,7 +313,7 @@ class Config(
     Examples
     --------
     >>> Config.make("quality", seed=7).section(PlanSettings).size
-    384
+    700
     """
 
     method: MethodName = "yang"
@@ -328,12 +355,16 @@ def explain(error: ValidationError) -> str:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "fast": {"size": 128, "rounds": 1},
-    "quality": {"size": 384, "scales": 2, "rounds": 4, "filter_radius": 6},
+    "fast": {"size": 128},
+    "quality": {
+        "size": 700, "scales": 2, "rounds": 2, "regional_iterations": 16, "style_weight": 100.0,
+        "evenness_weight": 300.0,
+    },
     # The paper taken literally: random start, literal Gram, MATLAB's guided filter, full resolution.
     "paper": {
         "gram": "paper", "layer_scale": "none", "style_weight": 1.0, "size": None, "init": "random",
         "rounds": 5, "global_iterations": 100, "regional_iterations": 100, "filter_radius": 2,
         "filter_epsilon": 0.01, "color_match": 0.0, "detail": 0.0, "precision": "float32",
+        "color_weight": 0.0, "evenness_weight": 0.0, "filter_inside": False,
     },
 }  # fmt: skip

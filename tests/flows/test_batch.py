@@ -89,13 +89,15 @@ ODD = {
     "filter_epsilon": 0.01,
     "filter_sigma": 0.7, "filter_strength": 0.3, "tv_weight": 0.1, "color_match": 0.4, "detail": 0.3,
     "upsampling": "bicubic", "upsampling_radius": 2, "upsampling_epsilon": 0.01, "bit_depth": 16, "seed": 5,
-    "size": 70, "precision": "float32",
+    "size": 70, "precision": "float32", "color_weight": 70.0, "evenness_weight": 9.0, "filter_inside": False,
 }  # fmt: skip
 WAYS = {
     "default": {}, "odd": ODD,
-    "odd guided": ODD | {"filter": "guided", "upsampling": "guided", "gram": "normalized"},
+    "odd guided": ODD | {
+        "filter": "guided", "filter_inside": True, "upsampling": "guided", "gram": "normalized",
+    },
     "odd gaussian": ODD | {"filter": "gaussian", "init": "content", "optimizer": "lbfgs"},
-    "odd tv": ODD | {"filter": "tv", "init": "color", "layer_scale": "pair"},
+    "odd tv": ODD | {"filter": "tv", "color_weight": 0.0, "init": "color", "layer_scale": "pair"},
     "no stages": {"rounds": 0},
     "no stages, Reinhard": {"rounds": 0, "init": "reinhard"},
     "no stages, histograms": {"rounds": 0, "init": "histogram", "colors": "content"},

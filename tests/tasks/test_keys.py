@@ -42,7 +42,7 @@ OTHER = {  # another valid value for every setting
     "onnx_deviation": (0.5, 0.5, 0.5), "onnx_classes": "classes.txt", "min_region_share": 0.006,
     "mask_softness": 5, "weights": "untrained", "weights_convention": "caffe", "device": "cuda:1",
     "precision": "bfloat16", "content_layers": {"conv4_1": 1.0}, "style_layers": {"conv1_1": 0.25},
-    "content_weight": 1.5, "style_weight": 30.000000000000004, "gram": "paper", "layer_scale": "none",
+    "content_weight": 1.5, "style_weight": 20.000000000000004, "gram": "paper", "layer_scale": "none",
     "size": None, "scales": 2, "rounds": 3, "global_iterations": 9, "regional_iterations": 9,
     "optimizer": "adam", "step": 0.5, "history": 21, "init": "content", "filter": "tv", "filter_radius": 5,
     "filter_epsilon": 2e-4, "filter_sigma": 1.25, "filter_strength": 0.75, "tv_weight": 0.1,
@@ -51,6 +51,7 @@ OTHER = {  # another valid value for every setting
     "style_term": "patches",
     "semantic_weight": 11.0, "edge_weights": {"4": 1.0}, "matting_weight": 1.0, "matting_epsilon": 2e-7,
     "matting_from": 2, "smoothness_weight": 1.0, "colors": "content",
+    "color_weight": 1.0, "evenness_weight": 1.0, "filter_inside": False,
 }  # fmt: skip
 NOT_CONTENT = {
     "device", "weights", "segmentation", "segmentation_model", "segmentation_merges", "onnx_classes",
@@ -112,7 +113,7 @@ def test_every_setting_counts_but_where_it_runs_and_where_weights_lie(name):
 
 
 def test_settings_that_are_equal_count_the_same_however_they_were_written():
-    written = Config(style_weight=30, detail=0.6, color_match=1, content_layers={"conv4_2": 1})
+    written = Config(style_weight=20, detail=0.6, color_match=1, content_layers={"conv4_2": 1})
     assert text(written) == text(Config(color_match=1.0))
     layers = Config().style_layers
     assert text(Config(style_layers=dict(reversed(layers.items())))) == text(Config())

@@ -5,6 +5,7 @@ from scipy import ndimage
 
 from pst_core.filters import guided as filters
 from pst_core.filters.guided import (
+    GuidedFilter,
     box_mean,
     guided_coefficients,
     guided_filter,
@@ -69,6 +70,15 @@ def test_guided_filter_is_the_published_one(random_image, radius, epsilon):
     image, guide = random_image(11, 14, seed=1), random_image(11, 14, seed=2)
     expected = direct_guided_filter(image.numpy(), guide.numpy(), radius, epsilon)
     np.testing.assert_allclose(guided_filter(image, guide, radius, epsilon), expected, atol=2e-4)
+
+
+def test_a_guide_is_used_again_and_gradients_are_those_of_finite_differences(random_image):
+    guide = random_image(7, 9, seed=2, dtype=torch.float64)
+    filter_ = GuidedFilter(guide, 2, 1e-2)
+    for seed in (3, 4):
+        image = random_image(7, 9, seed=seed, dtype=torch.float64).requires_grad_()
+        torch.testing.assert_close(filter_(image), guided_filter(image, guide, 2, 1e-2))
+        assert torch.autograd.gradcheck(filter_, image)
 
 
 def test_guided_filter_takes_any_number_of_channels(random_image):

@@ -4,7 +4,7 @@ import torch
 from scipy.ndimage import laplace
 
 from pst_core.errors import ImageError
-from pst_core.optimisation.edges import edge_loss, image_laplacian, total_variation
+from pst_core.optimisation.edges import FLAT, edge_loss, image_laplacian, total_variation, unevenness
 
 
 def pooled(image, pool):
@@ -120,3 +120,32 @@ def test_laplacians_of_an_image_of_another_size_are_refused(random_image):
             ValueError, match=rf"the target's must have the shape \(7, 7\), not \({height - 2}, 1\)"
         ):
             edge_loss(random_image(9, 9), targets)
+
+
+def test_unevenness_is_the_sum_pixel_by_pixel(random_image):
+    image, content = (random_image(6, 7, seed, torch.float64).numpy() for seed in (1, 2))
+    content, change, expected = 0.05 * content, image - 0.05 * content, 0.0
+    for y in range(6):
+        for x in range(7):
+            for there in ((y + 1, x), (y, x + 1)):
+                if there[0] < 6 and there[1] < 7:
+                    step = content[:, *there] - content[:, y, x]
+                    moved = change[:, *there] - change[:, y, x]
+                    expected += (moved @ moved) / (1 + (step @ step) / FLAT**2)
+    found = unevenness(torch.from_numpy(image), torch.from_numpy(content))
+    assert found.item() == pytest.approx(expected / 42, rel=1e-12)
+
+
+def test_a_shift_of_everything_is_even_and_a_patch_on_a_flat_wall_is_not():
+    """The same patch costs next to nothing where the content has a border there."""
+    wall, patch = torch.full((3, 12, 12), 0.5), torch.zeros(3, 12, 12)
+    patch[0, 4:8, 4:8] = 0.3
+    assert unevenness(wall + 0.2, wall).item() < 1e-12
+    on_wall, on_border = unevenness(wall + patch, wall), unevenness(wall + 2 * patch, wall + patch)
+    assert on_wall.item() == pytest.approx(16 * 0.3**2 / 144, rel=1e-4)
+    assert on_border < 0.01 * on_wall
+
+
+def test_gradient_of_unevenness_is_that_of_finite_differences(random_image):
+    image, content = random_image(5, 6, 1, torch.float64), 0.05 * random_image(5, 6, 2, torch.float64)
+    assert torch.autograd.gradcheck(lambda x: unevenness(x, content), image.requires_grad_())

@@ -1,13 +1,20 @@
 import pytest
 import torch
 
+from pst_core.filters.guided import guided_filter
+from pst_core.optimisation.colors import color_loss, color_targets
 from pst_core.optimisation.losses import content_loss, gram, regional_gram, style_loss
 from pst_core.optimisation.objectives import global_losses, regional_losses
 from pst_core.optimisation.targets import compute_targets, mask_pyramid
 from pst_core.settings.config import Config
 
 SIZE = (24, 32)
-SMALL = Config(content_layers={"conv2_2": 1.0}, style_layers={"conv1_1": 0.3, "conv2_1": 0.7})
+OURS = Config(
+    evenness_weight=0.0, content_layers={"conv2_2": 1.0}, style_layers={"conv1_1": 0.3, "conv2_1": 0.7}
+)
+SMALL = OURS.model_copy(
+    update={"color_weight": 0.0, "evenness_weight": 0.0, "filter_inside": False}
+)  # the paper's terms alone
 PAPER = SMALL.model_copy(update={"gram": "paper", "layer_scale": "none", "style_weight": 1.0})
 
 
@@ -177,3 +184,64 @@ def test_pyramid_of_a_partition_is_one_and_keeps_the_smallest_region():
         torch.testing.assert_close(cells.sum(dim=0), torch.ones(cells.shape[1]))
         assert cells[2].max() > 0
         assert cells.min() >= 0
+
+
+@pytest.mark.parametrize("losses", [global_losses, regional_losses])
+def test_the_colour_term_is_added_with_its_weight(small_encoder, random_image, pair, losses):
+    config = SMALL.model_copy(update={"color_weight": 40.0})
+    targets, image = compute_targets(small_encoder, *pair, config), random_image(*SIZE, seed=4)
+    found = losses(small_encoder, targets, config)(image)
+    colors = color_loss(image, *color_targets(pair[1], *pair[2:]))
+    expected = found.content + found.style + 40 * colors
+    assert found.total.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert compute_targets(small_encoder, *pair, SMALL).colors == {}
+
+
+@pytest.mark.parametrize("losses", [global_losses, regional_losses])
+def test_losses_are_of_the_image_as_the_filter_leaves_it(small_encoder, random_image, pair, losses):
+    targets, image = compute_targets(small_encoder, *pair, OURS), random_image(*SIZE, seed=4)
+    filtered = guided_filter(image, pair[0], OURS.filter_radius, OURS.filter_epsilon)
+    outside = OURS.model_copy(update={"filter_inside": False})
+    inside = losses(small_encoder, targets, OURS)
+    assert inside(image).total.item() == losses(small_encoder, targets, outside)(filtered).total.item()
+    for other in ("none", "gaussian"):
+        unfiltered = losses(small_encoder, targets, OURS.model_copy(update={"filter": other}))
+        expected = losses(small_encoder, targets, outside)(image)
+        assert unfiltered(image).total.item() == expected.total.item()
+
+
+def test_what_the_filter_takes_away_is_not_paid_for(small_encoder, random_image, pair):
+    """The gradient lies in what the filter lets through, which it hardly changes."""
+    flat = torch.full((3, *SIZE), 0.5)
+    targets = compute_targets(small_encoder, flat, *pair[1:], OURS)
+    point = random_image(*SIZE, seed=4).requires_grad_()
+    roughness = []
+    for config in (OURS, SMALL):
+        (gradient,) = torch.autograd.grad(regional_losses(small_encoder, targets, config)(point).total, point)
+        rough = gradient - guided_filter(gradient, flat, 2, 1e-4)
+        roughness.append((rough.norm() / gradient.norm()).item())
+    assert roughness[0] < 0.3 < 0.6 < roughness[1]
+
+
+def test_colours_of_a_region_that_the_style_lacks_are_the_whole_styles_or_nobodys(small_encoder, pair):
+    content, style, here, there = pair
+    there[1] = 0
+    whole = color_targets(style, here[1:], torch.ones(1, 20, 28))[1]["0"]
+    found = compute_targets(small_encoder, content, style, here, there, OURS)
+    assert torch.equal(found.colors["1"], whole)
+    left = OURS.model_copy(update={"unmatched": "leave"})
+    assert set(compute_targets(small_encoder, content, style, here, there, left).colors) == {"0"}
+
+
+def test_invisible_colours_of_the_style_are_nobodys(small_encoder, pair):
+    content, style, here, there = pair
+    there[:], seen = 0, torch.ones(1, 20, 28)
+    seen[:, :9] = 0
+    counted = torch.ones(1, *SIZE), seen
+    painted = style.clone()
+    painted[:, :9] = torch.tensor([1.0, 0.0, 1.0])[:, None, None]
+    found = [
+        compute_targets(small_encoder, content, x, here, there, OURS, counted).colors
+        for x in (style, painted)
+    ]
+    assert all(torch.equal(found[0][region], found[1][region]) for region in ("0", "1"))

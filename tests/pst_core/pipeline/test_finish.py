@@ -95,12 +95,15 @@ def test_colours_that_agree_stay(working_pair):
     assert (image - alike.content).abs().mean() < 2e-3
 
 
+UNSTAGED = Config(rounds=0)  # `auto` matches where no stage has the colours in its loss
+
+
 @pytest.mark.parametrize("spare", [0.4, 0.05, 0.01, 0.0005])
 def test_auto_keeps_structure_and_takes_the_largest_strength_that_does(working_pair, monkeypatch, spare):
     monkeypatch.setattr(finish, "STRUCTURE_TO_SPARE", spare)
     content = working_pair.content.numpy()
     image = 0.3 * working_pair.content + 0.7 * working_pair.content.flip(1)
-    found, strength = match_colors(image, working_pair, Config())
+    found, strength = match_colors(image, working_pair, UNSTAGED)
     before = structural_similarity(image.numpy(), content)
     assert 0.3 < before < 0.7  # so that its square is something else
     assert structural_similarity(found.numpy(), content) >= before - spare * before**2
@@ -116,7 +119,7 @@ def test_auto_is_held_back_by_structure(working_pair, monkeypatch):
     strengths = []
     for spare in (0.9, 0.05, 0.0):
         monkeypatch.setattr(finish, "STRUCTURE_TO_SPARE", spare)
-        strengths.append(match_colors(working_pair.content, working_pair, Config())[1])
+        strengths.append(match_colors(working_pair.content, working_pair, UNSTAGED)[1])
     assert strengths == sorted(strengths, reverse=True)
     assert strengths[0] == 1 and strengths[-1] < 1
 
@@ -127,7 +130,19 @@ def test_a_tiny_image_is_matched_in_full():
     pair = make_working_pair(
         content, style, Regions(one, one, np.zeros((1, 3), np.uint8)), size=12, device=CPU, softness=2
     )
-    assert match_colors(pair.content, pair, Config())[1] == 1
+    assert match_colors(pair.content, pair, UNSTAGED)[1] == 1
+
+
+@pytest.mark.parametrize(("settings", "matched"), [
+    ({}, False),
+    ({"color_weight": 0.0}, True),
+    ({"rounds": 0}, True),
+    ({"global_iterations": 0, "regional_iterations": 0}, True),
+    ({"color_match": 0.8}, True),
+])  # fmt: skip
+def test_auto_leaves_alone_what_stages_had_the_colours_in_their_losses_for(working_pair, settings, matched):
+    image, strength = match_colors(working_pair.content, working_pair, Config(**settings))
+    assert (strength > 0) == matched == (not torch.equal(image, working_pair.content))
 
 
 def test_a_region_that_is_to_be_left_keeps_its_colours():

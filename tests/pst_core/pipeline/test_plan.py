@@ -61,7 +61,7 @@ def test_a_kind_without_iterations_is_left_out():
 def test_no_rounds_are_no_stages_but_still_a_size():
     config = Config(rounds=0)
     assert plan_stages(config, 700) == ()
-    assert working_sizes(config, 700) == (192,)
+    assert working_sizes(config, 700) == (256,)
 
 
 def test_more_scales_than_rounds_end_at_the_finest_or_before_but_never_go_back():

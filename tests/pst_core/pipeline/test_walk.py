@@ -86,17 +86,17 @@ def test_two_rounds_at_two_sizes_carry_the_image_from_one_to_the_next():
 
 def test_without_rounds_the_start_is_rendered_at_the_finest_size():
     calls, _ = walked(Config(rounds=0), 700)
-    assert calls == ["find regions", "prepare regions 192", "start pair192", "render i0 pair192"]
+    assert calls == ["find regions", "prepare regions 256", "start pair256", "render i0 pair256"]
     calls, _ = walked(Config(rounds=0, scales=2), 700)
-    assert calls[-3:] == ["prepare regions 192", "enlarge i0 pair96->pair192", "render i0^ pair192"]
+    assert calls[-3:] == ["prepare regions 256", "enlarge i0 pair128->pair256", "render i0^ pair256"]
 
 
 def test_one_kind_of_stage_alone_is_filtered_all_the_same():
     calls, _ = walked(Config(rounds=1, global_iterations=0), 700)
     assert calls[3:] == [
-        "optimise i0 round 1 regional pair192",
-        "filter o1 round 1 regional pair192",
-        "render i1 pair192",
+        "optimise i0 round 1 regional pair256",
+        "filter o1 round 1 regional pair256",
+        "render i1 pair256",
     ]
 
 

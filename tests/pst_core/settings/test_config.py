@@ -44,8 +44,8 @@ def test_the_papers_layers_and_weights():
 
 
 def test_settings_given_beside_a_preset_win():
-    config = Config.make("fast", size=64)
-    assert config.size == 64 and config.rounds == PRESETS["fast"]["rounds"]
+    config = Config.make("quality", size=64)
+    assert config.size == 64 and config.rounds == PRESETS["quality"]["rounds"]
 
 
 def test_numbers_for_red_green_and_blue_are_written_as_text_or_as_a_list():

@@ -109,20 +109,25 @@ def test_luan_has_two_passes_and_its_term_sets_in_with_the_second(random_image):
 
 def test_image_terms_add_up(random_image):
     content, image = random_image(20, 24), random_image(20, 24, seed=3)
+    without = {"evenness_weight": 0.0}
     parts = [
-        {"edge_weights": {"2": 3.0}}, {"edge_weights": {"4": 5.0}}, {"smoothness_weight": 2.0},
-        {"matting_weight": 0.01},
+        {"evenness_weight": 4.0}, {"edge_weights": {"2": 3.0}}, {"edge_weights": {"4": 5.0}},
+        {"smoothness_weight": 2.0}, {"matting_weight": 0.01},
     ]  # fmt: skip
-    terms = [float(make_image_term(content, Config(**part), 0)(image)) for part in parts]
-    together = Config(edge_weights={"2": 3.0, "4": 5.0}, smoothness_weight=2.0, matting_weight=0.01)
+    terms = [float(make_image_term(content, Config(**(without | part)), 0)(image)) for part in parts]
+    together = Config(
+        evenness_weight=4.0, edge_weights={"2": 3.0, "4": 5.0}, smoothness_weight=2.0, matting_weight=0.01
+    )
     assert all(term > 0 for term in terms)
     assert float(make_image_term(content, together, 0)(image)) == pytest.approx(sum(terms), rel=1e-5)
     assert float(make_image_term(content, Config(**parts[0]), 0)(content)) == 0
 
 
 def test_the_papers_loss_has_no_image_term(random_image):
-    assert make_image_term(random_image(8, 8), Config(), 0) is None
-    assert not needs_content(Config()) and needs_content(Config(matting_weight=1.0))
+    paper = Config.make("paper")
+    assert make_image_term(random_image(8, 8), paper, 0) is None and not needs_content(paper)
+    for terms in ({"matting_weight": 1.0}, {"evenness_weight": 1.0}, {"filter_inside": True}):
+        assert needs_content(Config.make("paper", **terms))
 
 
 def test_li_keeps_edges_that_gatys_lets_go(pair):
@@ -130,7 +135,9 @@ def test_li_keeps_edges_that_gatys_lets_go(pair):
 
     def lost(method, **settings):
         image = stylize(*pair, config=small(method, global_iterations=25, **settings)).image
-        term = make_image_term(torch.from_numpy(content), Config(edge_weights={"4": 1.0}), 0)
+        term = make_image_term(
+            torch.from_numpy(content), Config(edge_weights={"4": 1.0}, evenness_weight=0.0), 0
+        )
         return float(term(torch.from_numpy(image)))
 
     # The untrained network's losses are larger than a trained one's, so the term's weight is, too.
