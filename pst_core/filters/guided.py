@@ -26,7 +26,9 @@ def box_mean(image: Tensor, radius: int) -> Tensor:
     )[0]
 
 
-def guided_coefficients(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> tuple[Tensor, Tensor]:
+def guided_coefficients(
+    image: Tensor, guide: Tensor, radius: int, epsilon: float, tolerance: float | None = None
+) -> tuple[Tensor, Tensor]:
     """Local affine model of an image in its guide's colours (He et al. 2013, equations 14 and 15).
 
     In each window the image is ``a . guide + b``, with ridge `epsilon` on ``a``; the coefficients of all
@@ -40,6 +42,10 @@ def guided_coefficients(image: Tensor, guide: Tensor, radius: int, epsilon: floa
         Window radius in pixels.
     epsilon
         Regulariser, on [0, 1] squared.
+    tolerance
+        Error of a window's model, on [0, 1], at which it has half its say in the average: windows that hold
+        two things, which no one model explains, then leave no rim beside them (Chen et al. 2020, "Weighted
+        aggregation for guided image filtering"). All windows have the same say unless given.
 
     Returns
     -------
@@ -62,9 +68,31 @@ def guided_coefficients(image: Tensor, guide: Tensor, radius: int, epsilon: floa
     solved, _ = torch.linalg.solve_ex(ridge, covariance.permute(2, 3, 1, 0))
     slopes = solved.permute(3, 2, 0, 1)
     offsets = image_mean - (slopes * guide_mean[None]).sum(dim=1)
+    if tolerance is not None:
+        weights = _say(image, image_mean, slopes, covariance, variance, radius, tolerance)
+        total = box_mean(weights, radius)
+        slopes, offsets = slopes * weights, offsets * weights
     slopes = box_mean(slopes.flatten(0, 1), radius).view(channels, 3, height, width)
-    offsets = box_mean(offsets, radius) + image_shift - (slopes * guide_shift[None]).sum(dim=1)
-    return slopes, offsets
+    offsets = box_mean(offsets, radius)
+    if tolerance is not None:
+        slopes, offsets = slopes / total, offsets / total
+    return slopes, offsets + image_shift - (slopes * guide_shift[None]).sum(dim=1)
+
+
+def _say(
+    image: Tensor,
+    mean: Tensor,
+    slopes: Tensor,
+    covariance: Tensor,
+    variance: Tensor,
+    radius: int,
+    tolerance: float,
+) -> Tensor:
+    """How well each window's model explains the image in it, from 0 to 1; shape (1, H, W)."""
+    own = box_mean(image**2, radius) - mean**2
+    explained = (slopes * (2 * covariance - torch.einsum("cihw,ijhw->cjhw", slopes, variance))).sum(dim=1)
+    error = (own - explained).clamp_min(0).mean(dim=0, keepdim=True)
+    return tolerance**2 / (error + tolerance**2)
 
 
 def guided_filter(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> Tensor:
@@ -141,12 +169,16 @@ def upsampled_strips(slopes: Tensor, offsets: Tensor, guide: Tensor) -> Iterator
     columns = functional.interpolate(  # bilinear is separable: columns once, rows strip by strip
         maps[None], size=(maps.shape[1], width), mode="bilinear", align_corners=False
     )[0]
+    for rows in strips(height, width):
+        strip = _rows(columns, rows.start, rows.stop, height)
+        local = strip[: 3 * channels].view(channels, 3, -1, width)
+        yield rows, (local * guide[None, :, rows]).sum(dim=1) + strip[3 * channels :]
+
+
+def strips(height: int, width: int) -> Iterator[slice]:
+    """Rows of a large image, so many at a time that memory is bounded."""
     step = max(1, STRIP_PIXELS // width)
-    for top in range(0, height, step):
-        bottom = min(top + step, height)
-        strip = _rows(columns, top, bottom, height)
-        local = strip[: 3 * channels].view(channels, 3, bottom - top, width)
-        yield slice(top, bottom), (local * guide[None, :, top:bottom]).sum(dim=1) + strip[3 * channels :]
+    return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
 
 def _rows(maps: Tensor, top: int, bottom: int, height: int) -> Tensor:

@@ -116,13 +116,19 @@ def precompute(
     positions = SIDE if settings.style_term == "patches" else 1  # that the deepest layer must have
     pair = make_working_pair(
         content, style, regions, size=size, device=encoder.device, softness=settings.mask_softness,
-        least_side=positions * encoder.least_side,
+        least_side=positions * encoder.least_side, graded=_may_be_graded(regions, settings),
     )  # fmt: skip
     if not staged:
         return pair, NO_TARGETS
     masks = pair.content_masks, pair.style_masks
     counted = pair.content_counted, pair.style_counted
     return pair, compute_targets(encoder, pair.content, pair.style, *masks, settings, counted)
+
+
+def _may_be_graded(regions: Regions, settings: PrecomputationSettings) -> bool:
+    """Whether one even change may do: maps say themselves what belongs together, some is to be left."""
+    left = settings.unmatched == "leave" and bool(regions.unmatched.any())
+    return settings.common_content and regions.source != "maps" and not left
 
 
 @step
@@ -142,7 +148,8 @@ def start_image(pair: WorkingPair, settings: StartSettings, given: Floats | None
         generator = torch.Generator().manual_seed(settings.seed)
         return torch.rand(3, *size, generator=generator).to(pair.content.device)
     source, target = pair.colors_of(pair.content), pair.wanted_colors(pair.content, settings.unmatched)
-    return transfer_colors(pair.content, source, target, pair.soft_masks).clamp(0, 1)
+    regional = transfer_colors(pair.content, source, target, pair.soft_masks).clamp(0, 1)
+    return pair.toward_grade(regional, pair.content)
 
 
 @step

@@ -117,6 +117,8 @@ class WorkingSettings(Colors):
 
     mask_softness: int = Field(default=4, ge=1, le=512)
     """Window radius, in working pixels, in which region borders may move to the photograph's edges."""
+    common_content: bool = True
+    """Without maps: whether a look is read off what both photographs show, if they show the same."""
 
 
 class ComparedFeatures(Layers):
@@ -305,5 +307,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "gram": "paper", "layer_scale": "none", "style_weight": 1.0, "size": None, "init": "random",
         "rounds": 5, "global_iterations": 100, "regional_iterations": 100, "filter_radius": 2,
         "filter_epsilon": 0.01, "color_match": 0.0, "detail": 0.0, "precision": "float32",
+        "common_content": False,
     },
 }  # fmt: skip

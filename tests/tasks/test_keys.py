@@ -37,6 +37,7 @@ NETWORK = Network(
 OTHER = {  # another valid value for every setting
     "regions": 3, "unmatched": "leave", "segmentation": "deeplab", "min_region_share": 0.006,
     "mask_softness": 5, "weights": "untrained", "weights_convention": "caffe", "device": "cuda:1",
+    "common_content": False,
     "precision": "bfloat16", "content_layers": {"conv4_1": 1.0}, "style_layers": {"conv1_1": 0.25},
     "content_weight": 1.5, "style_weight": 30.000000000000004, "gram": "paper", "layer_scale": "none",
     "size": None, "scales": 2, "rounds": 3, "global_iterations": 9, "regional_iterations": 9,
