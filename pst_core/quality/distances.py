@@ -41,21 +41,26 @@ def structural_similarity(image: Floats, content: Floats, counted: NDArray[np.bo
     >>> round(structural_similarity(content / 2, content), 2)
     0.73
     """
-    from skimage.metrics import structural_similarity as ssim
-
     if image.shape != content.shape:
         raise PstError(f"SSIM needs images of one size, not {image.shape[1:]} and {content.shape[1:]}.")
-    if min(image.shape[1:]) < WINDOW:
-        raise PstError(f"SSIM needs images of at least {WINDOW} pixels a side.")
     gray = [np.round(np.tensordot(GRAY, np.round(value * 255.0), 1)) for value in (image, content)]
-    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    return gray_similarity(gray[0], gray[1], counted)
+
+
+def gray_similarity(here: Floats, there: Floats, counted: NDArray[np.bool_] | None = None) -> float:
+    """Mean SSIM of two gray images of shape (H, W), on [0, 255]; see `structural_similarity`."""
+    from skimage.metrics import structural_similarity as ssim
+
+    if min(here.shape) < WINDOW:
+        raise PstError(f"SSIM needs images of at least {WINDOW} pixels a side.")
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
     if counted is None:
-        return float(ssim(*gray, data_range=255, **settings))
+        return float(ssim(here, there, **settings))
     whole = slice(WINDOW // 2, -(WINDOW // 2))  # windows, as without a mask
     inner = whole, whole
     if not counted[inner].any():
         raise PstError("SSIM needs something that is visible, away from the borders.")
-    return float(ssim(*gray, data_range=255, full=True, **settings)[1][inner][counted[inner]].mean())
+    return float(ssim(here, there, full=True, **settings)[1][inner][counted[inner]].mean())
 
 
 def color_distance(

@@ -14,7 +14,7 @@ from typing import Any, Literal
 MethodName = Literal[
     "yang", "gatys", "champandard", "li", "luan", "reinhard", "histogram",
     "regional-only", "global-only", "both", "regional-only-unfiltered", "global-only-unfiltered",
-    "both-unfiltered", "both-gaussian", "both-highpass", "both-tv",
+    "both-unfiltered", "both-gaussian", "both-highpass", "both-tv", "without-optimisation",
 ]  # fmt: skip
 
 ITERATIONS = 300
@@ -101,6 +101,11 @@ METHODS: dict[MethodName, Method] = {
     "both-gaussian": _staged("Both, Gaussian", 20, regional=True, whole=True, filter="gaussian"),
     "both-highpass": _staged("Both, high-pass", 20, regional=True, whole=True, filter="highpass"),
     "both-tv": _staged("Both, total variation", 20, regional=True, whole=True, filter="tv"),
+    "without-optimisation": Method(
+        "Ours, without optimisation", "ours: colour start and closing match alone", {"rounds": 0}
+    ),
 }  # fmt: skip
 COMPARED: tuple[MethodName, ...] = ("gatys", "champandard", "li", "luan", "reinhard", "histogram", "yang")
-ABLATIONS: tuple[MethodName, ...] = ("regional-only", "global-only", "both", "yang")
+ABLATIONS: tuple[MethodName, ...] = (
+    "regional-only", "global-only", "both", "without-optimisation", "yang",
+)  # fmt: skip
