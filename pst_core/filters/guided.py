@@ -126,7 +126,12 @@ def guided_filter(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> 
 
 
 def upsample_through_guide(
-    image: Tensor, small_guide: Tensor, guide: Tensor, radius: int, epsilon: float
+    image: Tensor,
+    small_guide: Tensor,
+    guide: Tensor,
+    radius: int,
+    epsilon: float,
+    tolerance: float | None = None,
 ) -> Tensor:
     """Enlarge an image through a large guide (fast guided filter, He and Sun 2015).
 
@@ -134,15 +139,15 @@ def upsample_through_guide(
     ----------
     image, small_guide : Tensor, shape (C, h, w) and (3, h, w)
     guide : Tensor, shape (3, H, W)
-    radius, epsilon
-        As in `guided_filter`, at the small size.
+    radius, epsilon, tolerance
+        As in `guided_coefficients`, at the small size.
 
     Returns
     -------
     Tensor, shape (C, H, W)
     """
     expect_shapes("image: C h w, small_guide: 3 h w, guide: 3 H W", image, small_guide, guide)
-    slopes, offsets = guided_coefficients(image, small_guide, radius, epsilon)
+    slopes, offsets = guided_coefficients(image, small_guide, radius, epsilon, tolerance)
     result = torch.empty(image.shape[0], *guide.shape[1:], device=image.device)
     for rows, strip in upsampled_strips(slopes, offsets, guide):
         result[:, rows] = strip

@@ -107,7 +107,12 @@ def _full_size(image: Tensor, pair: WorkingPair, guide: Tensor, settings: Finish
         full = functional.interpolate(image[None], size, mode="bicubic", align_corners=False)[0]
     else:
         full = upsample_through_guide(
-            image, pair.content, guide, settings.upsampling_radius, settings.upsampling_epsilon
+            image,
+            pair.content,
+            guide,
+            settings.upsampling_radius,
+            settings.upsampling_epsilon,
+            settings.upsampling_tolerance,
         )
     full = full.clamp_(0, 1)
     if settings.detail:

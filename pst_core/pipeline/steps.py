@@ -28,6 +28,7 @@ from pst_core.optimisation.record import Evaluation
 from pst_core.optimisation.solver import minimise
 from pst_core.optimisation.targets import NO_TARGETS, Targets, compute_targets
 from pst_core.pipeline import finish
+from pst_core.pipeline.evenness import bound_slope
 from pst_core.pipeline.plan import Stage
 from pst_core.pipeline.working import WorkingPair, make_working_pair
 from pst_core.regions.labels import Regions
@@ -230,4 +231,5 @@ def render(
         Of the closing colour match.
     """
     matched, strength = finish.match_colors(image, pair, settings)
-    return finish.render(matched, pair, content, settings), strength
+    even = bound_slope(matched, pair, settings.max_slope)
+    return finish.render(even, pair, content, settings), strength

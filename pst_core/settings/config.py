@@ -226,6 +226,8 @@ class FinishSettings(Colors, OnDevice, Unmatched):
 
     color_match: float | Literal["auto"] = "auto"
     """Strength in [0, 1] of the closing colour match per region; `auto` keeps structure."""
+    max_slope: float | None = Field(default=6.0, ge=1, le=1000)
+    """Largest slope of the change of colours inside a region: what is steeper is held back; none: nothing."""
     detail: float = Field(default=0.6, ge=0, le=1)
     """How far fine detail (not edges) goes back to the content's, from 0 to 1: the style damps it."""
     upsampling: Literal["guided", "bicubic"] = "guided"
@@ -234,6 +236,8 @@ class FinishSettings(Colors, OnDevice, Unmatched):
     """Window radius, in working pixels, of the guided upsampling."""
     upsampling_epsilon: float = Field(default=1e-4, gt=0, le=1)
     """Regulariser of the guided upsampling, on [0, 1] squared."""
+    upsampling_tolerance: float | None = Field(default=0.01, gt=0, le=1)
+    """Error on [0, 1] at which a window of the guided upsampling has half its say; none: all have one."""
     bit_depth: Literal["auto", 8, 16] = "auto"
     """Bits per channel of the result; `auto`: the content's, where the format can."""
     metadata: MetadataPolicy = "without-place"
@@ -307,6 +311,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "gram": "paper", "layer_scale": "none", "style_weight": 1.0, "size": None, "init": "random",
         "rounds": 5, "global_iterations": 100, "regional_iterations": 100, "filter_radius": 2,
         "filter_epsilon": 0.01, "color_match": 0.0, "detail": 0.0, "precision": "float32",
-        "common_content": False,
+        "common_content": False, "max_slope": None, "upsampling_tolerance": None,
     },
 }  # fmt: skip
