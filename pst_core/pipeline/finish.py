@@ -13,6 +13,7 @@ from torch.nn import functional
 from pst_core.color.baselines import LUMINANCE, in_gray, with_color_of
 from pst_core.color.transfer import sliced_transport, transfer_colors
 from pst_core.filters.guided import guided_coefficients, strips, upsample_through_guide, upsampled_strips
+from pst_core.pipeline.rims import remove_rims
 from pst_core.pipeline.working import WorkingPair
 from pst_core.quality.distances import WINDOW, structural_similarity
 from pst_core.settings.config import FinishSettings
@@ -117,6 +118,8 @@ def _full_size(image: Tensor, pair: WorkingPair, guide: Tensor, settings: Finish
     full = full.clamp_(0, 1)
     if settings.detail:
         full = restore_detail(full, image, pair.content, guide, settings.detail)
+    if settings.rim_removal:
+        full = remove_rims(full, guide, settings.rim_removal)
     return _evened(full, pair, guide, settings)
 
 

@@ -129,7 +129,7 @@ def precompute(
 def _may_be_graded(regions: Regions, settings: PrecomputationSettings) -> bool:
     """Whether one even change may do: maps say themselves what belongs together, some is to be left."""
     left = settings.unmatched == "leave" and bool(regions.unmatched.any())
-    return settings.common_content and regions.source != "maps" and not left
+    return settings.common_content == "auto" and regions.source != "maps" and not left
 
 
 @step

@@ -117,8 +117,8 @@ class WorkingSettings(Colors):
 
     mask_softness: int = Field(default=4, ge=1, le=512)
     """Window radius, in working pixels, in which region borders may move to the photograph's edges."""
-    common_content: bool = True
-    """Without maps: whether a look is read off what both photographs show, if they show the same."""
+    common_content: Literal["auto", "none"] = "auto"
+    """Without maps, if both photographs show the same: a look read off that, and given evenly, or not."""
 
 
 class ComparedFeatures(Layers):
@@ -230,6 +230,8 @@ class FinishSettings(Colors, OnDevice, Unmatched):
     """Largest slope of the change of colours inside a region: what is steeper is held back; none: nothing."""
     detail: float = Field(default=0.6, ge=0, le=1)
     """How far fine detail (not edges) goes back to the content's, from 0 to 1: the style damps it."""
+    rim_removal: float = Field(default=1.0, ge=0, le=1)
+    """How far light and dark rims along the content's strong edges are taken away again, from 0 to 1."""
     upsampling: Literal["guided", "bicubic"] = "guided"
     """How the working image becomes full size: through the content's structure, or plainly."""
     upsampling_radius: int = Field(default=4, ge=1, le=512)
@@ -311,6 +313,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "gram": "paper", "layer_scale": "none", "style_weight": 1.0, "size": None, "init": "random",
         "rounds": 5, "global_iterations": 100, "regional_iterations": 100, "filter_radius": 2,
         "filter_epsilon": 0.01, "color_match": 0.0, "detail": 0.0, "precision": "float32",
-        "common_content": False, "max_slope": None, "upsampling_tolerance": None,
+        "common_content": "none", "max_slope": None, "rim_removal": 0.0,
+        "upsampling_tolerance": None,
     },
 }  # fmt: skip

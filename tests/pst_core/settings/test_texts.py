@@ -37,6 +37,9 @@ def test_kinds_of_fields_are_told_apart():
     annotations = {name: field.annotation for name, field in Config.model_fields.items()}
     mappings = {name for name, each in annotations.items() if is_mapping(each)}
     assert mappings == {"content_layers", "style_layers", "edge_weights"}
-    assert {name for name, each in annotations.items() if may_be_none(each)} == {"regions", "weights", "size"}
+    assert {name for name, each in annotations.items() if may_be_none(each)} == {
+        "regions", "weights", "size", "max_slope", "upsampling_tolerance",
+    }  # fmt: skip
+
     assert literal_choices(annotations["optimizer"]) == ("lbfgs", "adam")
     assert literal_choices(annotations["size"]) == ()
