@@ -15,14 +15,22 @@ from prefect.states import Completed, Failed
 from flows.batch import run_found, run_orders
 from flows.comparing.drawing import draw_evaluation
 from flows.comparing.measuring import list_wanted, measure_wanted, tell_facts
-from flows.comparing.sizing import bring_to_size
+from flows.comparing.sizing import bring_to_size, with_answer
 from flows.display.watching import watcher
-from flows.orders.evaluation_order import Drawing, EvaluationOrder, Evaluations, Side, check_evaluation
+from flows.orders.evaluation_order import (
+    Drawing,
+    EvaluationOrder,
+    Evaluations,
+    Grades,
+    Side,
+    check_evaluation,
+)
 from flows.orders.planning import Prober
 from flows.pairs.find import Found
 from flows.pairs.pair import Pair, Pairing
 from flows.results.outcomes import Summary
 from flows.runtime.cancellation import ending_in_order, result_of, safe_points
+from pst_core.evaluation.self_reference import FIRST_SEED, Protocol
 from pst_core.printing import counted
 from pst_core.settings.config import PresetName
 from pst_core.settings.methods import COMPARED, METHODS, MethodName
@@ -49,6 +57,8 @@ class Ended(NamedTuple):
 def evaluate_folder(
     source: Path,
     out: Path,
+    protocol: Protocol = "pairs",
+    grades: Grades = FIRST_SEED,
     methods: tuple[MethodName, ...] = COMPARED,
     external: dict[str, Path] = {},  # noqa: B006 - never changed
     pairs: tuple[str, ...] = (),
@@ -67,6 +77,8 @@ def evaluate_folder(
     Args:
         source: Folder of photographs, or a manifest (.csv, .jsonl, .parquet).
         out: Folder for everything that is made.
+        protocol: Pairs as they are, or pairs made of single photographs, whose right answer is known.
+        grades: Seed of the first photograph's grade under self-reference; each further one has the next.
         methods: Methods to compare.
         external: Name and folder of results made elsewhere.
         pairs: Names of the pairs to take; all if none is named.
@@ -81,9 +93,10 @@ def evaluate_folder(
         allow_outside: Whether a manifest's paths may lead out of its folder.
     """
     order = EvaluationOrder(
-        source=source, out=out, methods=methods, external=external, pairs=pairs, side=side,
-        evaluations=evaluations, drawing=drawing, crops=crops, quality_models=quality_models,
-        pairing=pairing, preset=preset, settings=settings_of(settings), allow_outside=allow_outside,
+        source=source, out=out, protocol=protocol, grades=grades, methods=methods, external=external,
+        pairs=pairs, side=side, evaluations=evaluations, drawing=drawing, crops=crops,
+        quality_models=quality_models, pairing=pairing, preset=preset, settings=settings_of(settings),
+        allow_outside=allow_outside,
     )  # fmt: skip
     return _evaluate(order, check_evaluation(order))
 
@@ -102,7 +115,7 @@ def _run_saved(order: EvaluationOrder, found: Found) -> State:
     keep_results_in_store()
     with open_store().in_use(), safe_points() as stop_if_asked:
         prober = Prober()
-        sized = [bring_to_size(pair, order, prober) for pair in found.pairs]
+        sized = _inputs(order, found.pairs, prober)
         # What there is to know of the source is told once, with the first method.
         notes = dict.fromkeys(order.methods[:1], found.notes)
         summaries = {
@@ -115,6 +128,13 @@ def _run_saved(order: EvaluationOrder, found: Found) -> State:
     ended = Ended(len(found.pairs), len(order.columns) - 1, sum(not each.picture for each in wanted))
     state: State = (Failed if ended.missing else Completed)(message=ended.sentence, data=ended)
     return state
+
+
+def _inputs(order: EvaluationOrder, pairs: Sequence[Pair], prober: Prober) -> list[Pair]:
+    """The pairs that are run: brought to size, or made of photographs that are."""
+    if order.protocol == "pairs":
+        return [bring_to_size(pair, order, prober) for pair in pairs]
+    return [with_answer(pair, order.grades + place, order, prober) for place, pair in enumerate(pairs)]
 
 
 def _run_method(

@@ -2,7 +2,7 @@
 
 from pst_core.images.input_files import InputFile
 from pst_core.network.identity import Network
-from pst_core.quality.measures import TABULATED, Measures, take
+from pst_core.quality.measures import ANSWERED, TABULATED, Measures, take
 from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.config import Layers
 from pst_core.store import Reference
@@ -17,8 +17,9 @@ def measure(
     regions: Reference,
     models: ModelFiles,
     network: Network,
+    answer: InputFile | None,
 ) -> Measures:
-    """Measure a picture, whoever made it, against its content and its style."""
+    """Measure a picture, whoever made it, against content and style; or right answer, where it is known."""
     from pst_core.images.transparency import fill
     from pst_core.machine import reproducible
     from pst_core.network.encoder import open_encoder
@@ -35,5 +36,6 @@ def measure(
             image, original.filled, style.photograph().filled,
             REGIONS.load(regions), load_quality_models(models.source), encoder,
             tuple(layers.style_layers), f"{weights.name}, sha256 {weights.sha256[:12]}",
+            None if answer is None else answer.photograph().filled,
         )  # fmt: skip
-        return take(TABULATED, subject)
+        return take(TABULATED if answer is None else ANSWERED, subject)

@@ -140,7 +140,7 @@ def make_pair(
         segmented, rendered = walk(steps, config, files.content.side)
         scored = noted(
             score, picture=rendered.picture, content=files.content, style=files.style,
-            regions=segmented.regions, models=ModelFiles.at(None),
+            regions=segmented.regions, models=ModelFiles.at(None), network=network,
         )  # fmt: skip
     explained = noted(explain, stages=steps.stages, losses=tuple(steps.losses), regions=segmented.regions)
     made = Made(

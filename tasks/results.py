@@ -11,6 +11,14 @@ class _Result(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Parts(_Result):
+    """A pair that was made of one photograph, and its right answer."""
+
+    content: Reference
+    style: Reference
+    answer: Reference
+
+
 class Segmented(_Result):
     """Regions of both photographs, and what a report says of them.
 

@@ -14,7 +14,8 @@ from flows.cli.run import lasting_settings
 from flows.pairs.pair import Pairing
 from flows.runtime.failures import SOME_FAILED
 from pst_core.errors import ConfigError
-from pst_core.settings.methods import ABLATIONS, METHODS
+from pst_core.evaluation.self_reference import Protocol
+from pst_core.settings.methods import ABLATIONS, ANSWERING, METHODS
 from pst_core.steady import read_steadily
 
 if TYPE_CHECKING:
@@ -31,9 +32,15 @@ class EvaluationOptions:
     ----------
     out
         Folder for results (methods/NAME/PAIR), scores, table, figures; what is there is used.
+    protocol
+        pairs, or self-reference: the left part of each photograph in the folder and its subfolders becomes a
+        content, its right part after a random grade the style; the graded left part is the right answer.
+    grades
+        Seed of the first photograph's grade; each further photograph has the next.
     methods
         Names with commas between; pst methods lists them. Without: those that the paper compares, and more;
-        for an ablation regional only, global only, both, ours.
+        for an ablation the paper's stages and ours with and without optimisation; for self-reference the
+        linear transfer, histograms and ours.
     external
         NAME=DIR: results made elsewhere; may be given several times.
     pairs
@@ -53,6 +60,8 @@ class EvaluationOptions:
     """
 
     out: Annotated[Path | None, OUT] = None
+    protocol: Protocol = "pairs"
+    grades: int | None = None
     methods: str | None = None
     external: _Several = None
     pairs: str | None = None
@@ -137,7 +146,7 @@ def _make_order(
     from flows.pairs.elsewhere import named_folders
     from pst_core.settings.config import explain
 
-    names = ("out", "side", "evaluations", "quality_models", "pairing", "allow_outside")
+    names = ("out", "protocol", "side", "evaluations", "quality_models", "pairing", "allow_outside")
     details = drawn | {name: getattr(asked, name) for name in names}
     details |= {"source": source, "preset": chosen.preset, "pairs": listed(asked.pairs or "")}
     details["settings"] = {
@@ -146,6 +155,10 @@ def _make_order(
     details["external"] = named_folders(asked.external or ())
     if asked.methods:
         details["methods"] = _methods(asked.methods)
+    elif asked.protocol == "self-reference":
+        details["methods"] = ANSWERING
+    if asked.grades is not None:
+        details["grades"] = asked.grades
     try:
         return EvaluationOrder.model_validate(details)
     except ValidationError as error:

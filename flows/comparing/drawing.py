@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flows import layout
 from flows.comparing.measuring import WantedResult
+from flows.comparing.sizing import answer_path
 from flows.display.pages import show_evaluation
 from flows.orders.evaluation_order import EvaluationOrder
 from pst_core.evaluation.crops import parse_crop
@@ -19,6 +20,8 @@ from pst_core.evaluation.table_picture import draw_table
 from pst_core.evaluation.table_text import to_markdown
 from pst_core.files import write_bytes_atomically
 
+ANSWER_TITLE = "Right answer"
+
 
 def draw_evaluation(
     order: EvaluationOrder,
@@ -27,10 +30,10 @@ def draw_evaluation(
     facts: Mapping[str, str],
 ) -> None:
     """Write the table in every form, and the figure that was asked for; both are shown in the UI."""
-    table = tabulate(measured, order.columns)
+    table = tabulate(measured, order.columns, order.measures)
     markdown, shown = to_markdown(table, facts), draw_table(table, facts)
     files = {
-        layout.SCORES: rows_to_parquet(measured),
+        layout.SCORES: rows_to_parquet(measured, order.measures),
         layout.TABLE_DATA: to_parquet(table),
         layout.TABLE_TEXT: markdown.encode(),
         layout.DRAWINGS["table"]: shown,
@@ -55,6 +58,7 @@ def _pages(order: EvaluationOrder, wanted: Sequence[WantedResult]) -> Iterator[b
     files = [
         (pair.name, {
             CONTENT: pair.content, STYLE: pair.style,
+            **({ANSWER_TITLE: answer_path(pair, order)} if order.protocol == "self-reference" else {}),
             **{method_label(name): found.get((pair.name, name)) for name in order.columns[1:]},
         })
         for pair in pairs

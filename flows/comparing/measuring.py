@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.comparing.sizing import answer_path
 from flows.orders.evaluation_order import EvaluationOrder
 from flows.orders.planning import Prober
 from flows.pairs.elsewhere import find_pictures
@@ -24,6 +25,11 @@ from tasks.keys import key_of
 from tasks.measuring import measure
 from tasks.records import look_up
 from tasks.segmentation import region_settings, segment
+
+_SELF_REFERENCE = (
+    "self-reference, each pair made of one photograph: its left 65 % are the content, its right 65 % after a "
+    "random grade the style, the left ones after that grade the right answer; seeds of the grades from {}"
+)
 
 
 @dataclass(frozen=True)
@@ -90,16 +96,18 @@ def tell_facts(order: EvaluationOrder) -> dict[str, str]:
     from pst_core.quality.models import load_quality_models
 
     models = load_quality_models(order.quality_models)
+    needed = {measure.model for measure in order.measures}
     identity = Network.of(Config.make(order.preset, **order.settings)).identity
     return {
+        **({"Protocol": _SELF_REFERENCE.format(order.grades)} if order.protocol == "self-reference" else {}),
         "Size": "native" if order.side is None else f"all photographs shrunk to {order.side} pixels first",
         "Loss evaluations": (
             "as in `pst methods`"
             if order.evaluations is None
             else f"{order.evaluations} for each compared method"
         ),
-        "BRISQUE's model": models.brisque.name,
-        "NIQE's model": models.niqe.name,
+        **({"BRISQUE's model": models.brisque.name} if "brisque" in needed else {}),
+        **({"NIQE's model": models.niqe.name} if "niqe" in needed else {}),
         "Network weights": identity if len(identity) < 64 else f"sha256 {identity[:12]}",
         "Preset of the paper's method": order.preset,
     }
@@ -121,6 +129,7 @@ def _measure(pair: Pair, picture: Path, order: EvaluationOrder, prober: Prober) 
     measures: Measures = _found_or_made(
         measure, picture=prober(picture), content=files.content, style=files.style, regions=found.regions,
         models=ModelFiles.at(order.quality_models), network=network,
+        answer=prober(answer_path(pair, order)) if order.protocol == "self-reference" else None,
     )  # fmt: skip
     return measures
 

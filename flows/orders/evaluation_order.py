@@ -10,11 +10,13 @@ from flows import layout
 from flows.orders.batch_order import BatchOrder
 from flows.orders.saved import SavedOrder
 from flows.pairs.elsewhere import find_pictures
-from flows.pairs.find import Found, find_pairs
+from flows.pairs.find import Found, find_pairs, find_photographs
 from flows.pairs.pair import Pair, PairingError
 from pst_core.errors import ConfigError
+from pst_core.evaluation.self_reference import FIRST_SEED, Protocol
 from pst_core.evaluation.table import CONTENT_METHOD
 from pst_core.files import check_writable
+from pst_core.quality.measures import ANSWERED, TABULATED, Measure
 from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.methods import COMPARED, METHODS, MethodName
 
@@ -23,6 +25,8 @@ Side = Annotated[int, Field(ge=64)]
 """Long side in pixels."""
 Evaluations = Annotated[int, Field(ge=1)]
 """How often a loss is evaluated in all."""
+Grades = Annotated[int, Field(ge=0, lt=2**31)]
+"""Seed of the first photograph's grade; each further one has the next."""
 
 
 class EvaluationOrder(SavedOrder):
@@ -31,6 +35,8 @@ class EvaluationOrder(SavedOrder):
     file: ClassVar[str] = layout.EVALUATION
     command: ClassVar[str] = "pst evaluate"
 
+    protocol: Protocol = "pairs"
+    grades: Grades = FIRST_SEED
     methods: tuple[MethodName, ...] = COMPARED
     external: dict[str, Path] = Field(default={})
     pairs: tuple[str, ...] = ()
@@ -49,6 +55,11 @@ class EvaluationOrder(SavedOrder):
     def columns(self) -> tuple[str, ...]:
         """What is compared, the content first."""
         return (CONTENT_METHOD, *self.methods, *self.external)
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What every result is measured by."""
+        return ANSWERED if self.protocol == "self-reference" else TABULATED
 
     def batch_of(self, method: MethodName) -> BatchOrder:
         """The batch that makes a method's results."""
@@ -85,7 +96,7 @@ def check_evaluation(order: EvaluationOrder) -> Found:
         raise ConfigError(f"Results made elsewhere cannot be called {clash!r}, as a method is: rename them.")
     if not order.methods and not order.external:
         raise ConfigError("Name at least one method, or results made elsewhere.")
-    found = find_pairs(order.source, pairing=order.pairing, allow_outside=order.allow_outside, out=order.out)
+    found = _find(order)
     pairs = _chosen(found.pairs, order.pairs)
     _refuse_named_methods(pairs)
     for folder in order.external.values():
@@ -95,6 +106,18 @@ def check_evaluation(order: EvaluationOrder) -> Found:
     ModelFiles.at(order.quality_models)
     check_writable(order.out)
     return Found(pairs, found.notes)
+
+
+def _find(order: EvaluationOrder) -> Found:
+    if order.protocol == "pairs":
+        return find_pairs(
+            order.source, pairing=order.pairing, allow_outside=order.allow_outside, out=order.out
+        )
+    if order.pairing != "auto":
+        raise ConfigError(
+            f"Self-reference makes pairs of single photographs: leave out --pairing {order.pairing}."
+        )
+    return find_photographs(order.source, out=order.out)
 
 
 def load_evaluation_order(out: Path) -> EvaluationOrder | None:

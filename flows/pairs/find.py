@@ -1,11 +1,12 @@
 """Which photographs belong together: from a folder's layout, or a manifest, to a list of pairs."""
 
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from flows.pairs.folders import pairs_in
+from flows.pairs.folders import pairs_in, photographs_in
 from flows.pairs.manifest import read_manifest
 from flows.pairs.names import natural_key, show
 from flows.pairs.pair import (
@@ -72,12 +73,37 @@ def find_pairs(
     _check_fit(source, in_folder, chosen, style)
     if chosen == "manifest":
         pairs, notes = read_manifest(source, allow_outside=allow_outside)
-    else:
-        tally = Tally()
-        pairs = tuple(pairs_in(source, chosen, style, out, tally))
-        told = tally.told()
-        notes = (f"Passed over in {show(source)}: {told}.",) if told else ()
+        return _sorted(pairs, notes)
+    tally = Tally()
+    return _sorted(pairs_in(source, chosen, style, out, tally), _passed_over(source, tally))
+
+
+def find_photographs(source: Path, *, out: Path | None = None) -> Found:
+    """List the photographs of a folder and its subfolders, each as a pair with itself.
+
+    Parameters
+    ----------
+    out
+        The results' folder; what lies in it is no input.
+
+    Raises
+    ------
+    PairingError
+        It is no folder, or there is no photograph in it.
+    """
+    if not _require_source(source):
+        raise PairingError(f"{show(source)} is a file: name a folder of photographs.")
+    tally = Tally()
+    return _sorted(photographs_in(source, out, tally), _passed_over(source, tally))
+
+
+def _sorted(pairs: Iterable[Pair], notes: tuple[str, ...]) -> Found:
     return Found(tuple(sorted(pairs, key=lambda pair: natural_key(pair.name))), notes)
+
+
+def _passed_over(source: Path, tally: Tally) -> tuple[str, ...]:
+    told = tally.told()
+    return (f"Passed over in {show(source)}: {told}.",) if told else ()
 
 
 def _require_source(source: Path) -> bool:

@@ -63,6 +63,19 @@ def pairs_in(
     return [replace(draft.pair, name=name) for draft, name in zip(drafts, names, strict=True)]
 
 
+def photographs_in(source: Path, out: Path | None, tally: Tally) -> list[Pair]:
+    """Each photograph in a folder and its subfolders as a pair with itself.
+
+    Raises
+    ------
+    PairingError
+        There is none.
+    """
+    photographs = list_side(source, tally, (out,))
+    _require_photographs(photographs)
+    return [Pair(each.name, each.path, each.path, problem=each.problem) for each in photographs.files]
+
+
 def _same_names(source: Path, out: Path | None, tally: Tally) -> list[_Draft]:
     contents, styles = (list_side(source / role, tally, (out,)) for role in PHOTOGRAPHS)
     return _match(contents, styles, *_maps_in(source, tally), "of the same name")

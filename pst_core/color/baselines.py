@@ -1,4 +1,4 @@
-"""Colour transfer without a network: Reinhard's statistics, histograms, and luminance-only transfer.
+"""Colour transfer without a network: Reinhard's, linear, by histograms, and of luminance alone.
 
 Images are RGB on [0, 1], and are worked on as they are stored, gamma and all, as the papers do. Whole images
 are changed, without regions. What grows with the image are the result and, for histograms, 8-bit copies.
@@ -21,6 +21,7 @@ Counted = tuple[Mask | None, Mask | None]
 ALL: Counted = (None, None)  # pixels count, of both pictures
 STRIP_PIXELS = 1 << 18
 DARKEST = 1 / 255  # logarithms need a floor: the darkest level of 8 bits that is not black
+NOISE = 1e-5  # variance on [0, 1] squared: covariances have an inverse
 FLAT = 1e-6  # a deviation below this is rounding, and has no shape to stretch
 RGB_TO_LMS = np.array([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
 LMS_TO_LAB = np.diag([3**-0.5, 6**-0.5, 2**-0.5]) @ np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]])
@@ -92,6 +93,48 @@ def _moments(image: Floats, counted: Mask | None) -> tuple[NDArray[np.float64], 
     mean = sum(lab.sum(axis=0) for lab in strips()) / count
     squares = sum(np.square(lab - mean).sum(axis=0) for lab in strips())
     return mean, np.sqrt(squares / count)
+
+
+def linear(content: Floats, style: Floats, counted: Counted = ALL) -> Image:
+    """Give the content the style's mean and covariance by the linear map that moves colours least.
+
+    Pitie and Kokaram (2007), "The linear Monge-Kantorovitch linear colour mapping for example-based colour
+    transfer", equation 11, over the whole image, and as it stands: no direction's gain is limited.
+
+    Parameters
+    ----------
+    content, style : ndarray, shape (3, H, W) and (3, H', W')
+    counted : pair of ndarray of bool, shape (H, W) and (H', W'), or None
+        Which pixels of content and style count; None counts all. Every pixel is moved.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+        Clipped to [0, 1].
+    """
+    expect_shapes("content: 3 H W, style: 3 h w", content, style)
+    (mean, spread), (target_mean, target_spread) = (
+        _spread(image.reshape(3, -1) if mask is None else image[:, mask])
+        for image, mask in zip((content, style), counted, strict=True)
+    )
+    root = _matrix_root(spread)
+    inverse = np.linalg.inv(root)
+    gain = inverse @ _matrix_root(root @ target_spread @ root) @ inverse
+    shift = (target_mean - gain @ mean).astype(np.float32)
+    moved = np.tensordot(gain.astype(np.float32), np.asarray(content, np.float32), 1)
+    moved += shift[:, None, None]
+    return np.clip(moved, 0, 1, out=moved)
+
+
+def _spread(colors: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and covariance of colours of shape (3, N); of a flat image, with a little noise."""
+    return colors.mean(axis=1, dtype=np.float64), np.cov(colors, ddof=0, dtype=np.float64) + NOISE * np.eye(3)
+
+
+def _matrix_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    values, vectors = np.linalg.eigh(matrix)
+    root: NDArray[np.float64] = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    return root
 
 
 def match_histograms(content: Floats, style: Floats, counted: Counted = ALL) -> Image:

@@ -4,15 +4,19 @@ The content is the left part of a photograph, the style its right part after a r
 the left part after the same grade: what a transfer should find out by itself.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Levels = NDArray[np.uint8]
+Levels: TypeAlias = "NDArray[np.uint8]"
+Protocol = Literal["pairs", "self-reference"]
+"""How an evaluation comes to its pairs: as they are, or made of single photographs."""
 
 PART = 0.65  # of the photograph's width, on either side: the parts overlap, as two views of a place do
-FIRST_SEED = 100  # of the first photograph's grade; each further one has the next
+FIRST_SEED = 100
+"""Of the first photograph's grade, unless another is given; each further one has the next."""
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -24,17 +28,17 @@ class SelfReference(NamedTuple):
     answer: Levels
 
 
-def self_reference(photograph: Levels, place: int) -> SelfReference:
+def self_reference(photograph: Levels, seed: int) -> SelfReference:
     """A photograph's pair with its right answer.
 
     Parameters
     ----------
     photograph : ndarray of uint8, shape (H, W, 3)
-    place
-        Of the photograph among all of the evaluation, from 0: each has a grade of its own.
+    seed
+        Of its grade.
     """
     width = round(photograph.shape[1] * PART)
-    graded = grade(photograph, FIRST_SEED + place)
+    graded = grade(photograph, seed)
     return SelfReference(photograph[:, :width], graded[:, -width:], graded[:, :width])
 
 
@@ -46,6 +50,8 @@ def grade(photograph: Levels, seed: int) -> Levels:
     photograph : ndarray of uint8, shape (H, W, 3)
         sRGB.
     """
+    import numpy as np
+
     # NumPy promises that this generator's numbers never change, so neither do the grades.
     random = np.random.RandomState(seed)
     x = (photograph.astype(np.float64) / 255) ** random.uniform(0.6, 1.7, 3)

@@ -10,13 +10,12 @@ from pydantic import model_validator
 
 from pst_core.errors import ConfigError
 from pst_core.parquet import pack_rows
-from pst_core.quality.measures import TABULATED, Measure, Measures
+from pst_core.quality.measures import MEASURES, TABULATED, Measure, Measures
 from pst_core.settings.methods import METHODS
 
 Key = TypeVar("Key", bound=tuple[object, ...])
 
 CONTENT_METHOD = "content"  # the content as it is, which no method should be compared with for being best
-KEYS = tuple(measure.key for measure in TABULATED)
 NO_RESULT, NOT_MEASURED = "no result", "not measured"
 NAMED_PAIRS = 6  # how many pairs a sentence names before it counts the rest
 
@@ -35,8 +34,6 @@ PUBLISHED: Mapping[str, Mapping[str, float]] = {
 class Measured(Measures):
     """What was measured of one method's result for one pair.
 
-    A measure that is left out has no value (None); every measure without one has a reason.
-
     Attributes
     ----------
     pair, method : str
@@ -46,18 +43,22 @@ class Measured(Measures):
     method: str
 
     @model_validator(mode="after")
-    def _complete(self) -> "Measured":
-        if unknown := sorted((self.values.keys() | self.reasons.keys()) - set(KEYS)):
-            raise ValueError(f"there is no metric {unknown[0]!r}: choose from {', '.join(KEYS)}")
-        for key in KEYS:
-            if self.values.setdefault(key, None) is None:
+    def _known(self) -> "Measured":
+        if unknown := sorted((self.values.keys() | self.reasons.keys()) - set(MEASURES)):
+            raise ValueError(f"there is no metric {unknown[0]!r}: choose from {', '.join(MEASURES)}")
+        for key, value in self.values.items():
+            if value is None:
                 self.reasons.setdefault(key, NOT_MEASURED)
         return self
+
+    def reason(self, measure: Measure) -> str:
+        """Why a measure has no value."""
+        return self.reasons.get(measure.key, NOT_MEASURED)
 
     @classmethod
     def without(cls, pair: str, method: str, reason: str) -> "Measured":
         """A row that says why it has no numbers."""
-        return cls(pair=pair, method=method, values={}, reasons=dict.fromkeys(KEYS, reason))
+        return cls(pair=pair, method=method, values={}, reasons=dict.fromkeys(MEASURES, reason))
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Table:
 
     Attributes
     ----------
+    measures : tuple of Measure
     methods, pairs : tuple of str
     cells : mapping
         (method, measure's key) -> `Cell`.
@@ -102,6 +104,7 @@ class Table:
         Which values are missing, and why.
     """
 
+    measures: tuple[Measure, ...]
     methods: tuple[str, ...]
     pairs: tuple[str, ...]
     cells: Mapping[tuple[str, str], Cell]
@@ -128,7 +131,9 @@ def method_label(method: str) -> str:
     return titles.get(method, method)
 
 
-def tabulate(rows: Sequence[Measured], methods: Sequence[str]) -> Table:
+def tabulate(
+    rows: Sequence[Measured], methods: Sequence[str], measures: tuple[Measure, ...] = TABULATED
+) -> Table:
     """Gather what was measured, method by method.
 
     Parameters
@@ -137,6 +142,8 @@ def tabulate(rows: Sequence[Measured], methods: Sequence[str]) -> Table:
         In any order; those of other methods are left out.
     methods
         The table's rows, in order.
+    measures
+        Its columns, in order.
 
     Raises
     ------
@@ -152,7 +159,7 @@ def tabulate(rows: Sequence[Measured], methods: Sequence[str]) -> Table:
     pairs = tuple(dict.fromkeys(pair for _, pair in found))
     cells: dict[tuple[str, str], Cell] = {}
     reduced: list[tuple[tuple[int], str]] = []
-    for measure in TABULATED:
+    for measure in measures:
         values = {method: _values(found, method, pairs, measure.key) for method in methods}
         common = _common(values, pairs)
         for method, own in values.items():
@@ -162,7 +169,8 @@ def tabulate(rows: Sequence[Measured], methods: Sequence[str]) -> Table:
             )
         if len(common) < len(pairs) and any(values.values()):
             reduced.append(((len(common),), measure.label))
-    return Table(tuple(methods), pairs, cells, _notes(reduced, len(pairs)), _absences(found, methods, pairs))
+    absences = _absences(found, methods, pairs, measures)
+    return Table(measures, tuple(methods), pairs, cells, _notes(reduced, len(pairs)), absences)
 
 
 def _values(
@@ -170,7 +178,7 @@ def _values(
 ) -> dict[str, float]:
     """Pair -> value, where there is one."""
     rows = {pair: found[method, pair] for pair in pairs if (method, pair) in found}
-    return {pair: value for pair, row in rows.items() if (value := row.values[key]) is not None}
+    return {pair: value for pair, row in rows.items() if (value := row.values.get(key)) is not None}
 
 
 def _common(values: Mapping[str, Mapping[str, float]], pairs: Sequence[str]) -> tuple[str, ...]:
@@ -198,22 +206,25 @@ def _notes(reduced: Iterable[tuple[tuple[int], str]], pairs: int) -> tuple[str, 
 
 
 def _absences(
-    found: Mapping[tuple[str, str], Measured], methods: Sequence[str], pairs: Sequence[str]
+    found: Mapping[tuple[str, str], Measured],
+    methods: Sequence[str],
+    pairs: Sequence[str],
+    measures: Sequence[Measure],
 ) -> tuple[str, ...]:
     """Sentences; measures and methods that lack a value for one reason in the same pairs share a sentence."""
     lacking = _grouped(
-        ((NO_RESULT if row is None else row.reasons[measure.key], method, measure.label), pair)
+        ((NO_RESULT if row is None else row.reason(measure), method, measure.label), pair)
         for method in methods
-        for measure in TABULATED
+        for measure in measures
         for pair in pairs
-        if (row := found.get((method, pair))) is None or row.values[measure.key] is None
+        if (row := found.get((method, pair))) is None or row.values.get(measure.key) is None
     )
     labels = _grouped(((why, method, which), label) for (why, method, label), which in lacking.items())
     named = _grouped(
         ((why, which, what), method_label(method)) for (why, method, which), what in labels.items()
     )
     return tuple(
-        f"{_listed(what, TABULATED, 'all measures')} of {_listed(who, methods, 'all methods')}, "
+        f"{_listed(what, measures, 'all measures')} of {_listed(who, methods, 'all methods')}, "
         f"{_counted(which, pairs)}: {why}"
         for (why, which, what), who in named.items()
     )
@@ -259,17 +270,18 @@ def to_parquet(table: Table) -> bytes:
     ], schema)  # fmt: skip
 
 
-def rows_to_parquet(rows: Sequence[Measured]) -> bytes:
+def rows_to_parquet(rows: Sequence[Measured], measures: Sequence[Measure] = TABULATED) -> bytes:
     """Write what was measured: a row a pair and method, a column a measure, reasons and models."""
     import pyarrow as pa
 
     texts = pa.map_(pa.string(), pa.string())
     schema = pa.schema([
-        ("pair", pa.string()), ("method", pa.string()), *((key, pa.float64()) for key in KEYS),
+        ("pair", pa.string()), ("method", pa.string()), *((each.key, pa.float64()) for each in measures),
         ("reasons", texts), ("models", texts),
     ])  # fmt: skip
     return pack_rows([
-        {"pair": row.pair, "method": row.method, **row.values, "reasons": list(row.reasons.items()),
+        {"pair": row.pair, "method": row.method, **{each.key: row.values.get(each.key) for each in measures},
+         "reasons": [(each.key, row.reason(each)) for each in measures if row.values.get(each.key) is None],
          "models": list(row.models.items())}
         for row in rows
     ], schema)  # fmt: skip

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pst_core.evaluation.table import PUBLISHED, Statistics, Table, method_label
 from pst_core.markdown import escape_markdown
-from pst_core.quality.measures import NONE, TABULATED, Measure
+from pst_core.quality.measures import NONE, Measure
 
 
 class Column(NamedTuple):
@@ -33,7 +33,7 @@ def columns_of(table: Table) -> list[Column]:
     known = {key for method in table.methods for key in PUBLISHED.get(method, {})}
     return [
         Column(measure, published)
-        for measure in TABULATED
+        for measure in table.measures
         for published in ([False, True] if measure.key in known else [False])
     ]
 
@@ -47,8 +47,8 @@ def legend_of(table: Table, facts: Mapping[str, str], *, most: int | None = None
         "best mean of the methods in bold.",
         *(["Published: the paper's Table 1, means by MATLAB's models over 60 pairs. Other models give other "
            "BRISQUE and NIQE, so compare their order, not their size."] if published else []),
-        "SSIM to the content is highest for a picture that was not changed: read it beside the distances to "
-        "the style.",
+        *(["SSIM to the content is highest for a picture that was not changed: read it beside the distances "
+           "to the style."] if any(measure.key == "ssim" for measure in table.measures) else []),
         *table.notes,
         *(f"{name}: {text}" for name, text in facts.items()),
         *(f"{NONE}: {absence}" for absence in table.absences[:most]),
@@ -75,8 +75,8 @@ def to_markdown(table: Table, facts: Mapping[str, str]) -> str:
     })  # fmt: skip
     if any(cell.own != cell.common for cell in table.cells.values()):
         lines += ["", "Each method over all the pairs it has, with their number; not comparable:", ""]
-        lines += _markdown_table([measure.label for measure in TABULATED], {
-            method: [_own_text(measure, table.cells[method, measure.key].own) for measure in TABULATED]
+        lines += _markdown_table([measure.label for measure in table.measures], {
+            method: [_own_text(each, table.cells[method, each.key].own) for each in table.measures]
             for method in table.methods
         })  # fmt: skip
     return "\n".join([*lines, "", *(f"- {escape_markdown(line)}" for line in legend_of(table, facts))]) + "\n"

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pst_core.color.baselines import in_gray, match_histograms, match_luminance, reinhard
+from pst_core.color.baselines import in_gray, linear, match_histograms, match_luminance, reinhard
 from pst_core.color.transfer import transfer_colors
 from pst_core.errors import DivergenceError
 from pst_core.filters.guided import guided_filter, upsample_through_guide
@@ -45,6 +45,8 @@ from pst_core.settings.config import (
 )
 
 Floats = NDArray[np.float32]
+WHOLE_IMAGE = {"reinhard": reinhard, "linear": linear, "histogram": match_histograms}
+"""Colour transfers to start from that know no regions, by what `init` calls them."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -140,9 +142,8 @@ def start_image(pair: WorkingPair, settings: StartSettings, given: Floats | None
         return resize(torch.from_numpy(given).to(pair.content.device), size).clamp(0, 1)
     if settings.init == "content":
         return pair.content
-    if settings.init in ("reinhard", "histogram"):
-        transfer = reinhard if settings.init == "reinhard" else match_histograms
-        moved = transfer(pair.content.cpu().numpy(), pair.style.cpu().numpy(), pair.counted)
+    if settings.init in WHOLE_IMAGE:
+        moved = WHOLE_IMAGE[settings.init](pair.content.cpu().numpy(), pair.style.cpu().numpy(), pair.counted)
         return torch.from_numpy(moved).to(pair.content.device)
     if settings.init == "random":
         # Drawn on the CPU, so that every device starts from the same pixels.

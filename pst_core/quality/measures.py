@@ -65,6 +65,9 @@ MEASURES = {measure.key: measure for measure in (
     Measure("ssim", "SSIM", 3, "higher"),
     Measure("color_distance", "Colour distance", 2, "lower"),
     Measure("gram_distance", "Gram distance", 3, "lower", "network"),
+    Measure("rim_overshoot", "Rim overshoot", 2, "lower",
+            explanation="Rim overshoot along the content's edges, against its own"),
+    Measure("largest_slope", "Largest slope", 2, "lower", explanation="Largest slope of the colour change"),
     Measure("ssim_quick", "Quick SSIM", 3, "higher", explanation="Quick SSIM to the content"),
     Measure("color_distance_quick", "Quick colour distance", 2, "lower",
             explanation="Quick colour distance to the style, by region"),
@@ -72,17 +75,26 @@ MEASURES = {measure.key: measure for measure in (
             explanation="The same before"),
     Measure("color_distance_whole_quick", "Quick colour distance as a whole", 2, "lower",
             explanation="Quick colour distance to the style, as a whole"),
+    Measure("gram_distance_quick", "Quick Gram distance", 3, "lower", "network",
+            explanation="Quick Gram distance to the style, by region"),
+    Measure("answer_psnr", "PSNR", 2, "higher", explanation="PSNR to the right answer in decibels"),
+    Measure("answer_ssim", "SSIM to the answer", 3, "higher"),
+    Measure("answer_ciede2000", "CIEDE2000", 2, "lower",
+            explanation="Mean CIEDE2000 to the right answer"),
 )}  # fmt: skip
 """Key -> measure."""
 
 
 def _ways(subject: "Subject") -> Mapping[str, Callable[[], float]]:
     """How each measure is taken, by its key; PstError where it cannot be."""
+    from pst_core.quality.answers import answer_similarity, mean_ciede2000, peak_signal_to_noise
     from pst_core.quality.brisque import brisque
     from pst_core.quality.distances import color_distance, structural_similarity
-    from pst_core.quality.grams import gram_distance
+    from pst_core.quality.grams import gram_distance, quick_gram_distance
     from pst_core.quality.niqe import niqe
     from pst_core.quality.quick import quick_color_distance, quick_similarity, undivided
+    from pst_core.quality.rims import rim_overshoot
+    from pst_core.quality.slopes import largest_slope
 
     image, content, style, regions = subject.image, subject.content, subject.style, subject.regions
     counted = regions.content_counted
@@ -94,10 +106,18 @@ def _ways(subject: "Subject") -> Mapping[str, Callable[[], float]]:
             image, style, regions.content, regions.style, matched=regions.matched
         ),
         "gram_distance": lambda: gram_distance(image, style, regions, subject.encoder, subject.layers),
+        "rim_overshoot": lambda: rim_overshoot(image, content, counted),
+        "largest_slope": lambda: largest_slope(image, content, regions.content),
         "ssim_quick": lambda: quick_similarity(image, content, counted),
         "color_distance_quick": lambda: quick_color_distance(image, style, regions),
         "color_distance_before_quick": lambda: quick_color_distance(content, style, regions),
         "color_distance_whole_quick": lambda: quick_color_distance(image, style, undivided(regions)),
+        "gram_distance_quick": lambda: quick_gram_distance(
+            image, style, regions, subject.encoder, subject.layers
+        ),
+        "answer_psnr": lambda: peak_signal_to_noise(image, subject.known_answer, counted),
+        "answer_ssim": lambda: answer_similarity(image, subject.known_answer, counted),
+        "answer_ciede2000": lambda: mean_ciede2000(image, subject.known_answer, counted),
     }
 
 
@@ -105,14 +125,17 @@ def _chosen(*keys: str) -> tuple[Measure, ...]:
     return tuple(MEASURES[key] for key in keys)
 
 
-TABULATED = _chosen("brisque", "niqe", "ssim", "color_distance", "gram_distance")
-"""Those of an evaluation's table, the paper's Table 1."""
+_LOOKS = ("rim_overshoot", "largest_slope")  # which take no time, and stand in every table and report
+TABULATED = _chosen("brisque", "niqe", "ssim", "color_distance", "gram_distance", *_LOOKS)
+"""Those of an evaluation's table: the paper's Table 1 and more."""
+ANSWERED = _chosen("answer_psnr", "answer_ssim", "answer_ciede2000", "gram_distance", *_LOOKS)
+"""Those of an evaluation's table where the right answer is known."""
 REPORTED = _chosen(
     "ssim_quick", "color_distance_quick", "color_distance_before_quick", "color_distance_whole_quick",
-    "brisque", "niqe",
+    "gram_distance_quick", *_LOOKS, "brisque", "niqe",
 )  # fmt: skip
 """Those of every picture that is made, in its report."""
-LISTED = _chosen("ssim_quick", "color_distance_quick", "brisque", "niqe")
+LISTED = _chosen("ssim_quick", "color_distance_quick", "gram_distance_quick", *_LOOKS, "brisque", "niqe")
 """Of these, those by which a batch's results can be compared: in tables, gallery and terminal."""
 
 

@@ -13,6 +13,7 @@ from pst_core.regions.labels import NOWHERE, Labels
 Floats = NDArray[np.floating]
 
 PAIRS = 50_000
+POOL = 4 * PAIRS  # pixels that pairs are made of: of large pictures not all need to be sorted by region
 LEAST_DISTANCE = 16 / 255  # sRGB on [0, 1]: nearer colours differ by grain and rounding as much as by light
 SHARE = 0.999  # of all pairs that are no steeper: a single pixel is no slope
 LEAST_PAIRS = 100  # of fewer, the steepest says little
@@ -64,11 +65,13 @@ def largest_slope(image: Floats, content: Floats, labels: Labels | None = None, 
 def _pairs_within(labels: Labels, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Flat places of pairs of pixels: the first anywhere that counts, the second in the same region."""
     flat = labels.ravel()
-    by_region = np.argsort(flat, kind="stable")[np.count_nonzero(flat == NOWHERE) :]  # NOWHERE comes first
-    if not by_region.size:
+    drawn = rng.integers(flat.size, size=POOL)
+    drawn = drawn[flat[drawn] != NOWHERE]
+    if not drawn.size:
         raise PstError("A slope needs something that is visible.")
-    first = rng.integers(len(by_region), size=PAIRS)
+    by_region = drawn[np.argsort(flat[drawn], kind="stable")]
     _, starts, sizes = np.unique(flat[by_region], return_index=True, return_counts=True)
+    first = rng.integers(by_region.size, size=PAIRS)
     region = np.searchsorted(starts, first, side="right") - 1
     second = starts[region] + np.floor(rng.random(PAIRS) * sizes[region]).astype(np.intp)
     return by_region[first], by_region[second]

@@ -32,6 +32,8 @@ class Subject:
     layers : tuple of str
     weights : str
         What to call the encoder's weights.
+    answer : ndarray, shape (3, H, W), optional
+        The right answer, where it is known; of the result's size.
     """
 
     image: Floats
@@ -42,6 +44,20 @@ class Subject:
     encoder: Encoder | None = None
     layers: tuple[str, ...] = ()
     weights: str = ""
+    answer: Floats | None = None
+
+    @property
+    def known_answer(self) -> Floats:
+        """The right answer.
+
+        Raises
+        ------
+        PstError
+            There is none.
+        """
+        if self.answer is None:
+            raise PstError("There is no right answer to compare with.")
+        return self.answer
 
 
 def fit_to(image: Floats, shape: tuple[int, ...]) -> Floats:

@@ -195,7 +195,7 @@ class PlanSettings(Settings):
 class StartSettings(WithSeed, OnDevice, Unmatched):
     """The image that the first stage begins with."""
 
-    init: Literal["color", "content", "random", "reinhard", "histogram"] = "color"
+    init: Literal["color", "content", "random", "reinhard", "linear", "histogram"] = "color"
     """Start: `color` transfer per region, the content, random pixels, or whole-image colour transfers."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 MethodName = Literal[
-    "yang", "gatys", "champandard", "li", "luan", "reinhard", "histogram",
+    "yang", "gatys", "champandard", "li", "luan", "reinhard", "linear", "histogram",
     "regional-only", "global-only", "both", "regional-only-unfiltered", "global-only-unfiltered",
     "both-unfiltered", "both-gaussian", "both-highpass", "both-tv", "without-optimisation",
 ]  # fmt: skip
@@ -88,6 +88,9 @@ METHODS: dict[MethodName, Method] = {
         },
     ),
     "reinhard": Method("Reinhard et al.", "Reinhard et al. 2001", _COLORS | {"init": "reinhard"}),
+    "linear": Method(
+        "Linear transfer", "Monge-Kantorovich map, Pitie and Kokaram 2007", _COLORS | {"init": "linear"}
+    ),
     "histogram": Method(
         "Histogram matching", "cumulative histograms, by channel", _COLORS | {"init": "histogram"}
     ),
@@ -107,6 +110,8 @@ METHODS: dict[MethodName, Method] = {
     ),
 }  # fmt: skip
 COMPARED: tuple[MethodName, ...] = ("gatys", "champandard", "li", "luan", "reinhard", "histogram", "yang")
+ANSWERING: tuple[MethodName, ...] = ("linear", "histogram", "yang")
+"""Those that are compared where the right answer is known: all but ours change every pixel by one map."""
 ABLATIONS: tuple[MethodName, ...] = (
     "regional-only", "global-only", "both", "without-optimisation", "yang",
 )  # fmt: skip

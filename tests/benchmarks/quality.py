@@ -34,8 +34,9 @@ import numpy as np
 from PIL import Image
 
 from pst_core import Config, stylize
+from pst_core.color.baselines import linear, match_histograms
 from pst_core.errors import PstError
-from pst_core.evaluation.self_reference import self_reference
+from pst_core.evaluation.self_reference import FIRST_SEED, self_reference
 from pst_core.images.inputs import Inputs, load_inputs
 from pst_core.images.writing import write_image
 from pst_core.network.encoder import open_encoder
@@ -193,27 +194,6 @@ def answer_scores(image: Pixels, answer: Pixels) -> Scores:
     }
 
 
-def linear_transfer(content: Pixels, style: Pixels) -> Pixels:
-    """Linear Monge-Kantorovich transfer of the whole picture; float64 on [0, 1], shape (3, H, W)."""
-    here, there = (each.reshape(3, -1).astype(np.float64) for each in (content, style))
-    spreads = [np.cov(each) + 1e-5 * np.eye(3) for each in (here, there)]
-    root = _root(spreads[0])
-    back = np.linalg.inv(root)
-    moved = back @ _root(root @ spreads[1] @ root) @ back @ (here - here.mean(1, keepdims=True))
-    return np.clip(moved + there.mean(1, keepdims=True), 0, 1).reshape(content.shape)
-
-
-def _root(matrix: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-
-
-def histogram_transfer(content: Pixels, style: Pixels) -> Pixels:
-    from skimage.exposure import match_histograms
-
-    return match_histograms(content, style, channel_axis=0).clip(0, 1)
-
-
 def run(task: Task) -> Measured:
     """Make one picture and measure it, with what it is compared with."""
     return _run_answered(task) if ROWS[task.row].answers else _run_pair(task)
@@ -239,14 +219,14 @@ def _run_pair(task: Task) -> Measured:
 
 def _run_answered(task: Task) -> Measured:
     """The left part of a photograph in the look of its graded right part."""
-    pair = self_reference(read(task.data / f"input/in{task.pair}.png"), task.place)
+    pair = self_reference(read(task.data / f"input/in{task.pair}.png"), FIRST_SEED + task.place)
     content, style, answer = map(planes, pair)
     start = time.perf_counter()
     result = stylize(pair.content, pair.style, config=task.config)
     seconds = time.perf_counter() - start
     made = {
-        "content": content, "linear": linear_transfer(content, style),
-        "histogram": histogram_transfer(content, style), "ours": result.image,
+        "content": content, "linear": linear(content, style),
+        "histogram": match_histograms(content, style), "ours": result.image,
     }  # fmt: skip
     scores = {name: answer_scores(image, answer) for name, image in made.items()}
     scores["ours"]["rims"] = number(lambda: rim_overshoot(result.image, content))

@@ -18,10 +18,13 @@ from flows.evaluation import Ended, evaluate_folder, run_evaluation
 from flows.orders.evaluation_order import EvaluationOrder, check_evaluation
 from flows.pairs.pair import PairingError
 from pst_core.errors import ConfigError, PstError
+from pst_core.evaluation.self_reference import self_reference
+from pst_core.quality.answers import peak_signal_to_noise
 from pst_core.quality.distances import structural_similarity
 from pst_core.quality.models import load_quality_models
-from pst_core.settings.methods import METHODS
+from pst_core.settings.methods import ANSWERING, METHODS
 from tasks import measuring, optimisation
+from tasks import self_reference as self_reference_task
 
 pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
 
@@ -128,6 +131,44 @@ def test_photographs_are_shrunk_first_where_a_side_is_given(tmp_path, source):
     assert {pair for _, pair in scores(out)} == {"p1"}
 
 
+def test_a_photograph_is_its_own_reference(tmp_path, source, monkeypatch):
+    out, begun = tmp_path / "out", []
+    photographs = tmp_path / "photographs"
+    shutil.copytree(source / "content", photographs / "below")
+    (photographs / "broken.jpg").write_bytes(b"no picture")
+    asked = order(
+        photographs, out, protocol="self-reference", grades=7, methods=("linear",), settings=QUICKEST
+    )
+    assert evaluate(asked).missing == 2  # the broken one, as it is and by the method
+    found = scores(out)
+    for place, name in enumerate(("below/p0", "below/p1")):
+        whole = np.asarray(Image.open(photographs / f"{name}.png").convert("RGB"))
+        made = {
+            role: pixels(out / "inputs" / role / f"{name}.png") for role in ("content", "style", "answer")
+        }
+        for role, part in self_reference(whole, 7 + place)._asdict().items():
+            assert np.array_equal(np.moveaxis(made[role], 0, -1) * 255, part)
+        result = pixels(out / "methods" / "linear" / name / "result.png")
+        row = found["linear", name]
+        assert row["answer_psnr"] == pytest.approx(peak_signal_to_noise(result, made["answer"]))
+        assert row["answer_ciede2000"] < found["content", name]["answer_ciede2000"]
+        assert "ssim" not in row and row["largest_slope"] > 0
+    assert found["linear", "broken"]["answer_psnr"] is None
+    table = (out / "table.md").read_text()
+    for words in ("SSIM to the answer ↑", "seeds of the grades from 7", "broken.jpg is a text"):
+        assert words in table
+    assert "BRISQUE" not in table and "not changed" not in table
+    for unit in (self_reference_task.split, measuring.measure):
+        monkeypatch.setattr(unit, "fn", noted(unit, begun))
+    evaluate(asked)
+    assert begun == []
+    evaluate(asked.model_copy(update={"pairs": ("below/p1",), "side": 80, "drawing": "comparison"}))
+    assert begun == ["split", "measure", "measure"]  # alone it is the first, and has another grade
+    with Image.open(out / "inputs" / "answer" / "below" / "p1.png") as answer:
+        assert answer.size == (52, 55)  # 65 % of 80
+    assert (out / "comparison.png").exists()
+
+
 def test_a_broken_photograph_leaves_a_reason_and_the_others_numbers(tmp_path, source):
     (source / "style" / "p0.png").write_bytes(b"no picture")
     for number, side in enumerate((None, 80)):
@@ -170,6 +211,7 @@ def test_results_of_another_view_are_refused_with_a_reason(tmp_path, source):
     ({"crops": ("1,2,3",)}, ConfigError, "left,top,width,height"),
     ({"methods": ()}, ConfigError, "Name at least one method"),
     ({"quality_models": Path("nowhere")}, PstError, "nowhere"),
+    ({"protocol": "self-reference", "pairing": "luan"}, ConfigError, "leave out --pairing luan"),
 ])  # fmt: skip
 def test_wrong_orders_are_refused_before_anything_is_done(tmp_path, source, changes, kind, words):
     with pytest.raises(kind, match=words):
@@ -192,7 +234,14 @@ def test_the_command_line_runs_resumes_and_explains(tmp_path, source, monkeypatc
     assert cli.run(["compare", "in", "--out", "ev", "--methods", "reinhard", "--pairs", "p1", "--settings",
                     settings, "--quiet"]) == 0  # fmt: skip
     assert (tmp_path / "ev" / "comparison.png").exists()
+    asked = ["evaluate", "in/content", "--out", "own", "--protocol", "self-reference", "--grades", "3"]
+    assert cli.run([*asked, "--side", "64", "--settings", settings]) == 0
+    captured = capfd.readouterr()
+    assert all(METHODS[name].title in captured.out for name in ANSWERING) and "PSNR" in captured.out
+    saved = json.loads((tmp_path / "own" / "evaluation.json").read_text())
+    assert (saved["protocol"], saved["grades"]) == ("self-reference", 3)
     for wrong, words in (
+        (["evaluate", "in", "--out", "ev", "--grades", "-1"], "grades"),
         (["evaluate", "in"], "pst evaluate FOLDER --out DIR"),
         (["evaluate", "in", "--out", "ev", "--methods", "picasso"], "There is no method 'picasso'"),
         (["evaluate", "in", "--out", "ev", "--external", "x"], "NAME=FOLDER"),

@@ -165,7 +165,7 @@ def _render(image, working, content, settings):
     )  # fmt: skip
 
 
-def _score(picture, content, style, regions, models):
+def _score(picture, content, style, regions, models, network):
     from pst_core.pictures import shrink_picture
     from pst_core.quality.measures import REPORTED
     from pst_core.store import open_store

@@ -3,7 +3,11 @@
 import os
 from pathlib import Path
 
+import pytest
 from pair_files import maps_of, pairs_of, refusal, summary
+
+from flows.pairs.find import find_photographs
+from flows.pairs.pair import PairingError
 
 SAMPLE = Path(__file__).resolve().parents[3] / "data" / "sample"
 
@@ -24,6 +28,18 @@ def test_pairs_come_in_natural_order(folder):
     assert [pair.name for pair in pairs_of(root)] == [
         "b/img3", "b9/img1", "b10/img1", "IMG1", "img2", "img10",
     ]  # fmt: skip
+
+
+def test_photographs_alone_are_pairs_with_themselves(folder):
+    root = folder("img10.jpg", "img2.png", "b/img1.jpg", "img2.txt", "out/img3.jpg")
+    found = find_photographs(root, out=root / "out")
+    assert [pair.name for pair in found.pairs] == ["b/img1", "img2", "img10"]
+    assert all(pair.content == pair.style and pair.problem is None for pair in found.pairs)
+    assert "1 sidecar" in found.notes[0]
+    with pytest.raises(PairingError, match="is a file: name a folder"):
+        find_photographs(root / "img2.png")
+    with pytest.raises(PairingError, match="There is no photograph in"):
+        find_photographs(folder("c/readme.txt") / "c")
 
 
 def test_auto_names_the_layouts_it_looked_for(folder):

@@ -7,6 +7,7 @@ from PIL import Image
 from pst_core.color import baselines as color_baselines
 from pst_core.color.baselines import (
     in_gray,
+    linear,
     luminance_of,
     match_histograms,
     match_luminance,
@@ -95,6 +96,46 @@ def test_reinhard_survives_black_and_white(pair):
     extremes[:, ::2] = 1
     for found in (reinhard(extremes, pair[1]), reinhard(pair[0], extremes)):
         assert np.isfinite(found).all() and found.min() >= 0 and found.max() <= 1
+
+
+def moments_of(image):
+    colors = image.reshape(3, -1).astype(np.float64)
+    return colors.mean(axis=1), np.cov(colors, ddof=0)
+
+
+def test_linear_reaches_the_styles_mean_and_covariance(pair):
+    content, style = pair
+    found = linear(content, style)
+    assert found.dtype == np.float32 and found.min() > 0 and found.max() < 1  # nothing was clipped
+    for reached, wanted in zip(moments_of(found), moments_of(style), strict=True):
+        np.testing.assert_allclose(reached, wanted, atol=2e-5)
+
+
+def test_linear_is_the_map_of_least_movement(pair):
+    """Of all maps between two covariances, the optimal one is symmetric and positive (Pitie and Kokaram)."""
+    content, style = pair
+    here, there = (each.reshape(3, -1).astype(np.float64) for each in (content, linear(content, style)))
+    moved = np.linalg.lstsq(
+        (here - here.mean(1, keepdims=True)).T, (there - there.mean(1, keepdims=True)).T, rcond=None
+    )[0]
+    np.testing.assert_allclose(moved, moved.T, atol=1e-4)
+    assert np.linalg.eigvalsh(moved).min() > 0
+
+
+def test_linear_from_an_image_to_itself_changes_nothing(pair):
+    np.testing.assert_allclose(linear(pair[0], pair[0]), pair[0], atol=1e-5)
+
+
+def test_linear_counts_what_is_visible_and_moves_all(pair):
+    content, style = pair
+    seen = np.zeros(content.shape[1:], bool)
+    seen[:, 10:] = True
+    hidden = content.copy()
+    hidden[:, ~seen] = 0
+    found = linear(hidden, style, (seen, None))
+    np.testing.assert_allclose(found[:, seen].mean(axis=1), style.mean(axis=(1, 2)), atol=1e-4)
+    flat = linear(np.full((3, 6, 6), 0.4, np.float32), style)
+    np.testing.assert_allclose(flat.mean(axis=(1, 2)), style.mean(axis=(1, 2)), atol=1e-4)
 
 
 def test_strips_change_nothing(pair, monkeypatch):

@@ -66,8 +66,10 @@ def test_what_is_no_finite_number_is_missing():
         assert table.cells["luan", "niqe"].own.mean == 2.0
         for text in (to_markdown(table, {}), str(parquet.read_table(pa.BufferReader(to_parquet(table))))):
             assert "nan" not in text.replace("finite", "") and "inf " not in text
-    assert Measured(pair="a", method="b", values={}).reasons.keys() == set(KEYS)
-    assert Measured(pair="a", method="b", values=dict.fromkeys(KEYS, 1.0)).reasons == {}
+    rows = [Measured(pair="a", method="b", values={}),
+            Measured(pair="c", method="b", values=dict.fromkeys(KEYS, 1.0))]  # fmt: skip
+    told = parquet.read_table(pa.BufferReader(rows_to_parquet(rows))).to_pylist()
+    assert dict(told[0]["reasons"]) == dict.fromkeys(KEYS, "not measured") and told[1]["reasons"] == []
 
 
 def test_a_stated_reason_is_kept_and_the_callers_dictionaries_are_left_alone():

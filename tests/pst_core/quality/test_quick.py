@@ -10,7 +10,7 @@ from pst_core.quality.subject import Subject
 from pst_core.regions.labels import Regions
 
 MODELS = load_quality_models()
-QUICK = [measure for measure in REPORTED if measure.key.endswith("_quick")]
+QUICK = [each for each in REPORTED if each.key.endswith("_quick") and not each.model]
 BOTH = np.array([True, True])
 
 

@@ -12,6 +12,7 @@ from pst_core.optimisation.matting import matting_laplacian
 from pst_core.pipeline.plan import plan_stages
 from pst_core.settings.methods import ABLATIONS, COMPARED, METHODS
 
+WITHOUT_STAGES = ("reinhard", "linear", "histogram", "without-optimisation")
 SMALL = {
     "weights": "untrained", "size": 48, "device": "cpu", "precision": "float32", "global_iterations": 3,
     "regional_iterations": 3, "content_layers": {"conv2_1": 1.0}, "style_layers": {"conv1_1": 1.0},
@@ -67,7 +68,7 @@ def test_every_method_restyles_a_pair(pair, method):
     content = np.moveaxis(pair[0], -1, 0) / np.float32(255)
     assert result.image.shape == content.shape and np.isfinite(result.image).all()
     assert np.abs(result.image - content).max() > 0.01
-    assert (len(result.trace) == 0) == (method in ("reinhard", "histogram"))
+    assert (len(result.trace) == 0) == (method in WITHOUT_STAGES)
 
 
 def kinds(method):
@@ -86,6 +87,12 @@ def test_ablations_differ_in_their_stages_and_filters_alone():
     assert len(set(evaluations)) == 1
     filters = {Config.make(method=name).filter for name in METHODS if name.startswith("both")}
     assert filters == {"guided", "none", "gaussian", "highpass", "tv"}
+
+
+def test_without_optimisation_all_else_of_ours_is_kept():
+    without = Config.make(method="without-optimisation")
+    assert plan_stages(without, 700) == () and without.color_match == Config().color_match
+    assert without == Config(method="without-optimisation", rounds=0)
 
 
 def test_luan_has_two_passes_and_its_term_sets_in_with_the_second(random_image):
