@@ -226,7 +226,7 @@ class FinishSettings(Colors, OnDevice, Unmatched):
 
     color_match: float | Literal["auto"] = "auto"
     """Strength in [0, 1] of the closing colour match per region; `auto` keeps structure."""
-    max_slope: float | None = Field(default=6.0, ge=1, le=1000)
+    max_slope: float | None = Field(default=8.0, ge=1, le=1000)
     """Largest slope of the change of colours inside a region: what is steeper is held back; none: nothing."""
     detail: float = Field(default=0.6, ge=0, le=1)
     """How far fine detail (not edges) goes back to the content's, from 0 to 1: the style damps it."""

@@ -61,13 +61,13 @@ def test_without_strong_edges_nothing_changes():
 
 
 def test_large_pictures_are_corrected_at_the_measured_size(step):
-    large, content = (
-        each.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, :600] for each in (rimmed(step), step)
-    )
+    content = step.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, :600]
+    large = 0.2 + 0.6 * content
+    large[:, :, 640:648] += 0.12
     before, after = (
         rim_overshoot(each.numpy(), content.numpy()) for each in (large, remove_rims(large, content))
     )
-    assert after < 1 + 0.5 * (before - 1)
+    assert after < 1 + 0.7 * (before - 1)
 
 
 def test_shapes_that_cannot_be_meant_are_refused(step):
