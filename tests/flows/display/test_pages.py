@@ -124,8 +124,8 @@ def test_a_batchs_table_has_the_listed_scores(tmp_path, made):
     assert failed["why"] == "It is \\*no\\* picture." and failed["Quick SSIM"] == "n/a"
     assert done == {
         "pair": "a", "state": "done", "why": "", "steps cached": "1 of 4", "seconds": "2.0",
-        "Quick SSIM": "0.712", "Quick colour distance": "3.46", "BRISQUE": "20.000", "NIQE": "n/a",
-        "folder": "",
+        "Quick SSIM": "0.712", "Quick colour distance": "3.46", "Quick Gram distance": "n/a",
+        "Rim overshoot": "n/a", "Largest slope": "n/a", "BRISQUE": "20.000", "NIQE": "n/a", "folder": "",
     }  # fmt: skip
     assert table["description"] == "2 pairs: 1 done, 1 failed; BRISQUE by LIVE's"
 

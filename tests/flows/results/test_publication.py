@@ -98,7 +98,7 @@ def test_a_folder_holds_what_its_report_says(finished, tmp_path):
     }
     scores = read_report(place)["scores"]
     assert set(scores) == {"models", *(measure.key for measure in REPORTED)}
-    assert set(scores["models"]) == {"brisque", "niqe"}
+    assert set(scores["models"]) == {"brisque", "niqe", "gram_distance_quick"}
     recipe = read_recipe(folder / "result.png")
     assert "given" not in recipe["inputs"]["content"] and recipe["settings"] == read_report(place)["settings"]
     times = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
