@@ -51,12 +51,14 @@ class GuidedFilter:
         self.mean = box_mean(self.centred, self.radius)
         products = (self.centred[:, None] * self.centred[None]).flatten(0, 1)
         variance = box_mean(products, self.radius).view(3, 3, height, width)
-        variance = (variance - self.mean[:, None] * self.mean[None]).permute(2, 3, 0, 1).double()
-        ridge = variance + epsilon * torch.eye(3, dtype=torch.float64, device=guide.device)
+        self.variance = variance - self.mean[:, None] * self.mean[None]
+        ridge = self.variance.permute(2, 3, 0, 1).double() + epsilon * torch.eye(
+            3, dtype=torch.float64, device=guide.device
+        )
         inverse, _ = torch.linalg.inv_ex(ridge)
         self.inverse = inverse.permute(2, 3, 0, 1).to(guide.dtype).contiguous()
 
-    def coefficients(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def coefficients(self, image: Tensor, tolerance: float | None = None) -> tuple[Tensor, Tensor]:
         """Local affine model of an image of shape (C, H, W) in the guide's colours; `guided_coefficients`."""
         expect_shapes("image: C H W, guide: 3 H W", image, self.guide)
         channels, height, width = image.shape
@@ -68,10 +70,24 @@ class GuidedFilter:
         covariance = covariance - image_mean[:, None] * self.mean[None]
         slopes = (covariance[:, :, None] * self.inverse[None]).sum(dim=1)
         offsets = image_mean - (slopes * self.mean[None]).sum(dim=1)
-        smooth = box_mean(torch.cat([slopes.flatten(0, 1), offsets]), self.radius)
+        models = torch.cat([slopes.flatten(0, 1), offsets])
+        if tolerance is None:
+            smooth = box_mean(models, self.radius)
+        else:
+            say = self._say(image, image_mean, slopes, covariance, tolerance)
+            smooth = box_mean(models * say, self.radius) / box_mean(say, self.radius)
         slopes = smooth[: 3 * channels].view(channels, 3, height, width)
         offsets = smooth[3 * channels :] + image_shift - (slopes * self.shift[None]).sum(dim=1)
         return slopes, offsets
+
+    def _say(
+        self, image: Tensor, mean: Tensor, slopes: Tensor, covariance: Tensor, tolerance: float
+    ) -> Tensor:
+        """How well each window's model explains the image in it, from 0 to 1; shape (1, H, W)."""
+        own = box_mean(image**2, self.radius) - mean**2
+        twice_less_fitted = 2 * covariance - torch.einsum("cihw,ijhw->cjhw", slopes, self.variance)
+        error = (own - (slopes * twice_less_fitted).sum(dim=1)).clamp_min(0).mean(dim=0, keepdim=True)
+        return tolerance**2 / (error + tolerance**2)
 
     def __call__(self, image: Tensor) -> Tensor:
         """The filtered image, of the image's shape (C, H, W)."""
@@ -79,7 +95,9 @@ class GuidedFilter:
         return (slopes * self.guide[None]).sum(dim=1) + offsets
 
 
-def guided_coefficients(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> tuple[Tensor, Tensor]:
+def guided_coefficients(
+    image: Tensor, guide: Tensor, radius: int, epsilon: float, tolerance: float | None = None
+) -> tuple[Tensor, Tensor]:
     """Local affine model of an image in its guide's colours (He et al. 2013, equations 14 and 15).
 
     In each window the image is ``a . guide + b``, with ridge `epsilon` on ``a``; the coefficients of all
@@ -93,6 +111,10 @@ def guided_coefficients(image: Tensor, guide: Tensor, radius: int, epsilon: floa
         Window radius in pixels.
     epsilon
         Regulariser, on [0, 1] squared.
+    tolerance
+        Error of a window's model, on [0, 1], at which it has half its say in the average: windows that hold
+        two things, which no one model explains, then leave no rim beside them (Chen et al. 2020, "Weighted
+        aggregation for guided image filtering"). All windows have the same say unless given.
 
     Returns
     -------
@@ -100,7 +122,7 @@ def guided_coefficients(image: Tensor, guide: Tensor, radius: int, epsilon: floa
     offsets : Tensor, shape (C, H, W)
     """
     expect_shapes("image: C H W, guide: 3 H W", image, guide)
-    return GuidedFilter(guide, radius, epsilon).coefficients(image)
+    return GuidedFilter(guide, radius, epsilon).coefficients(image, tolerance)
 
 
 def guided_filter(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> Tensor:
@@ -132,7 +154,12 @@ def guided_filter(image: Tensor, guide: Tensor, radius: int, epsilon: float) -> 
 
 
 def upsample_through_guide(
-    image: Tensor, small_guide: Tensor, guide: Tensor, radius: int, epsilon: float
+    image: Tensor,
+    small_guide: Tensor,
+    guide: Tensor,
+    radius: int,
+    epsilon: float,
+    tolerance: float | None = None,
 ) -> Tensor:
     """Enlarge an image through a large guide (fast guided filter, He and Sun 2015).
 
@@ -140,15 +167,15 @@ def upsample_through_guide(
     ----------
     image, small_guide : Tensor, shape (C, h, w) and (3, h, w)
     guide : Tensor, shape (3, H, W)
-    radius, epsilon
-        As in `guided_filter`, at the small size.
+    radius, epsilon, tolerance
+        As in `guided_coefficients`, at the small size.
 
     Returns
     -------
     Tensor, shape (C, H, W)
     """
     expect_shapes("image: C h w, small_guide: 3 h w, guide: 3 H W", image, small_guide, guide)
-    slopes, offsets = guided_coefficients(image, small_guide, radius, epsilon)
+    slopes, offsets = guided_coefficients(image, small_guide, radius, epsilon, tolerance)
     result = torch.empty(image.shape[0], *guide.shape[1:], device=image.device)
     for rows, strip in upsampled_strips(slopes, offsets, guide):
         result[:, rows] = strip
@@ -175,12 +202,16 @@ def upsampled_strips(slopes: Tensor, offsets: Tensor, guide: Tensor) -> Iterator
     columns = functional.interpolate(  # bilinear is separable: columns once, rows strip by strip
         maps[None], size=(maps.shape[1], width), mode="bilinear", align_corners=False
     )[0]
+    for rows in strips(height, width):
+        strip = _rows(columns, rows.start, rows.stop, height)
+        local = strip[: 3 * channels].view(channels, 3, -1, width)
+        yield rows, (local * guide[None, :, rows]).sum(dim=1) + strip[3 * channels :]
+
+
+def strips(height: int, width: int) -> Iterator[slice]:
+    """Rows of a large image, so many at a time that memory is bounded."""
     step = max(1, STRIP_PIXELS // width)
-    for top in range(0, height, step):
-        bottom = min(top + step, height)
-        strip = _rows(columns, top, bottom, height)
-        local = strip[: 3 * channels].view(channels, 3, bottom - top, width)
-        yield slice(top, bottom), (local * guide[None, :, top:bottom]).sum(dim=1) + strip[3 * channels :]
+    return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
 
 def _rows(maps: Tensor, top: int, bottom: int, height: int) -> Tensor:

@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from pst_core.color.baselines import LUMINANCE, in_gray, with_color_of
 from pst_core.color.transfer import sliced_transport, transfer_colors
-from pst_core.filters.guided import guided_coefficients, upsample_through_guide, upsampled_strips
+from pst_core.filters.guided import guided_coefficients, strips, upsample_through_guide, upsampled_strips
+from pst_core.pipeline.rims import remove_rims
 from pst_core.pipeline.working import WorkingPair
 from pst_core.quality.distances import WINDOW, structural_similarity
 from pst_core.settings.config import FinishSettings
@@ -113,11 +114,26 @@ def _full_size(image: Tensor, pair: WorkingPair, guide: Tensor, settings: Finish
         full = functional.interpolate(image[None], size, mode="bicubic", align_corners=False)[0]
     else:
         full = upsample_through_guide(
-            image, pair.content, guide, settings.upsampling_radius, settings.upsampling_epsilon
+            image,
+            pair.content,
+            guide,
+            settings.upsampling_radius,
+            settings.upsampling_epsilon,
+            settings.upsampling_tolerance,
         )
     full = full.clamp_(0, 1)
     if settings.detail:
         full = restore_detail(full, image, pair.content, guide, settings.detail)
+    if settings.rim_removal:
+        full = remove_rims(full, guide, settings.rim_removal)
+    return _evened(full, pair, guide, settings)
+
+
+def _evened(full: Tensor, pair: WorkingPair, guide: Tensor, settings: FinishSettings) -> Tensor:
+    """A look that is known to be one even change is made so; strip by strip, which bounds memory."""
+    strength = 1.0 if settings.color_match == "auto" else float(settings.color_match)
+    for rows in strips(full.shape[1], full.shape[2]):
+        full[:, rows] = pair.toward_grade(full[:, rows], guide[:, rows], strength)
     return full
 
 

@@ -29,6 +29,7 @@ from pst_core.optimisation.record import Evaluation
 from pst_core.optimisation.solver import minimise
 from pst_core.optimisation.targets import NO_TARGETS, Targets, compute_targets
 from pst_core.pipeline import finish
+from pst_core.pipeline.evenness import bound_slope
 from pst_core.pipeline.plan import Stage
 from pst_core.pipeline.working import WorkingPair, make_working_pair
 from pst_core.regions.found import find_regions
@@ -108,13 +109,19 @@ def precompute(
     positions = SIDE if settings.style_term == "patches" else 1  # that the deepest layer must have
     pair = make_working_pair(
         content, style, regions, size=size, device=encoder.device, softness=settings.mask_softness,
-        least_side=positions * encoder.least_side,
+        least_side=positions * encoder.least_side, graded=_may_be_graded(regions, settings),
     )  # fmt: skip
     if not staged:
         return pair, NO_TARGETS
     masks = pair.content_masks, pair.style_masks
     counted = pair.content_counted, pair.style_counted
     return pair, compute_targets(encoder, pair.content, pair.style, *masks, settings, counted)
+
+
+def _may_be_graded(regions: Regions, settings: PrecomputationSettings) -> bool:
+    """Whether one even change may do: maps say themselves what belongs together, some is to be left."""
+    left = settings.unmatched == "leave" and bool(regions.unmatched.any())
+    return settings.common_content == "auto" and regions.source != "maps" and not left
 
 
 @step
@@ -133,7 +140,8 @@ def start_image(pair: WorkingPair, settings: StartSettings, given: Floats | None
         generator = torch.Generator().manual_seed(settings.seed)
         return torch.rand(3, *size, generator=generator).to(pair.content.device)
     source, target = pair.colors_of(pair.content), pair.wanted_colors(pair.content, settings.unmatched)
-    return transfer_colors(pair.content, source, target, pair.soft_masks).clamp(0, 1)
+    regional = transfer_colors(pair.content, source, target, pair.soft_masks).clamp(0, 1)
+    return pair.toward_grade(regional, pair.content)
 
 
 @step
@@ -214,4 +222,5 @@ def render(
         Of the closing colour match.
     """
     matched, strength = finish.match_colors(image, pair, settings)
-    return finish.render(matched, pair, content, settings), strength
+    even = bound_slope(matched, pair, settings.max_slope)
+    return finish.render(even, pair, content, settings), strength

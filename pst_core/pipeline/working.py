@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from pst_core.color.counterparts import CommonGrade, common_grade, no_grade
+from pst_core.color.grade import apply_grade
 from pst_core.color.transfer import ColorStatistics, color_statistics
 from pst_core.filters.guided import guided_filter
 from pst_core.filters.resizing import fit_size, resize
@@ -32,6 +34,10 @@ class WorkingPair:
     matched : Tensor of bool, shape (R,)
     content_counted, style_counted : Tensor, shape (1, h, w)
         Share of each pixel that counts: 1 but for what is invisible.
+    grade : Tensor, shape (10, 3)
+        The even change of colours that lies between what both photographs show.
+    grade_confidence : Tensor, shape ()
+        How far to trust it: 0 where they show different things, or where it was not looked for.
     """
 
     content: Tensor
@@ -42,6 +48,8 @@ class WorkingPair:
     matched: Tensor
     content_counted: Tensor
     style_counted: Tensor
+    grade: Tensor
+    grade_confidence: Tensor
 
     @property
     def counted(self) -> tuple[Mask | None, Mask | None]:
@@ -74,6 +82,19 @@ class WorkingPair:
         left = (self.soft_masks * ~self.matched[:, None, None]).sum(dim=0)
         return image * (1 - left) + self.content * left
 
+    def toward_grade(self, image: Tensor, content: Tensor, strength: float = 1.0) -> Tensor:
+        """Blend in the content after the grade that both photographs tell of, as far as that is certain.
+
+        Parameters
+        ----------
+        image, content : Tensor, shape (3, H, W)
+            A result of any size, and the content at that size.
+        strength
+            Share of the way where all is certain.
+        """
+        share = strength * float(self.grade_confidence)
+        return image if share == 0 else torch.lerp(image, apply_grade(self.grade, content), share)
+
     def _or_whole(self, image: Tensor, masks: Tensor, counted: Tensor) -> ColorStatistics:
         regional, whole = color_statistics(image, masks), color_statistics(image, counted)
         return ColorStatistics(
@@ -91,6 +112,7 @@ def make_working_pair(
     device: torch.device,
     softness: int,
     least_side: int = 0,
+    graded: bool = False,
 ) -> WorkingPair:
     """Bring a pair to its working size.
 
@@ -104,6 +126,8 @@ def make_working_pair(
         What their short sides have at least, in pixels; strips are longer than `size` for it.
     softness
         Window radius in pixels in which mask borders may move to the photograph's edges.
+    graded
+        Whether to look for a grade between what both photographs show.
     """
     images = []
     for pixels in (content, style):
@@ -120,6 +144,7 @@ def make_working_pair(
         everywhere = _area_masks(labels, regions.count, tuple(images[0].shape[1:]), device)
     soft = guided_filter(everywhere, images[0], softness, MASK_EPSILON).clamp(0, 1)
     counted = _counted(regions.content, images[0]), _counted(regions.style, images[1])
+    common: CommonGrade = common_grade(images[0], images[1], *counted) if graded else no_grade(device)
     return WorkingPair(
         content=images[0],
         style=images[1],
@@ -129,6 +154,8 @@ def make_working_pair(
         matched=matched,
         content_counted=counted[0],
         style_counted=counted[1],
+        grade=common.grade,
+        grade_confidence=common.confidence,
     )
 
 

@@ -81,20 +81,22 @@ def rim_overshoot(image: Floats, content: Floats, counted: Mask | None = None) -
     """
     if image.shape != content.shape:
         raise PstError(f"Rims need images of one size, not {image.shape[1:]} and {content.shape[1:]}.")
-    here, there = _brightness(image), _brightness(content)
+    here, there = gray_in_blocks(image), gray_in_blocks(content)
     edges = strong_edges(there, None if counted is None else _blocks(counted.astype(np.float32)) > 1 - 1e-6)
     if len(edges.places) < LEAST_EDGES:
         raise PstError("Rims need strong edges, of which the content has hardly any.")
     return (UNSEEN + overshoot(here, edges)) / (UNSEEN + overshoot(there, edges))
 
 
-def strong_edges(brightness: Floats, counted: Mask | None = None) -> Edges:
+def strong_edges(brightness: Floats, counted: Mask | None = None, most: int = MOST_EDGES) -> Edges:
     """Where a picture has an edge between two levels, `STRONG` apart, and nothing else nearby.
 
     Parameters
     ----------
     brightness : ndarray, shape (h, w)
     counted : ndarray of bool, shape (h, w), optional
+    most
+        Places; of more, every n-th.
     """
     from scipy.ndimage import gaussian_filter, map_coordinates
 
@@ -109,23 +111,23 @@ def strong_edges(brightness: Floats, counted: Mask | None = None) -> Edges:
     room = 2 * reach + max(ALONG) + 1
     last = np.array(brightness.shape) - 1 - room
     keep = (size[rows, columns] >= np.maximum(*beside)) & ((places >= room) & (places <= last)).all(axis=1)
-    chosen = _some(Edges(places[keep], normals[keep], reach))
-    profiles = _profiles(brightness, chosen)
-    low, high = _levels(profiles, reach)
-    plain = (high - low >= STRONG) & (_beyond(profiles, low, high, reach) <= PLAIN * (high - low))
+    chosen = _some(Edges(places[keep], normals[keep], reach), most)
+    profiles = profiles_across(brightness, chosen)
+    low, high = levels_beside(profiles, reach)
+    plain = (high - low >= STRONG) & (beyond_levels(profiles, low, high, reach) <= PLAIN * (high - low))
     if counted is not None:
-        plain &= _profiles(counted.astype(np.float32), chosen).min(axis=1) > 1 - 1e-6
+        plain &= profiles_across(counted.astype(np.float32), chosen).min(axis=1) > 1 - 1e-6
     return Edges(chosen.places[plain], chosen.normals[plain], reach)
 
 
 def overshoot(brightness: Floats, edges: Edges) -> float:
     """How far profiles across edges leave the range between both sides' levels, as a share of the steps."""
-    profiles = _profiles(brightness, edges)
-    low, high = _levels(profiles, edges.reach)
-    return float(_beyond(profiles, low, high, edges.reach).sum() / max((high - low).sum(), 1e-6))
+    profiles = profiles_across(brightness, edges)
+    low, high = levels_beside(profiles, edges.reach)
+    return float(beyond_levels(profiles, low, high, edges.reach).sum() / max((high - low).sum(), 1e-6))
 
 
-def _brightness(image: Floats) -> Floats:
+def gray_in_blocks(image: Floats) -> Floats:
     """Gray in means of blocks, as many pixels as `SIDE` says; shape (h, w)."""
     return _blocks(np.tensordot(GRAY.astype(np.float32), image.astype(np.float32, copy=False), 1))
 
@@ -138,12 +140,12 @@ def _blocks(gray: Floats) -> Floats:
     return means
 
 
-def _some(edges: Edges) -> Edges:
-    step = max(1, -(-len(edges.places) // MOST_EDGES))
+def _some(edges: Edges, most: int) -> Edges:
+    step = max(1, -(-len(edges.places) // most))
     return Edges(edges.places[::step], edges.normals[::step], edges.reach)
 
 
-def _profiles(brightness: Floats, edges: Edges) -> Floats:
+def profiles_across(brightness: Floats, edges: Edges) -> Floats:
     """Brightness across each edge, from the dark side to the bright one; shape (N, 4 reach + 1)."""
     from scipy.ndimage import map_coordinates
 
@@ -158,13 +160,13 @@ def _profiles(brightness: Floats, edges: Edges) -> Floats:
     return mean
 
 
-def _levels(profiles: Floats, reach: int) -> tuple[Floats, Floats]:
+def levels_beside(profiles: Floats, reach: int) -> tuple[Floats, Floats]:
     """The lower and the higher of both sides' levels, shape (N,): a result may have turned them round."""
     sides = np.median(profiles[:, :reach], axis=1), np.median(profiles[:, -reach:], axis=1)
     return np.minimum(*sides), np.maximum(*sides)
 
 
-def _beyond(profiles: Floats, low: Floats, high: Floats, reach: int) -> Floats:
+def beyond_levels(profiles: Floats, low: Floats, high: Floats, reach: int) -> Floats:
     """How far each profile leaves its levels near the edge, up and down together; shape (N,)."""
     near = profiles[:, reach:-reach]
     beyond: Floats = np.maximum(near.max(axis=1) - high, 0) + np.maximum(low - near.min(axis=1), 0)

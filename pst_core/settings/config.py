@@ -147,6 +147,8 @@ class WorkingSettings(Colors):
 
     mask_softness: int = Field(default=4, ge=1, le=512)
     """Window radius, in working pixels, in which region borders may move to the photograph's edges."""
+    common_content: Literal["auto", "none"] = "auto"
+    """Without maps, if both photographs show the same: a look read off that, and given evenly, or not."""
 
 
 class ColorTerm(Settings):
@@ -281,14 +283,20 @@ class FinishSettings(Colors, ColorTerm, StageCounts, OnDevice, Unmatched):
     color_match: float | Literal["auto"] = "auto"
     """Strength in [0, 1] of the closing colour match per region; `auto`: none after stages whose losses hold
     the colours already, else the largest that keeps structure."""
+    max_slope: float | None = Field(default=8.0, ge=1, le=1000)
+    """Largest slope of the change of colours inside a region: what is steeper is held back; none: nothing."""
     detail: float = Field(default=0.6, ge=0, le=1)
     """How far fine detail (not edges) goes back to the content's, from 0 to 1: the style damps it."""
+    rim_removal: float = Field(default=1.0, ge=0, le=1)
+    """How far light and dark rims along the content's strong edges are taken away again, from 0 to 1."""
     upsampling: Literal["guided", "bicubic"] = "guided"
     """How the working image becomes full size: through the content's structure, or plainly."""
     upsampling_radius: int = Field(default=4, ge=1, le=512)
     """Window radius, in working pixels, of the guided upsampling."""
     upsampling_epsilon: float = Field(default=1e-4, gt=0, le=1)
     """Regulariser of the guided upsampling, on [0, 1] squared."""
+    upsampling_tolerance: float | None = Field(default=0.01, gt=0, le=1)
+    """Error on [0, 1] at which a window of the guided upsampling has half its say; none: all have one."""
     bit_depth: Literal["auto", 8, 16] = "auto"
     """Bits per channel of the result; `auto`: the content's, where the format can."""
     metadata: MetadataPolicy = "without-place"
@@ -366,5 +374,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "rounds": 5, "global_iterations": 100, "regional_iterations": 100, "filter_radius": 2,
         "filter_epsilon": 0.01, "color_match": 0.0, "detail": 0.0, "precision": "float32",
         "color_weight": 0.0, "evenness_weight": 0.0, "filter_inside": False,
+        "common_content": "none", "max_slope": None, "rim_removal": 0.0,
+        "upsampling_tolerance": None,
     },
 }  # fmt: skip

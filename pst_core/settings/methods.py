@@ -20,11 +20,11 @@ MethodName = Literal[
 ITERATIONS = 300
 ROUNDS = 3
 
-# What none of the others has of ours: small working size, colour start, guided upsampling, closing match.
+# What none of the others has of ours: small working size, colour start and match, guided upsampling.
 _PLAIN: dict[str, Any] = {
     "size": 700, "scales": 1, "init": "content", "filter": "none", "upsampling": "bicubic",
     "color_match": 0.0, "detail": 0.0, "color_weight": 0.0, "evenness_weight": 0.0,
-    "filter_inside": False,
+    "filter_inside": False, "common_content": "none", "max_slope": None, "rim_removal": 0.0,
 }  # fmt: skip
 _GLOBAL: dict[str, Any] = {"rounds": 1, "global_iterations": ITERATIONS, "regional_iterations": 0}
 _REGIONAL: dict[str, Any] = {"rounds": 1, "global_iterations": 0, "regional_iterations": ITERATIONS}

@@ -84,6 +84,7 @@ def run_folder(source, out, *, settings=QUICK, **order):
 # them would compute with the default, and the two ways would part.
 ODD = {
     "regions": 2, "unmatched": "leave", "min_region_share": 0.01, "mask_softness": 2, "content_weight": 2.0,
+    "common_content": "none", "max_slope": 2.0, "rim_removal": 0.5, "upsampling_tolerance": 0.05,
     "style_weight": 11.0, "gram": "paper", "layer_scale": "none", "scales": 2, "optimizer": "adam",
     "step": 0.5, "history": 3, "init": "random", "filter": "highpass", "filter_radius": 2,
     "filter_epsilon": 0.01,

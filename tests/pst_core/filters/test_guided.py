@@ -18,12 +18,16 @@ def window(center, radius, length):
     return slice(max(0, center - radius), min(length, center + radius + 1))
 
 
-def direct_guided_filter(image, guide, radius, epsilon):
-    """He et al. 2013, equations 13 to 15, one window after the other, in float64."""
+def direct_guided_filter(image, guide, radius, epsilon, tolerance=None):
+    """He et al. 2013, equations 13 to 15, one window after the other, in float64.
+
+    With a tolerance windows are averaged by how well they explain what they hold.
+    """
     image, guide = image.astype(np.float64), guide.astype(np.float64)
     height, width = image.shape[1:]
     slopes = np.zeros((len(image), 3, height, width))
     offsets = np.zeros((len(image), height, width))
+    say = np.ones((height, width))
     for y in range(height):
         for x in range(width):
             part = (slice(None), window(y, radius, height), window(x, radius, width))
@@ -34,12 +38,17 @@ def direct_guided_filter(image, guide, radius, epsilon):
                 slope = np.linalg.solve(ridge, covariance)
                 slopes[channel, :, y, x] = slope
                 offsets[channel, y, x] = values.mean() - slope @ colors.mean(axis=1)
+            if tolerance is not None:
+                model = np.einsum("ci,ihw->chw", slopes[:, :, y, x], guide[part])
+                error = np.square(model + offsets[:, y, x, None, None] - image[part]).mean()
+                say[y, x] = tolerance**2 / (error + tolerance**2)
     result = np.zeros_like(image)
     for y in range(height):
         for x in range(width):
             part = (slice(None), window(y, radius, height), window(x, radius, width))
-            slope = slopes[(slice(None), *part)].mean(axis=(2, 3))
-            result[:, y, x] = slope @ guide[:, y, x] + offsets[part].mean(axis=(1, 2))
+            weights = say[part[1:]] / say[part[1:]].sum()
+            slope = (slopes[(slice(None), *part)] * weights).sum(axis=(2, 3))
+            result[:, y, x] = slope @ guide[:, y, x] + (offsets[part] * weights).sum(axis=(1, 2))
     return result
 
 
@@ -150,6 +159,32 @@ def test_upsampling_reproduces_an_affine_function_of_the_guide(random_image):
     expected = torch.einsum("ij,jhw->ihw", mixing, large) + 0.2
     found = upsample_through_guide(image, small, large, 2, 1e-8)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("tolerance", [0.02, 0.3])
+def test_windows_have_as_much_say_as_they_explain(random_image, tolerance):
+    image, guide = random_image(9, 11), random_image(9, 11, seed=1)
+    found = upsample_through_guide(image, guide, guide, 2, 1e-3, tolerance)
+    np.testing.assert_allclose(
+        found, direct_guided_filter(image.numpy(), guide.numpy(), 2, 1e-3, tolerance), atol=2e-5
+    )
+
+
+def test_a_wide_tolerance_gives_all_windows_the_same_say(random_image):
+    image, guide = random_image(13, 17), random_image(13, 17, seed=1)
+    wide = upsample_through_guide(image, guide, guide, 3, 1e-3, 1e3)
+    torch.testing.assert_close(wide, guided_filter(image, guide, 3, 1e-3), rtol=0, atol=1e-5)
+
+
+def test_what_no_one_model_explains_leaves_less_of_a_rim():
+    """A dark, a middle and a light band whose order of brightness the result changes."""
+    guide = torch.tensor([0.2] * 20 + [0.5] * 4 + [0.8] * 20).expand(3, 12, 44).contiguous()
+    image = torch.tensor([0.2] * 20 + [0.9] * 4 + [0.3] * 20).expand(3, 12, 44).contiguous()
+    rims = [
+        (upsample_through_guide(image, guide, guide, 4, 1e-4, tolerance) - image).abs()[..., :20].mean()
+        for tolerance in (None, 0.01)
+    ]
+    assert rims[1] < 0.5 * rims[0]
 
 
 @pytest.mark.parametrize("pixels", [1, 200, 999])

@@ -228,7 +228,9 @@ def test_what_is_its_contents_own_image_gains_nothing():
 def test_at_the_same_size_rendering_without_detail_changes_nothing(working_pair):
     content = working_pair.content.numpy()
     image = torch.from_numpy(photograph(48, 64, 5, (0.4, 0.5, 0.6)))
-    assert np.array_equal(render(image, working_pair, content, Config(detail=0.0)), image.numpy())
+    assert np.array_equal(
+        render(image, working_pair, content, Config(detail=0.0, rim_removal=0.0)), image.numpy()
+    )
 
 
 def test_rendering_leaves_its_inputs_alone(working_pair):
@@ -248,7 +250,7 @@ def large_pair():
 def test_bicubic_rendering_is_torchs():
     content, pair = large_pair()
     image = torch.from_numpy(photograph(48, 64, 5, (0.4, 0.5, 0.6)))
-    found = render(image, pair, content, Config(upsampling="bicubic", detail=0.0))
+    found = render(image, pair, content, Config(upsampling="bicubic", detail=0.0, rim_removal=0.0))
     expected = torch.nn.functional.interpolate(image[None], size=(120, 160), mode="bicubic")[0].clamp(0, 1)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -256,15 +258,28 @@ def test_bicubic_rendering_is_torchs():
 def test_guided_rendering_goes_through_the_content():
     content, pair = large_pair()
     image = torch.from_numpy(photograph(48, 64, 5, (0.4, 0.5, 0.6)))
-    found = render(image, pair, content, Config(detail=0.0, upsampling_radius=3, upsampling_epsilon=1e-3))
-    expected = upsample_through_guide(image, pair.content, torch.from_numpy(content), 3, 1e-3).clamp(0, 1)
+    found = render(
+        image,
+        pair,
+        content,
+        Config(
+            detail=0.0,
+            rim_removal=0.0,
+            upsampling_radius=3,
+            upsampling_epsilon=1e-3,
+            upsampling_tolerance=0.02,
+        ),
+    )
+    expected = upsample_through_guide(image, pair.content, torch.from_numpy(content), 3, 1e-3, 0.02).clamp(
+        0, 1
+    )
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert found.dtype == np.float32 and found.shape == content.shape
 
 
 def test_rendering_the_working_content_gives_the_content_back():
     content, pair = large_pair()
-    found = render(pair.content, pair, content, Config(upsampling_epsilon=1e-7, detail=0.0))
+    found = render(pair.content, pair, content, Config(upsampling_epsilon=1e-7, detail=0.0, rim_removal=0.0))
     np.testing.assert_allclose(found, content, atol=2e-3)
-    plain = render(pair.content, pair, content, Config(upsampling="bicubic", detail=0.0))
+    plain = render(pair.content, pair, content, Config(upsampling="bicubic", detail=0.0, rim_removal=0.0))
     assert np.abs(found - content).mean() < 0.1 * np.abs(plain - content).mean()
