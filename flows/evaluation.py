@@ -30,8 +30,8 @@ from flows.pairs.find import Found
 from flows.pairs.pair import Pair, Pairing
 from flows.results.outcomes import Summary
 from flows.runtime.cancellation import ending_in_order, result_of, safe_points
-from pst_core.evaluation.self_reference import FIRST_SEED, Protocol
 from pst_core.printing import counted
+from pst_core.quality.self_reference import FIRST_SEED, Protocol
 from pst_core.settings.config import PresetName
 from pst_core.settings.methods import COMPARED, METHODS, MethodName
 from pst_core.settings.overrides import Overrides, settings_of

@@ -10,10 +10,10 @@ def split(photograph: InputFile, seed: int) -> Parts:
     """Make content, style and right answer of a photograph; what is transparent is as on white paper."""
     import numpy as np
 
-    from pst_core.evaluation.self_reference import self_reference
     from pst_core.images import png
     from pst_core.images.writing import to_levels
     from pst_core.pipeline.artifacts import SHRUNK_PHOTOGRAPH
+    from pst_core.quality.self_reference import self_reference
 
     levels = np.asarray(to_levels(photograph.photograph().on_white), np.uint8)
     made = self_reference(levels, seed)

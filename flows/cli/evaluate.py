@@ -14,7 +14,7 @@ from flows.cli.run import lasting_settings
 from flows.pairs.pair import Pairing
 from flows.runtime.failures import SOME_FAILED
 from pst_core.errors import ConfigError
-from pst_core.evaluation.self_reference import Protocol
+from pst_core.quality.self_reference import Protocol
 from pst_core.settings.methods import ABLATIONS, ANSWERING, METHODS
 from pst_core.steady import read_steadily
 

@@ -13,11 +13,11 @@ from flows.pairs.elsewhere import find_pictures
 from flows.pairs.find import Found, find_pairs, find_photographs
 from flows.pairs.pair import Pair, PairingError
 from pst_core.errors import ConfigError
-from pst_core.evaluation.self_reference import FIRST_SEED, Protocol
 from pst_core.evaluation.table import CONTENT_METHOD
 from pst_core.files import check_writable
 from pst_core.quality.measures import ANSWERED, TABULATED, Measure
 from pst_core.quality.model_files import ModelFiles
+from pst_core.quality.self_reference import FIRST_SEED, Protocol
 from pst_core.settings.methods import COMPARED, METHODS, MethodName
 
 Drawing = Literal["table", "comparison", "ablation"]

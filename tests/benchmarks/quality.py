@@ -36,7 +36,6 @@ from PIL import Image
 from pst_core import Config, stylize
 from pst_core.color.baselines import linear, match_histograms
 from pst_core.errors import PstError
-from pst_core.evaluation.self_reference import FIRST_SEED, self_reference
 from pst_core.images.inputs import Inputs, load_inputs
 from pst_core.images.writing import write_image
 from pst_core.network.encoder import open_encoder
@@ -45,6 +44,7 @@ from pst_core.quality.answers import answer_similarity, mean_ciede2000, peak_sig
 from pst_core.quality.distances import color_distance, structural_similarity
 from pst_core.quality.grams import gram_distance
 from pst_core.quality.rims import rim_overshoot
+from pst_core.quality.self_reference import FIRST_SEED, self_reference
 from pst_core.quality.slopes import largest_slope
 from pst_core.regions.labels import Regions
 

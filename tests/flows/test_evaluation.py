@@ -18,10 +18,10 @@ from flows.evaluation import Ended, evaluate_folder, run_evaluation
 from flows.orders.evaluation_order import EvaluationOrder, check_evaluation
 from flows.pairs.pair import PairingError
 from pst_core.errors import ConfigError, PstError
-from pst_core.evaluation.self_reference import self_reference
 from pst_core.quality.answers import peak_signal_to_noise
 from pst_core.quality.distances import structural_similarity
 from pst_core.quality.models import load_quality_models
+from pst_core.quality.self_reference import self_reference
 from pst_core.settings.methods import ANSWERING, METHODS
 from tasks import measuring, optimisation
 from tasks import self_reference as self_reference_task

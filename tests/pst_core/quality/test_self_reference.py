@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pst_core.evaluation.self_reference import grade, self_reference
+from pst_core.quality.self_reference import grade, self_reference
 
 
 def photograph(height=20, width=41, seed=0):
