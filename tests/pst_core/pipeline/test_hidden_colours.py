@@ -145,7 +145,8 @@ def test_scores_are_those_of_what_is_visible(landscape, tmp_path):
     assert None not in scores[0].values() and len(scores[0]) == 10
     opaque = scored(run(content, style, **plainly))
     for key, value in scores[0].items():  # nearly all of it is visible
-        assert value == pytest.approx(opaque[key], rel=0.25, abs=0.05), key
+        unseen = 0.5 if key.startswith("color_distance") else 0.05  # half a CIELAB unit cannot be seen
+        assert value == pytest.approx(opaque[key], rel=0.25, abs=unseen), key
 
 
 def test_the_pipeline_makes_what_the_library_makes(scene, pst_home):
