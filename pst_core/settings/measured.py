@@ -41,6 +41,5 @@ class Measured:
 
 
 MEASURED: dict[PresetName, Measured] = {
-    "default": Measured(pairs=8, ssim=0.655, color_distance=1.86, gram_distance=0.187, time=1),
+    "default": Measured(pairs=36, ssim=0.685, color_distance=1.71, gram_distance=0.229, time=1),
 }
-"""Pairs 1, 4, 8, 16, 19, 29, 43 and 49."""
