@@ -17,7 +17,7 @@ from flows.runtime.cancellation import RunCancelled
 from flows.shards import runs as shard_runs
 from flows.shards.ledger import ShardContents, keeping_ledger
 from flows.shards.runs import ShardRuns
-from flows.workers.pools import PoolError, find_pool, have_pool, workers_alive
+from flows.workers.pools import HIRED, PoolError, find_pool, have_pool, workers_alive
 
 pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
 POOL = "pool-of-tests"
@@ -59,6 +59,17 @@ def within(tmp_path, monkeypatch):
     return run
 
 
+def test_workers_that_were_hired_count_before_they_are_at_their_posts(within):
+    def hired(runs, shard):
+        with get_client(sync_client=True) as client:
+            have_pool(client, "hired-of-tests", HIRED, limit=4)
+        with ShardRuns.of_pool("hired-of-tests") as of_hired:
+            assert workers_alive(of_hired.client, "hired-of-tests") == 0
+            assert (of_hired.workers, runs.workers) == (4, 1)
+
+    within(hired)
+
+
 def test_a_shard_whose_answer_was_lost_has_no_twin(within, monkeypatch):
     def play(runs, shard):
         create, folder = runs.client.create_flow_run_from_deployment, shard()
@@ -70,7 +81,7 @@ def test_a_shard_whose_answer_was_lost_has_no_twin(within, monkeypatch):
         monkeypatch.setattr(runs.client, "create_flow_run_from_deployment", lose)
         assert not runs.start(folder, "a shard") and not runs.out
         monkeypatch.setattr(runs.client, "create_flow_run_from_deployment", create)
-        assert runs.start(folder, "a shard") and len(runs.out) == 1
+        assert start(runs, folder) and len(runs.out) == 1
         found = runs.client.read_flow_runs()
         same = [run for run in found if run.parameters.get("shard") == folder.name]
         assert [run.id for run in same] == [*runs.out] == [folder.run]
