@@ -5,6 +5,7 @@ shapes than those stated raise `ValueError`.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,12 +19,48 @@ STRIP_PIXELS = 1 << 20  # full-size work goes in strips of about this many pixel
 def box_mean(image: Tensor, radius: int) -> Tensor:
     """Mean over a window of 2r+1 pixels a side, at borders over the part of it inside; shape (C, H, W)."""
     expect_shapes("image: C H W", image)
+    if image.device.type == "cpu":
+        sums: Tensor = _BoxSum.apply(image, radius)
+        rows, columns = (_window_lengths(side, radius).to(image) for side in image.shape[1:])
+        return sums / (rows[:, None] * columns)
     rows = functional.avg_pool2d(
         image[None], (2 * radius + 1, 1), stride=1, padding=(radius, 0), count_include_pad=False
     )
     return functional.avg_pool2d(
         rows, (1, 2 * radius + 1), stride=1, padding=(0, radius), count_include_pad=False
     )[0]
+
+
+class _BoxSum(torch.autograd.Function):
+    """Sums over windows by OpenCV, whose time does not grow with the window; being symmetric, so are slopes.
+
+    Torch's pooling takes 25 times as long on a CPU.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, radius: int) -> Tensor:  # noqa: ANN401
+        ctx.radius = radius
+        return _box_sum(image, radius)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        return _box_sum(gradients[0], ctx.radius), None
+
+
+def _box_sum(image: Tensor, radius: int) -> Tensor:
+    import cv2
+
+    window = (2 * radius + 1, 2 * radius + 1)
+    sums = torch.empty_like(image, memory_format=torch.contiguous_format)
+    for channel, values in zip(sums.numpy(), image.detach().contiguous().numpy(), strict=True):
+        cv2.boxFilter(values, -1, window, dst=channel, normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return sums
+
+
+def _window_lengths(side: int, radius: int) -> Tensor:
+    """How many pixels of a side each window holds, shape (side,)."""
+    places = torch.arange(side)
+    return (places + radius).clamp(max=side - 1) - (places - radius).clamp(min=0) + 1
 
 
 class GuidedFilter:
