@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pst_core.regions.backdrops import Pair, learn_backdrops
 from pst_core.regions.confidence import confidence_of, separations
-from pst_core.regions.evidence import Evidence, Rows
+from pst_core.regions.evidence import Evidence, Rows, standardised
 from pst_core.regions.labels import Labels, Mask
 
 COMPONENTS = 8  # principal components kept of the encoder's features
@@ -20,7 +21,6 @@ LEAST_SEPARATION = 0.05  # of a part that was found, see `separations`
 # differs from photograph to photograph.
 WEIGHT_ROW, WEIGHT_COLUMN, WEIGHT_COLOR, WEIGHT_FEATURES, WEIGHT_BACKDROP = 1.0, 0.2, 0.8, 1.0, 2.0
 
-Pair = tuple[Evidence, Evidence]
 Masks = tuple[Mask, Mask]
 CellLabels = tuple[Labels, Labels]
 
@@ -50,27 +50,30 @@ def cluster_pair(pair: Pair, regions: int | None, seed: int) -> Clustered:
     regions
         R, exactly; found if not given.
     """
+    learnt = learn_backdrops(pair)
     seen = pair[0].seen, pair[1].seen
-    rows = standing(pair, seen)
+    rows = standing(learnt.pair, seen)
     if regions:
         return Clustered(_clusters(rows, regions, seed), 1.0)
-    behind = pair[0].behind, pair[1].behind
-    before = seen[0] & ~behind[0], seen[1] & ~behind[1]
-    if min(_shares(behind, seen) + _shares(before, seen)) < LEAST_SHARE:
-        parts = _parts(pair, seen, seed)
-        return Clustered(parts, _parted(rows, parts))
+    before = seen[0] & ~learnt.behind[0], seen[1] & ~learnt.behind[1]
+    if min(_shares(learnt.behind, seen) + _shares(before, seen)) < LEAST_SHARE:
+        parts = _parts(learnt.pair, seen, seed)
+        return Clustered(parts, _parted(rows, parts, learnt.stability))
     layers = before[0][seen[0]].astype(np.int16), before[1][seen[1]].astype(np.int16)
-    parts = _parts(pair, before, seed)
+    parts = _parts(learnt.pair, before, seed)
+    contrast = min(each.contrast for each in pair)
     return Clustered(
         (_joined(layers[0], parts[0]), _joined(layers[1], parts[1])),
-        confidence_of(float(separations(rows, layers, 2).min()), min(each.contrast for each in pair)),
+        confidence_of(float(separations(rows, layers, 2).min()), contrast, learnt.stability),
     )
 
 
-def _parted(rows: tuple[Rows, Rows], parts: CellLabels) -> float:
+def _parted(rows: tuple[Rows, Rows], parts: CellLabels, stability: float) -> float:
     """Confidence in parts of photographs without a backdrop."""
     count = 1 + int(max(side.max() for side in parts))
-    return 1.0 if count == 1 else confidence_of(float(separations(rows, parts, count).min()))
+    if count == 1:
+        return 1.0
+    return confidence_of(float(separations(rows, parts, count).min()), stability=stability)
 
 
 def standing(pair: Pair, parts: Masks) -> tuple[Rows, Rows]:
@@ -80,7 +83,7 @@ def standing(pair: Pair, parts: Masks) -> tuple[Rows, Rows]:
     """
     from sklearn.decomposition import PCA
 
-    features = [_standardised(each.features[part.ravel()]) for each, part in zip(pair, parts, strict=True)]
+    features = [standardised(each.features[part.ravel()]) for each, part in zip(pair, parts, strict=True)]
     both = np.concatenate(features)
     components = PCA(min(COMPONENTS, *both.shape), svd_solver="full").fit_transform(both)
     components *= WEIGHT_FEATURES / max(np.sqrt(components.var(axis=0).sum()), 1e-9)
@@ -96,16 +99,8 @@ def _plain(evidence: Evidence, part: Mask) -> Rows:
     """Position, colour and backdrop of the cells of a part."""
     rows, columns = np.meshgrid(*(np.linspace(-1, 1, side) for side in part.shape), indexing="ij")
     position = [WEIGHT_ROW * rows[part], WEIGHT_COLUMN * columns[part]]
-    colors = _standardised(evidence.lab[:, part].T) * (WEIGHT_COLOR / 3**0.5)
+    colors = standardised(evidence.lab[:, part].T) * (WEIGHT_COLOR / 3**0.5)
     return np.column_stack([*position, colors, WEIGHT_BACKDROP * evidence.backdrop[part]])
-
-
-def _standardised(values: Rows) -> Rows:
-    """Zero mean, unit deviation per column; a constant column becomes zero."""
-    centered = values - values.mean(axis=0)
-    deviation = centered.std(axis=0)
-    standardised: Rows = centered / np.where(deviation > 1e-9, deviation, 1)
-    return standardised
 
 
 def _shares(parts: Masks, seen: Masks) -> list[float]:

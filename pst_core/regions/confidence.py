@@ -9,9 +9,13 @@ Rows = NDArray[np.float64]
 
 SURE_SEPARATION = 0.15  # of two regions, from which they are trusted in full
 SURE_CONTRAST = 0.3  # between the probabilities of a backdrop and of what stands before it, likewise
+UNSURE_STABILITY, SURE_STABILITY = (
+    0.7,
+    0.75,
+)  # of backdrops: not trusted below the first, in full from the second
 
 
-def confidence_of(separation: float, contrast: float = 1.0) -> float:
+def confidence_of(separation: float, contrast: float = 1.0, stability: float = 1.0) -> float:
     """How far to trust a pair's regions, on [0, 1], for all of them alike.
 
     A region trusted less than its neighbours would take colours from them, and stand out as a patch.
@@ -22,9 +26,15 @@ def confidence_of(separation: float, contrast: float = 1.0) -> float:
         The least of `separations`.
     contrast
         The least of both photographs, between 0 and 1.
+    stability
+        Of what was learnt of backdrops, between 0 and 1.
     """
-    sure = np.clip(separation / SURE_SEPARATION, 0, 1) * np.clip(contrast / SURE_CONTRAST, 0, 1)
-    return round(float(sure), 4)
+    doubts = (
+        separation / SURE_SEPARATION,
+        contrast / SURE_CONTRAST,
+        (stability - UNSURE_STABILITY) / (SURE_STABILITY - UNSURE_STABILITY),
+    )
+    return round(float(np.prod(np.clip(doubts, 0, 1))), 4)
 
 
 def separations(rows: tuple[Rows, Rows], labels: tuple[Labels, Labels], count: int) -> Rows:

@@ -55,6 +55,8 @@ class Evidence:
         Which cells count.
     lab : ndarray, shape (3, h, w)
         Mean colours in CIELAB.
+    texture : ndarray, shape (h, w)
+        Mean step between neighbouring pixels' colours.
     features : ndarray, shape (h * w, N)
         Of the encoder.
     backdrop : ndarray, shape (h, w)
@@ -64,18 +66,23 @@ class Evidence:
     image: Tensor
     seen: Mask
     lab: Rows
+    texture: Rows
     features: Rows
     backdrop: Rows
 
     @property
-    def behind(self) -> Mask:
-        """Which cells are backdrop and count, shape (h, w): above the cut that parts this photograph best."""
+    def cut(self) -> float:
+        """The probability that best parts this photograph's backdrop from what stands before it."""
         from skimage.filters import threshold_otsu
 
         probabilities = self.backdrop[self.seen]
         best = threshold_otsu(probabilities) if np.ptp(probabilities) > 0 else probabilities[0]
-        cut = np.clip(best, LOWEST_CUT, HIGHEST_CUT)
-        behind: Mask = self.seen & (self.backdrop > cut)
+        return float(np.clip(best, LOWEST_CUT, HIGHEST_CUT))
+
+    @property
+    def behind(self) -> Mask:
+        """Which cells are backdrop and count, shape (h, w): those above the cut."""
+        behind: Mask = self.seen & (self.backdrop > self.cut)
         return behind
 
     @property
@@ -109,8 +116,9 @@ def look_at(pixels: Floats, counted: Mask | None, encoder: Encoder) -> Evidence:
         image=image.to(encoder.device),
         seen=_seen(counted, shape),
         lab=lab,
+        texture=texture,
         features=_features(image.to(encoder.device), shape, encoder),
-        backdrop=_spread(_backdrop_odds(texture), lab, texture),
+        backdrop=spread(_backdrop_odds(texture), lab, texture),
     )
 
 
@@ -148,9 +156,7 @@ def _features(image: Tensor, shape: tuple[int, int], encoder: Encoder) -> Rows:
 
 def _backdrop_odds(texture: Rows) -> Rows:
     """Log odds of being backdrop by height, nearness to the borders, and evenness; shape (h, w)."""
-    from scipy.ndimage import uniform_filter
-
-    rough = np.log(uniform_filter(texture, NEIGHBOURHOOD, mode="nearest") + FLAT)
+    rough = roughness(texture)
     rows = np.arange(1, len(texture) + 1)[:, None]
     above, below = texture.cumsum(axis=0) / rows, texture[::-1].cumsum(axis=0)[::-1] / rows[::-1]
     calm_above = np.log((below + 1) / (above + 1))
@@ -163,6 +169,28 @@ def _backdrop_odds(texture: Rows) -> Rows:
         + ODDS_ROW * (rows - 0.5) / len(texture)
     )
     return odds
+
+
+def roughness(texture: Rows) -> Rows:
+    """Natural logarithm of the texture around each cell, shape (h, w)."""
+    from scipy.ndimage import uniform_filter
+
+    rough: Rows = np.log(uniform_filter(texture, NEIGHBOURHOOD, mode="nearest") + FLAT)
+    return rough
+
+
+def standardised(values: Rows, seen: Mask | None = None) -> Rows:
+    """Columns of zero mean and unit deviation, over all rows or those seen; a constant column becomes zero.
+
+    Parameters
+    ----------
+    values : ndarray, shape (K, N)
+    seen : ndarray of bool with K elements, or None
+    """
+    known = values if seen is None else values[seen.ravel()]
+    deviation = known.std(axis=0)
+    result: Rows = (values - known.mean(axis=0)) / np.where(deviation > 1e-9, deviation, 1)
+    return result
 
 
 def _nearer_to_top(texture: Rows) -> Rows:
@@ -179,10 +207,23 @@ def _nearer_to_top(texture: Rows) -> Rows:
     return nearer
 
 
-def _spread(odds: Rows, lab: Rows, texture: Rows) -> Rows:
-    """Probabilities that follow what is alike: a random walker with priors (Grady 2005), shape (h, w)."""
+def spread(odds: Rows, lab: Rows, texture: Rows) -> Rows:
+    """Probabilities that follow what is alike: a random walker with priors (Grady 2005).
+
+    Parameters
+    ----------
+    odds, texture : ndarray, shape (h, w)
+        Logarithmic odds of each cell by itself, and its texture.
+    lab : ndarray, shape (3, h, w)
+        Its colour.
+
+    Returns
+    -------
+    ndarray, shape (h, w)
+    """
     from scipy.sparse import coo_matrix, diags
     from scipy.sparse.linalg import spsolve
+    from scipy.special import expit
 
     first, second, links = _links(lab, texture)
     count = odds.size
@@ -190,9 +231,8 @@ def _spread(odds: Rows, lab: Rows, texture: Rows) -> Rows:
     adjacency = coo_matrix((np.tile(links, 2), pairs), (count, count)).tocsr()
     degrees = np.asarray(adjacency.sum(axis=1)).ravel()
     system = (diags(degrees + OWN_WEIGHT) - adjacency).tocsc()
-    own = 1 / (1 + np.exp(-odds))
-    spread: Rows = spsolve(system, OWN_WEIGHT * own.ravel()).reshape(odds.shape)
-    return spread
+    probabilities: Rows = spsolve(system, OWN_WEIGHT * expit(odds).ravel()).reshape(odds.shape)
+    return probabilities
 
 
 def _links(lab: Rows, texture: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp], Rows]:

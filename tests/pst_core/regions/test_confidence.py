@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import pairwise_distances
 
-from pst_core.regions.confidence import SURE_CONTRAST, SURE_SEPARATION, confidence_of, separations
+from pst_core.regions.confidence import (
+    SURE_CONTRAST,
+    SURE_SEPARATION,
+    SURE_STABILITY,
+    UNSURE_STABILITY,
+    confidence_of,
+    separations,
+)
 
 SIDE = np.random.default_rng(3).standard_normal((60, 4))
 LABELS = np.arange(60, dtype=np.int16) % 3
@@ -45,3 +52,11 @@ def test_confidence_grows_with_separation_and_contrast_up_to_1():
     assert confidence_of(-0.5) == 0 and confidence_of(SURE_SEPARATION) == 1 == confidence_of(1.0, 1.0)
     assert 0 < confidence_of(SURE_SEPARATION / 2) < confidence_of(SURE_SEPARATION)
     assert confidence_of(1.0, SURE_CONTRAST / 2) == pytest.approx(0.5)
+
+
+def test_nothing_is_trusted_of_photographs_whose_backdrops_are_not_stable():
+    assert confidence_of(1.0, stability=UNSURE_STABILITY) == 0 == confidence_of(1.0, stability=0.0)
+    assert confidence_of(1.0, stability=SURE_STABILITY) == 1
+    middle = (UNSURE_STABILITY + SURE_STABILITY) / 2
+    assert confidence_of(1.0, 1.0, middle) == pytest.approx(0.5)
+    assert confidence_of(SURE_SEPARATION / 2, 1.0, middle) == pytest.approx(0.25)

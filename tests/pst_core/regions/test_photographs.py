@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from pst_core.errors import MapError
 from pst_core.regions.labels import display_colors
@@ -99,6 +100,21 @@ def test_plain_photographs_of_any_size_are_one_region_or_whole(shape, small_enco
     found = cluster_photographs(plain, plain[:, ::-1] + 0.1, small_encoder, Config())
     assert found.content.shape == found.style.shape == shape
     assert np.isfinite(found.trust).all()
+
+
+def surface(shape, grain, color, seed):
+    """An even surface, whose texture has grains of so many pixels."""
+    noise = gaussian_filter(np.random.default_rng(seed).standard_normal(shape), grain)
+    lightness = 0.5 + 0.12 * noise / noise.std()
+    return np.clip(lightness * np.reshape(color, (3, 1, 1)), 0, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("grain", [0.7, 2])
+@pytest.mark.parametrize("shape", [(96, 128), (40, 320), (200, 60)])
+def test_photographs_of_one_surface_are_as_one_region(shape, grain, small_encoder):
+    content, style = surface(shape, grain, (0.5, 0.9, 0.4), 1), surface(shape, grain, (1.2, 0.8, 0.5), 2)
+    found = cluster_photographs(content, style, small_encoder, Config())
+    assert found.count == 1 or max(found.confidence) < 0.3
 
 
 def test_what_is_invisible_has_no_region(photographs, small_encoder):
