@@ -14,7 +14,7 @@ from pst_core.pipeline.working import WorkingPair
 from pst_core.quality.slopes import largest_slope
 from pst_core.regions.labels import NOWHERE
 
-ROOM = 0.95  # of the slope that is asked for, at working size: detail comes on top of it at full size
+ROOM = 0.93  # of the slope that is asked for, at working size: detail comes on top of it at full size
 KNEE = 8  # how sharply what is left turns at its limit: what is below it keeps nearly all of itself
 LIMITS = tuple(0.6 * 0.85**step for step in range(16))  # on [0, 1]: on what is left, tried widest first
 
@@ -36,7 +36,7 @@ def bound_slope(image: Tensor, pair: WorkingPair, max_slope: float | None) -> Te
     """
     if max_slope is None or _slope(image, pair) <= ROOM * max_slope:
         return image
-    even = linear_change(image, pair.content, pair.soft_masks)
+    even = linear_change(image, pair.content, pair.soft_masks, ROOM * max_slope)
     rest = image - even
     size = rest.norm(dim=0, keepdim=True)
     for limit in LIMITS:
@@ -46,7 +46,7 @@ def bound_slope(image: Tensor, pair: WorkingPair, max_slope: float | None) -> Te
     return image
 
 
-def linear_change(image: Tensor, content: Tensor, masks: Tensor) -> Tensor:
+def linear_change(image: Tensor, content: Tensor, masks: Tensor, max_gain: float = float("inf")) -> Tensor:
     """The image as a linear function of its content's colours, a function a region, blended over soft masks.
 
     Parameters
@@ -54,6 +54,8 @@ def linear_change(image: Tensor, content: Tensor, masks: Tensor) -> Tensor:
     image, content : Tensor, shape (3, h, w)
     masks : Tensor, shape (R, h, w)
         Summing to 1.
+    max_gain
+        Largest gain of a region's function along any direction.
 
     Returns
     -------
@@ -67,7 +69,9 @@ def linear_change(image: Tensor, content: Tensor, masks: Tensor) -> Tensor:
         centred, moved = colors - mean[:, None], after - wanted[:, None]
         noise = NOISE * torch.eye(3, dtype=colors.dtype, device=colors.device)
         slopes = torch.linalg.solve((centred * weights) @ centred.T + noise, (centred * weights) @ moved.T).T
-        even += mask * (slopes @ centred + wanted[:, None])
+        left, gains, right = torch.linalg.svd(slopes)
+        limited = left @ torch.diag(gains.clamp(max=max_gain)) @ right
+        even += mask * (limited @ centred + wanted[:, None])
     return even.view_as(image).to(image.dtype)
 
 

@@ -88,6 +88,21 @@ def test_the_linear_change_is_numpys_least_squares(pair, monkeypatch):
     np.testing.assert_allclose(found.flatten(1).numpy().T, terms @ solved, atol=1e-5)
 
 
+def test_a_linear_change_has_no_larger_gain_than_it_may_have(pair, monkeypatch):
+    monkeypatch.setattr(evenness, "NOISE", 0.0)
+    generator = torch.Generator().manual_seed(5)
+    left, right = (torch.linalg.qr(torch.randn(3, 3, generator=generator))[0] for _ in range(2))
+    whole = torch.ones(1, 60, 80)
+    image, limited = (
+        torch.einsum("ij,jhw->ihw", left @ torch.diag(torch.tensor(gains)) @ right, pair.content)
+        for gains in ([9.0, 2.0, 0.5], [4.0, 2.0, 0.5])
+    )
+    found = linear_change(image, pair.content, whole, 4.0)
+    assert (found.mean(dim=(1, 2)) - image.mean(dim=(1, 2))).abs().max() < 1e-4
+    shift = (image - limited).mean(dim=(1, 2), keepdim=True)
+    torch.testing.assert_close(found, limited + shift, rtol=0, atol=1e-4)
+
+
 def test_one_colour_alone_has_no_slope(pair):
     plain = replace(pair, content=torch.full((3, 60, 80), 0.4))
     image = torch.rand(3, 60, 80, generator=torch.Generator().manual_seed(3))
