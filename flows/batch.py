@@ -25,7 +25,7 @@ from flows.runtime.parameters import Parameter
 from flows.shard import log_outcome, run_pairs
 from flows.shards.handing import hand_out
 from pst_core.errors import PstError
-from pst_core.files import write_bytes_atomically
+from pst_core.files import names_synced_together, write_bytes_atomically
 from pst_core.parquet import have_library
 from pst_core.printing import printable
 from pst_core.settings.config import PresetName
@@ -130,8 +130,9 @@ def run_orders(
     finally:
         ordered = tuple(outcomes[place] for place in sorted(outcomes))
         summary = Summary(out=out, outcomes=ordered, total=len(orders), notes=notes)
-        write_outcomes(summary)
-        write_gallery(summary)
+        with names_synced_together():
+            write_outcomes(summary)
+            write_gallery(summary)
         watcher().batch_ended(summary)
     _show(summary, pictures_together=any(order.picture for order in orders))
     return summary

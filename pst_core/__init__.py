@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pst_core.cores import prepare_threads
 from pst_core.errors import PstError
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["PRESETS", "Config", "PstError", "Result", "stylize"]
 
 _SETTINGS = ("PRESETS", "Config")
+
+prepare_threads()  # here, for every entry comes by here before it loads torch
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

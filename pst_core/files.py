@@ -1,10 +1,13 @@
-"""Files that appear whole or not at all, and survive a power cut once they have appeared."""
+"""Files that appear whole or not at all, and that survive a power cut where they are to."""
 
 import contextlib
+import ctypes
 import errno
 import os
 import secrets
 from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pst_core.errors import OutputError
@@ -27,11 +30,25 @@ _WAYS_OUT = {
 }
 
 
-def write_bytes_atomically(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False) -> None:
+@dataclass
+class _Names:
+    """Names that are still to be forced to the disk."""
+
+    folders: dict[Path, None] = field(default_factory=dict)  # in the order in which they were written to
+    new_files: list[Path] = field(default_factory=list)
+
+
+_held_back: ContextVar[_Names | None] = ContextVar("_held_back", default=None)
+
+
+def write_bytes_atomically(
+    path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False, durable: bool = True
+) -> None:
     """Write a file so that other programs see all of it or none of it.
 
     The bytes go to a temporary file in the same folder (its name starts with ``.`` and ends with ``.tmp``),
-    are forced to the disk, and only then get their name. Missing folders are created.
+    are forced to the disk, and only then get their name, which is forced there, too. Missing folders are
+    created.
 
     Parameters
     ----------
@@ -41,6 +58,9 @@ def write_bytes_atomically(path: str | os.PathLike[str], data: bytes, *, overwri
         The whole content, in bytes.
     overwrite
         Replace an existing file. Without it an existing file is never touched, not even by a race.
+    durable
+        Force bytes and names to the disk. Without that a power cut may leave no file, or one that is empty,
+        cut short or full of zeros: only for what is verified whenever it is read, and can be made anew.
 
     Raises
     ------
@@ -53,9 +73,36 @@ def write_bytes_atomically(path: str | os.PathLike[str], data: bytes, *, overwri
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not overwrite:
             _refuse_existing(target)
-        _make_folder(target.parent)
-        with _temporary_file(target.parent, data) as temporary:
-            _publish(temporary, target, overwrite=overwrite)
+        _make_folder(target.parent, durable=durable)
+        with _temporary_file(target.parent, data, durable=durable) as temporary:
+            _publish(temporary, target, overwrite=overwrite, durable=durable)
+
+
+@contextlib.contextmanager
+def names_synced_together() -> Iterator[None]:
+    """Force the names of what the block writes to the disk as it ends: a folder once, however many files.
+
+    Bytes are on the disk before they get a name, as ever; a block that fails forces no names.
+
+    Raises
+    ------
+    OutputError
+        The disk did not take the names. New files are gone again; those that replaced others stay.
+    """
+    names = _Names()
+    token = _held_back.set(names)
+    try:
+        yield
+    finally:
+        _held_back.reset(token)
+    for folder in names.folders:
+        try:
+            sync_folder(folder)
+        except OutputError:
+            for file in names.new_files:
+                with contextlib.suppress(OSError):
+                    file.unlink()
+            raise
 
 
 def check_writable(folder: str | os.PathLike[str]) -> None:
@@ -88,6 +135,23 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
         _sync_folder(place)
 
 
+def sync_file_system(folder: str | os.PathLike[str]) -> None:
+    """Force to the disk whatever has been written to the file system that a folder lies on, in one call.
+
+    Raises
+    ------
+    OutputError
+        The disk did not take all of it.
+    """
+    place = Path(folder)
+    with _failing_as_output_error(place):
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _syncfs(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 @contextlib.contextmanager
 def _failing_as_output_error(path: Path) -> Iterator[None]:
     """Turn the system's errors into one sentence that names `path` and the way out."""
@@ -112,22 +176,23 @@ def _refuse_existing(target: Path) -> None:
         raise OutputError(f"{target} exists already; choose another name or allow it to be overwritten.")
 
 
-def _make_folder(folder: Path) -> None:
-    """Create `folder` and its missing parents, each one's name forced to the disk."""
+def _make_folder(folder: Path, *, durable: bool = True) -> None:
+    """Create `folder` and its missing parents, their names forced to the disk where they are durable."""
     if os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir swallows names that cannot exist
         return
-    _make_folder(folder.parent)
+    _make_folder(folder.parent, durable=durable)
     try:
         folder.mkdir()
     except FileExistsError:
         if not folder.is_dir():  # else another process was quicker, which is fine
             raise
-    _sync_folder(folder.parent)
+    if durable:
+        _sync_names(folder.parent)
 
 
 @contextlib.contextmanager
-def _temporary_file(folder: Path, data: bytes) -> Iterator[Path]:
-    """A new file whose bytes have been forced to the disk; it is gone afterwards, unless it was renamed."""
+def _temporary_file(folder: Path, data: bytes, *, durable: bool = True) -> Iterator[Path]:
+    """A new file, its bytes on the disk if it is durable; it is gone afterwards, unless it was renamed."""
     path = folder / f".pst-{secrets.token_hex(8)}.tmp"
     try:
         # O_EXCL: never follow a link somebody left under this name. 0o666: the umask decides.
@@ -135,24 +200,27 @@ def _temporary_file(folder: Path, data: bytes) -> Iterator[Path]:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         yield path
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
 
 
-def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
-    """Give the finished temporary its name, and force the name to the disk."""
+def _publish(temporary: Path, target: Path, *, overwrite: bool, durable: bool) -> None:
+    """Give the finished temporary its name, and force the name to the disk if it is to be durable."""
     if overwrite:
         os.replace(temporary, target)  # noqa: PTH105
-        _sync_folder(target.parent)
+    else:
+        _name_without_replacing(temporary, target)
+    if not durable:
         return
-    _name_without_replacing(temporary, target)
     try:
-        _sync_folder(target.parent)
+        _sync_names(target.parent, None if overwrite else target)
     except OSError:
-        target.unlink(missing_ok=True)  # it is ours, and the caller is told that it was not written
+        if not overwrite:
+            target.unlink(missing_ok=True)  # it is ours, and the caller is told that it was not written
         raise
 
 
@@ -182,6 +250,27 @@ def _reserve_and_replace(temporary: Path, target: Path) -> None:
     except OSError:
         target.unlink(missing_ok=True)
         raise
+
+
+def _sync_names(folder: Path, new_file: Path | None = None) -> None:
+    """Force the names in a folder to the disk, now or at the end of `names_synced_together`."""
+    names = _held_back.get()
+    if names is None:
+        _sync_folder(folder)
+        return
+    names.folders[folder] = None
+    if new_file is not None:
+        names.new_files.append(new_file)
+
+
+def _syncfs(descriptor: int) -> None:
+    """Linux's call; other systems only know one for all their file systems."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if call is None:
+        os.sync()
+    elif call(descriptor) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def _sync_folder(folder: Path) -> None:

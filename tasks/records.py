@@ -17,7 +17,7 @@ from prefect.logging import get_logger, get_run_logger
 from prefect.serializers import JSONSerializer
 from pydantic import ValidationError
 
-from pst_core.store import Reference, open_store
+from pst_core.store import DamagedFile, Reference, open_store
 from pst_core.store.layout import KEY_PATTERN
 
 _MADE_ON = "made_on"  # beside what Prefect writes, which passes over it
@@ -30,8 +30,15 @@ class StoreRecords(LocalFileSystem):
     _block_type_slug = "pst-store"
 
     def read_path(self, path: str, **_: Any) -> bytes:  # type: ignore[override]  # noqa: ANN401 - called with _sync=True
-        """Read a result; raises `StoreMiss` if it, or anything it names, is not as it was written."""
-        return open_store().read_record(self._key(path))
+        """Read a result; raises `StoreMiss` if it, or anything it names, is not as it was written.
+
+        What is missing is no news. What is damaged is told of, as a power cut leaves it or a disk that fails.
+        """
+        try:
+            return open_store().read_record(self._key(path))
+        except DamagedFile as damage:
+            tell_of_damage(damage)
+            raise
 
     def write_path(self, path: str, content: bytes, **_: Any) -> str:  # type: ignore[override]  # noqa: ANN401
         """Write a result whose artifacts are in the store already; a failure has no key and is not kept.
@@ -154,6 +161,20 @@ def look_up(key: str) -> Any:  # noqa: ANN401
     return JSONSerializer().loads(json.loads(open_store().read_record(key))["result"].encode())
 
 
+def tell_of_damage(damage: DamagedFile) -> None:
+    """Say in the run's log what is not as it was written, and that it is made anew."""
+    _log().warning("In the store %s: it is made anew.", damage)
+
+
+def _log() -> Any:  # noqa: ANN401 - a logger, or what stands for one
+    """Of the run that is at work, or of no run."""
+    return (
+        get_logger(__name__)
+        if FlowRunContext.get() is None and TaskRunContext.get() is None
+        else get_run_logger()
+    )
+
+
 def _made_on(content: bytes) -> str:
     """Name of the machine that a record was made on; of those made earlier it is not known."""
     return str(json.loads(content).get(_MADE_ON, "a machine before"))
@@ -162,8 +183,7 @@ def _made_on(content: bytes) -> str:
 def _tell_of_two_results(key: str, elsewhere: str) -> None:
     context = TaskRunContext.get()
     step = "a step" if context is None else f"step {context.task.name}"
-    log = get_logger(__name__) if context is None else get_run_logger()
-    log.warning(
+    _log().warning(
         "%s gave two results for the same inputs, settings and code: %s made another than %s, whose stays in "
         "the store (key %s). Check the memory and the GPUs of both, and that both are of one kind.",
         step, socket.gethostname(), elsewhere, key,

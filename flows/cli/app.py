@@ -15,7 +15,6 @@ from flows.runtime.current_folder import leave_a_folder_that_is_none
 from flows.runtime.failures import explain_failure
 from flows.runtime.interrupts import Stopped, stopping
 from flows.runtime.streams import open_streams
-from pst_core.cores import wait_passively
 from pst_core.errors import ConfigError
 
 NETWORK_SECONDS = 20.0
@@ -82,7 +81,6 @@ for _place, _panel, _help in (
 def main() -> None:
     """Run the program and end the process with its exit status."""
     open_streams()
-    wait_passively()
     sys.exit(run(sys.argv[1:]))
 
 

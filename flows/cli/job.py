@@ -260,12 +260,15 @@ def _write(
 
 def _all_or_nothing(targets: Sequence[Path], writers: Sequence[Callable[[], None]]) -> None:
     """Write files in order; when one fails, take back those that were not there before."""
+    from pst_core.files import names_synced_together
+
     there_before = {target for target in targets if os.path.lexists(target)}
     written: list[Path] = []
     try:
-        for target, write in zip(targets, writers, strict=False):  # fewer targets: no report is wanted
-            write()
-            written.append(target)
+        with names_synced_together():
+            for target, write in zip(targets, writers, strict=False):  # fewer targets: no report is wanted
+                write()
+                written.append(target)
     except BaseException:
         for target in written:
             if target not in there_before:

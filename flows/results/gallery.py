@@ -18,9 +18,10 @@ from urllib.parse import quote
 from flows.layout import GALLERY, GALLERY_PICTURES, REPORT
 from flows.pairs.names import clean
 from flows.results.outcomes import PairOutcome, Summary
-from pst_core.files import write_bytes_atomically
+from pst_core.files import sync_file_system, write_bytes_atomically
 from pst_core.quality.measures import LISTED
 from pst_core.store import Reference, StoreMiss, open_store
+from pst_core.store.layout import sha256_of
 
 TEMPLATE = "gallery.html.j2"
 _OWN_PICTURE = re.compile(r"[0-9a-f]{32}\.jpg")
@@ -46,10 +47,12 @@ def write_gallery(summary: Summary) -> Path | None:
     rows = [row for outcome in summary.outcomes if (row := _row(outcome, summary.out)) is not None]
     if not rows:
         return None
-    page = summary.out / GALLERY
+    pictures, page = summary.out / GALLERY_PICTURES, summary.out / GALLERY
+    if pictures.is_dir():
+        sync_file_system(pictures)  # before a page shows them: one call, however many they are
     write_bytes_atomically(page, _render(summary, rows).encode(), overwrite=True)
     if len(summary.outcomes) == summary.total:
-        _remove_stale(summary.out / GALLERY_PICTURES, rows)
+        _remove_stale(pictures, rows)
     return page
 
 
@@ -93,14 +96,23 @@ def _copy(preview: Reference, out: Path) -> str | None:
     """The name of a picture's copy; None if the store has it no more as it was written."""
     name = f"{preview.sha256[:32]}.jpg"
     copy = out / GALLERY_PICTURES / name
-    if copy.is_file():
+    if _is_whole(copy, preview):
         return name
     try:
         data = open_store().read(preview)
     except StoreMiss:
         return None
-    write_bytes_atomically(copy, data, overwrite=True)  # another batch into the folder may write the same
+    # Another batch into the folder may write the same.
+    write_bytes_atomically(copy, data, overwrite=True, durable=False)
     return name
+
+
+def _is_whole(copy: Path, preview: Reference) -> bool:
+    """Whether a copy is there as it was written: a power cut may have left less of it."""
+    try:
+        return sha256_of(copy.read_bytes()) == preview.sha256
+    except OSError:
+        return False
 
 
 def _links(outcome: PairOutcome, out: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 from flows.layout import CURVE, LOSSES, REGIONS, Place
 from flows.orders.planning import Plan
 from pst_core.errors import ImageError, OutputError
-from pst_core.files import write_bytes_atomically
+from pst_core.files import names_synced_together, write_bytes_atomically
 from pst_core.images.embedding import read_recipe
 from pst_core.images.writing import embed
 from pst_core.pipeline.notes import notes_of
@@ -130,16 +130,17 @@ def _shown(place: Place) -> Path:
 
 def _write(found: _Found, files: Mapping[Path, bytes]) -> bool:
     """Write what is not there yet; False if another's result was quicker to take a place that was free."""
-    for path, data in files.items():
-        claims = path == found.place.picture and not found.taken
-        if _has(path, data):
-            continue
-        try:
-            write_bytes_atomically(path, data, overwrite=not claims)
-        except OutputError:
-            if claims and os.path.lexists(path):
-                return False
-            raise
+    with names_synced_together():
+        for path, data in files.items():
+            claims = path == found.place.picture and not found.taken
+            if _has(path, data):
+                continue
+            try:
+                write_bytes_atomically(path, data, overwrite=not claims)
+            except OutputError:
+                if claims and os.path.lexists(path):
+                    return False
+                raise
     return True
 
 

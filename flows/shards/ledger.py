@@ -11,7 +11,8 @@ PST_HOME/handed/BATCH/RUN/    BATCH stands for the results' folder, RUN for one 
   SHARD/given-back            why a worker did not do it to its end
 ```
 
-Every file is written whole or not at all, and once; whoever reads one needs no lock.
+Every file is written whole or not at all, and once; whoever reads one needs no lock. How pairs ended and died
+is forced to the disk; what is only handed out is not, as a power cut ends whoever handed it out.
 """
 
 import contextlib
@@ -102,7 +103,7 @@ class ShardFolder:
     def write(self, contents: ShardContents) -> None:
         """Write what is to be done."""
         text = json.dumps(_contents.dump_python(contents), default=_path_as_text)
-        write_bytes_atomically(self.path / _PAIRS, text.encode(), overwrite=True)
+        write_bytes_atomically(self.path / _PAIRS, text.encode(), overwrite=True, durable=False)
 
     def read(self) -> ShardContents:
         """What is to be done.
@@ -122,7 +123,7 @@ class ShardFolder:
 
     def note_run(self, run: UUID) -> None:
         """Keep whom it was handed to."""
-        write_bytes_atomically(self.path / _RUN, str(run).encode(), overwrite=True)
+        write_bytes_atomically(self.path / _RUN, str(run).encode(), overwrite=True, durable=False)
 
     @property
     def run(self) -> UUID | None:
@@ -143,7 +144,7 @@ class ShardFolder:
     def _claim(self, index: int, text: bytes) -> bool:
         place = self.path / f"begun-{index}"
         try:
-            write_bytes_atomically(place, text)
+            write_bytes_atomically(place, text, durable=False)
         except OutputError:
             if place.exists():
                 return False

@@ -8,7 +8,6 @@ import runpy
 
 from flows.runtime.children import end_with_parent
 from flows.runtime.settings import import_prefect
-from pst_core.cores import wait_passively
 
 COMMAND = "python -P -m flows.workers.engine"
 """For a work pool's template; workers see to it that it is their own Python."""
@@ -17,7 +16,6 @@ COMMAND = "python -P -m flows.workers.engine"
 def main() -> None:
     """Carry out the flow run that the environment names."""
     end_with_parent(os.getppid())  # or it would have its GPU beside what the next worker starts
-    wait_passively()
     import_prefect()
     runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
 

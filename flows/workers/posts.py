@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from socket import gethostname
 from typing import Literal
 
-from pst_core.cores import PASSIVE, usable_cores
+from pst_core.cores import inherited_environment, usable_cores
 from pst_core.errors import ConfigError
 
 Number = int | Literal["auto"]
@@ -50,7 +50,7 @@ def find_posts(number: Number) -> tuple[Post, ...]:
     gpus = visible_gpus()
     count = (len(gpus) or 1) if number == "auto" else number
     host = host_name()
-    threads = waiting_passively(max(1, usable_cores() // count))
+    threads = _threads(max(1, usable_cores() // count))
     return tuple(
         Post(f"{host}-gpu{gpus[index % len(gpus)]}-{index + 1}", threads | {VISIBLE: gpus[index % len(gpus)]})
         if gpus
@@ -76,13 +76,6 @@ def host_name() -> str:
     return gethostname().partition(".")[0] or "worker"
 
 
-def waiting_passively(threads: int) -> dict[str, str]:
-    """Variables for so many threads a process, that do not spin while they wait; a user's own go before."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    wished = dict.fromkeys(names, str(threads)) | PASSIVE
-    return {name: os.environ.get(name, value) for name, value in wished.items()}
-
-
 def visible_gpus() -> tuple[str, ...]:
     """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` calls them."""
     named = os.environ.get(VISIBLE)
@@ -93,3 +86,10 @@ def visible_gpus() -> tuple[str, ...]:
         [sys.executable, "-P", "-c", _COUNT], capture_output=True, text=True, check=False
     ).stdout.split()
     return tuple(map(str, range(int(answer[-1])))) if answer else ()
+
+
+def _threads(count: int) -> dict[str, str]:
+    """Variables for so many threads a process; a user's own go before."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    given = inherited_environment()
+    return {name: given.get(name, str(count)) for name in names}

@@ -22,6 +22,7 @@ from flows.runtime.children import start_child, stop_children
 from flows.runtime.logs import keep_short
 from flows.runtime.own_server import server_home
 from flows.workers.posts import Post
+from pst_core.cores import inherited_environment
 from pst_core.errors import StoreError
 from pst_core.store.locks import flock_file, unlock_file
 
@@ -175,7 +176,7 @@ class WorkerProcesses:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         ours = {"PATH": path, REFUSAL: str(self._refusal_file(post))}
         given = {name: os.environ.get(name, value) for name, value in _PREFECT.items()}
-        return {**os.environ, **given, **self._settings, **post.environment, **ours}
+        return {**inherited_environment(), **given, **self._settings, **post.environment, **ours}
 
     def _refusal_file(self, post: Post) -> Path:
         return self._folder / f"{post.name}.refusal"

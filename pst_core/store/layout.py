@@ -41,6 +41,10 @@ class StoreMiss(Exception):  # noqa: N818 - not an error: the caller computes wh
     """What was asked for is not in the store as it was written. Never shown to a user."""
 
 
+class DamagedFile(StoreMiss):
+    """A file is there, but not as it was written: a power cut, a disk or another program has been at it."""
+
+
 class UnreadableFile(StoreMiss):
     """The system refused to read a file: what is in it cannot be told, and it may be readable tomorrow."""
 
@@ -184,14 +188,14 @@ def unseal(raw: bytes, what: EnvelopeKind, key: str) -> Envelope:
     body = raw[:-_SEAL_LENGTH] + b"}"
     # Compared whole, and before anything is parsed: the seal's own bytes cannot change unnoticed either.
     if raw != _with_seal(body):
-        raise StoreMiss(f"the {what} of {key} is damaged")
+        raise DamagedFile(f"the {what} of {key} {describe_damage(raw)}")
     try:
         envelope = Envelope.model_validate_json(body)
     except ValidationError as error:
-        raise StoreMiss(f"the {what} of {key} is damaged") from error
+        raise DamagedFile(f"the {what} of {key} is damaged") from error
     digest = sha256_of(envelope.content.encode())
     if (envelope.what, envelope.key, envelope.sha256) != (what, key, digest):
-        raise StoreMiss(f"what lies in the place of the {what} of {key} is something else")
+        raise DamagedFile(f"what lies in the place of the {what} of {key} is something else")
     return envelope
 
 
@@ -235,7 +239,24 @@ def receipt_in(envelope: Envelope) -> Receipt:
     try:
         return Receipt.model_validate(json.loads(envelope.content))
     except (ValueError, RecursionError) as error:
-        raise StoreMiss(f"the receipt of {envelope.key} is damaged") from error
+        raise DamagedFile(f"the receipt of {envelope.key} is damaged") from error
+
+
+def describe_damage(found: bytes, size: int | None = None) -> str:
+    """Say in which way bytes are not those that were written, as far as that can be told.
+
+    Parameters
+    ----------
+    size
+        How many there were, where that is known.
+    """
+    if not found:
+        return "is empty"
+    if not found.strip(b"\0"):
+        return "is full of zeros"
+    if size is not None and len(found) < size:
+        return f"is cut short: {len(found)} of {size} bytes"
+    return "is damaged"
 
 
 def _with_seal(body: bytes) -> bytes:
@@ -279,7 +300,7 @@ def _read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
     with open_steadily(path, os.O_NOFOLLOW | os.O_NONBLOCK) as file:
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode) or before.st_size > limit:
-            raise StoreMiss(f"{path} is no file of at most {limit} bytes")
+            raise DamagedFile(f"{path} is no file of at most {limit} bytes")
         return file.read(before.st_size + 1), before
 
 

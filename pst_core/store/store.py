@@ -5,6 +5,11 @@ Three kinds of files lie under its root. *Objects* are immutable and named by th
 which records and objects made the finished result and where it was published. Objects are written before
 what names them, and removed after it, so that a process may be killed at any moment: what is found later is
 either complete or a miss, and a miss is computed again.
+
+A power cut may take objects and records that were written in the `SYNC_SECONDS` before it, or leave them
+empty, cut short or full of zeros: each is verified whenever it is read, so that it is a miss like any other.
+Forcing every one of them to the disk would cost more than it saves. A receipt says that a result is finished:
+before it is written all that it counts on is forced to the disk, and then the receipt itself.
 """
 
 import contextlib
@@ -18,16 +23,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pst_core.errors import OutputError, StoreError
-from pst_core.files import sync_folder, write_bytes_atomically
+from pst_core.files import sync_file_system, write_bytes_atomically
 from pst_core.store.home import not_permitted, pst_home
 from pst_core.store.layout import (
     MAX_ENVELOPE_BYTES,
+    DamagedFile,
     Identity,
     Receipt,
     Reference,
     StoreMiss,
     UnreadableFile,
     check_key,
+    describe_damage,
     envelope_path,
     identity,
     object_path,
@@ -41,6 +48,8 @@ from pst_core.store.layout import (
 )
 from pst_core.store.locks import flock_file, unlock_file
 
+SYNC_SECONDS = 30.0
+"""At most so much finished work of a process may a power cut take."""
 _VERSION = 1
 # File systems tell times apart by up to two seconds (FAT): a file changed so recently may change once more
 # without a sign of it, so that its verification is not remembered. Only disks of the machine's own are that
@@ -86,9 +95,10 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: dict[str, Identity] = {}
+        self._synced = time.monotonic()
 
     def put(self, data: bytes, kind: str, suffix: str) -> Reference:
-        """Keep an artifact.
+        """Keep an artifact; a power cut may take it until a receipt counts on it.
 
         Nothing is written if it is there already and its bytes are right; if they are wrong it is replaced.
 
@@ -103,11 +113,8 @@ class Store:
         """
         digest = sha256_of(data)
         reference = Reference(kind=kind, path=object_path(digest, suffix), sha256=digest, size=len(data))
-        path = self.path_of(reference)
-        if self.holds(reference):
-            sync_folder(path.parent)  # whoever wrote it may have been killed before doing that
-        else:
-            self._write(path, data)
+        if not self.holds(reference):
+            self._write(self.path_of(reference), data, durable=False)
         return reference
 
     def read(self, reference: Reference) -> bytes:
@@ -120,18 +127,15 @@ class Store:
         """
         data, found = read_regular(self.path_of(reference), reference.size)
         if len(data) != reference.size or sha256_of(data) != reference.sha256:
-            raise StoreMiss(f"{reference.path} is damaged")
+            raise DamagedFile(f"{reference.path} {describe_damage(data, reference.size)}")
         if abs(time.time_ns() - found[-1]) > _COARSEST_CLOCK_NS:
             self._verified[reference.path] = found
         return data
 
     def holds(self, reference: Reference) -> bool:
         """Tell whether an artifact is there with the right bytes, reading it only if it may have changed."""
-        known = self._verified.get(reference.path)
-        if known is not None and known == _identity_now(self.path_of(reference)):
-            return known[2] == reference.size
         try:
-            self.read(reference)
+            self._check(reference)
         except StoreMiss:
             return False
         return True
@@ -143,7 +147,8 @@ class Store:
     def write_record(self, key: str, content: bytes, references: Sequence[Reference]) -> bytes | None:
         """Keep what a step made, unless a record that is as it was written is there already: that one stays.
 
-        Locks that do not reach everybody, or none at all, change nothing about it.
+        Locks that do not reach everybody, or none at all, change nothing about it. Every
+        `SYNC_SECONDS` what was written so far is forced to the disk: a power cut takes no more than that.
 
         Parameters
         ----------
@@ -167,8 +172,9 @@ class Store:
             except StoreMiss:
                 self._take_damaged_record_away(key)
                 continue
-            sync_folder(path.parent)  # whoever wrote it may have been killed before doing that
             return stays
+        if time.monotonic() - self._synced >= SYNC_SECONDS:
+            self._sync()
         return None
 
     def read_record(self, key: str) -> bytes:
@@ -194,7 +200,9 @@ class Store:
                 before = receipt_in(read_envelope(self.root, "receipt", key))
                 outputs = tuple(dict.fromkeys((*before.outputs, *receipt.outputs)))
                 receipt = receipt.model_copy(update={"outputs": outputs})
-            self._write(path, seal("receipt", key, receipt_text(receipt), ()))
+            # First what it counts on, whoever wrote it: it may have been found here, and be a moment old.
+            self._sync()
+            self._write(path, seal("receipt", key, receipt_text(receipt), ()), durable=True)
 
     def read_receipt(self, key: str) -> Receipt:
         """Return a receipt, all of whose records and their artifacts are there.
@@ -291,7 +299,7 @@ class Store:
 
     def _prepare(self) -> None:
         if not self.check_version():
-            _write_file(self.root / "version", f"{_VERSION}\n".encode())
+            _write_file(self.root / "version", f"{_VERSION}\n".encode(), overwrite=True, durable=True)
 
     @contextlib.contextmanager
     def _locked(self, name: str, operation: int) -> Iterator[None]:
@@ -303,16 +311,23 @@ class Store:
         finally:
             unlock_file(descriptor)
 
-    def _write(self, path: Path, data: bytes, *, overwrite: bool = True) -> None:
+    def _sync(self) -> None:
+        """Force all that was written so far to the disk: one call, where each file would need its own."""
+        self._prepare()
+        began = time.monotonic()
+        sync_file_system(self.root)
+        self._synced = began
+
+    def _write(self, path: Path, data: bytes, *, durable: bool, overwrite: bool = True) -> None:
         self._prepare()
         if os.path.isdir(path):  # noqa: PTH112 - also a link to a folder, which a file cannot replace either
             _clear_the_way(path)
-        _write_file(path, data, overwrite=overwrite)
+        _write_file(path, data, overwrite=overwrite, durable=durable)
 
     def _creates(self, path: Path, data: bytes) -> bool:
         """Write a file unless something has its name already; tell whether it was written."""
         try:
-            self._write(path, data, overwrite=False)
+            self._write(path, data, overwrite=False, durable=False)
         except OutputError:
             if os.path.lexists(path):
                 return False
@@ -345,13 +360,20 @@ class Store:
 
     def _require(self, references: Sequence[Reference]) -> None:
         for reference in references:
-            if not self.holds(reference):
-                raise StoreMiss(f"{reference.path} is missing or damaged")
+            self._check(reference)
+
+    def _check(self, reference: Reference) -> None:
+        """Raise `StoreMiss` for what `holds` does not find."""
+        known = self._verified.get(reference.path)
+        if known is None or known != _identity_now(self.path_of(reference)):
+            self.read(reference)
+        elif known[2] != reference.size:
+            raise DamagedFile(f"{reference.path} has {known[2]} bytes in place of {reference.size}")
 
 
-def _write_file(path: Path, data: bytes, *, overwrite: bool = True) -> None:
+def _write_file(path: Path, data: bytes, *, overwrite: bool, durable: bool) -> None:
     try:
-        write_bytes_atomically(path, data, overwrite=overwrite)
+        write_bytes_atomically(path, data, overwrite=overwrite, durable=durable)
     except OutputError as error:
         if isinstance(error.__cause__, PermissionError):
             raise not_permitted(path.parent) from error.__cause__

@@ -9,7 +9,7 @@ from small_disks import small_disk
 
 from pst_core import files
 from pst_core.errors import OutputError
-from pst_core.files import check_writable, write_bytes_atomically
+from pst_core.files import check_writable, names_synced_together, write_bytes_atomically
 
 
 def everything_in(folder):
@@ -64,9 +64,9 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path, monkeypatch, links):
     target = tmp_path / "x"
     publish = files._publish
 
-    def but_somebody_else_is_quicker(temporary, target, *, overwrite):
+    def but_somebody_else_is_quicker(temporary, target, **options):
         target.write_bytes(b"theirs")
-        publish(temporary, target, overwrite=overwrite)
+        publish(temporary, target, **options)
 
     monkeypatch.setattr(files, "_publish", but_somebody_else_is_quicker)
     with pytest.raises(OutputError, match="exists already"):
@@ -212,3 +212,35 @@ def test_a_disk_that_is_really_full(tmp_path):
         with pytest.raises(OutputError, match="the disk is full"):
             write_bytes_atomically(disk / "large", b"x" * 200_000)
         assert everything_in(disk) == ["small"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_names_that_a_disk_does_not_take_together_are_gone_again(tmp_path, monkeypatch, code):
+    (tmp_path / "old").write_bytes(b"old")
+    fsync = os.fsync
+
+    def no_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", no_folders)
+    with pytest.raises(OutputError, match="disk"), names_synced_together():
+        write_bytes_atomically(tmp_path / "new", b"new")
+        write_bytes_atomically(tmp_path / "old", b"newer", overwrite=True)
+    assert everything_in(tmp_path) == ["old"]
+
+
+def test_a_block_that_fails_forces_no_names(tmp_path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt), names_synced_together():
+        write_bytes_atomically(tmp_path / "x", b"x")
+        monkeypatch.setattr(os, "fsync", pytest.fail)
+        raise KeyboardInterrupt
+
+
+def test_what_need_not_be_durable_is_forced_nowhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", pytest.fail)
+    write_bytes_atomically(tmp_path / "a" / "b" / "x", b"x", durable=False)
+    write_bytes_atomically(tmp_path / "a" / "b" / "x", b"y", durable=False, overwrite=True)
+    assert (tmp_path / "a" / "b" / "x").read_bytes() == b"y"
+    assert everything_in(tmp_path) == ["a", "b", "x"]

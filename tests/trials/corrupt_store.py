@@ -1,4 +1,4 @@
-"""Every file of store and results in turn deleted, cut, and altered by one byte: the next run heals it.
+"""Every file of store and results in turn deleted, cut, altered by one byte, emptied, zeroed: a run heals it.
 
     python tests/trials/corrupt_store.py [--every N] [--pairs 1]
 
@@ -35,7 +35,17 @@ def _alter(path: Path) -> None:
     path.write_bytes(data)
 
 
-DAMAGES: dict[str, Callable[[Path], None]] = {"deleted": _delete, "cut": _cut, "altered": _alter}
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _zero(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "deleted": _delete, "cut": _cut, "altered": _alter, "emptied": _empty, "zeroed": _zero,
+}  # fmt: skip
 
 
 def corrupt_store(folder: Path, pairs: int, every: int) -> Counter[str]:

@@ -14,6 +14,7 @@ from batch_runs import ROOT, finals, repeats, start_run, units
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from trials.corrupt_store import corrupt_store
 from trials.kill_batch import kill_batch
+from trials.power_cut import cut_batch
 
 from flows.cli.app import run
 from flows.orders import planning
@@ -208,6 +209,12 @@ def test_two_runs_at_once_share_the_work(batch, tmp_path):
 def test_kills_at_random_moments_cost_one_step_each(tmp_path):
     trial = kill_batch(tmp_path, kills=2, pairs=2, seed=1, address=PREFECT_API_URL.value())
     assert trial.kills == 2 and trial.files == 10
+    assert trial.good, trial
+
+
+def test_power_cuts_lose_nothing_that_was_told_to_be_finished(tmp_path):
+    trial = cut_batch(tmp_path, cuts=2, pairs=2, seed=1, address=PREFECT_API_URL.value())
+    assert trial.cuts == 2 and trial.files == 10 and trial.spoilt > 0
     assert trial.good, trial
 
 

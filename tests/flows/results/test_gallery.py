@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 
-from flows.layout import GALLERY_PICTURES
+from flows.layout import GALLERY, GALLERY_PICTURES
+from flows.results import gallery
 from flows.results.gallery import write_gallery
 from flows.results.outcomes import PairOutcome, Summary
 from pst_core.errors import OutputError
@@ -148,6 +149,28 @@ def test_a_batch_gives_the_same_bytes_again_and_writes_no_picture_twice(tmp_path
     shutil.rmtree(open_store().root)  # what is beside the page needs no store
     assert write(tmp_path, *outcomes).read_bytes() == first
     assert {path: path.stat().st_ino for path in (tmp_path / GALLERY_PICTURES).iterdir()} == pictures
+
+
+@pytest.mark.parametrize("spoil", [lambda raw: b"", lambda raw: raw[:-9], lambda raw: bytes(len(raw))])
+def test_a_picture_that_a_power_cut_spoilt_is_written_again(tmp_path, spoil):
+    outcome = make_outcome(tmp_path, "a")
+    write(tmp_path, outcome)
+    before = {path: path.read_bytes() for path in (tmp_path / GALLERY_PICTURES).iterdir()}
+    for path, raw in before.items():
+        path.write_bytes(spoil(raw))
+    write(tmp_path, outcome)
+    assert {path: path.read_bytes() for path in (tmp_path / GALLERY_PICTURES).iterdir()} == before
+
+
+def test_pictures_are_on_the_disk_before_a_page_shows_them(tmp_path, monkeypatch):
+    there = []
+    monkeypatch.setattr(
+        gallery,
+        "sync_file_system",
+        lambda folder: there.append([path.name for path in tmp_path.glob("*.html")]),
+    )
+    write(tmp_path, make_outcome(tmp_path, "a"))
+    assert there == [[]] and (tmp_path / GALLERY).is_file()
 
 
 def test_only_own_pictures_that_no_row_shows_are_removed(tmp_path):

@@ -12,6 +12,7 @@ from flows.orders.planning import PairOrder
 from flows.pairs.pair import Pair
 from flows.results.outcomes import PairOutcome
 from flows.shards.ledger import (
+    DeadLedger,
     LedgerError,
     ShardContents,
     ShardFolder,
@@ -79,12 +80,25 @@ def test_what_became_of_pairs_is_seen_one_by_one(ledger):
     assert shard.look().given_back == "no weights"
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"code": "x"}', b"[]", b"\xff"])
+@pytest.mark.parametrize("damage", [b"", bytes(99), b"{", b'{"code": "x"}', b"[]", b"\xff"])
 def test_a_damaged_list_is_told_in_a_sentence(ledger, damage):
     shard = ledger.new_shard(contents("a"))
     (shard.path / "pairs.json").write_bytes(damage)
     with pytest.raises(LedgerError, match=r"pairs\.json is not there as it was written"):
         shard.read()
+
+
+@pytest.mark.parametrize("spoil", [lambda raw: b"", lambda raw: raw[:5], lambda raw: bytes(len(raw))])
+def test_what_a_power_cut_spoilt_is_as_if_it_were_not_there(ledger, spoil):
+    shard = ledger.new_shard(contents("a"))
+    shard.note_run(uuid4())
+    shard.end(0, PairOutcome(name="a", state="failed", error="why"))
+    ledger.count_death("a")
+    assert shard.run is not None and shard.outcome(0) is not None
+    for path in (shard.path / "run", shard.path / "ended-0.json", ledger.path / "deaths.json"):
+        path.write_bytes(spoil(path.read_bytes()))
+    assert shard.run is None and shard.outcome(0) is None
+    assert DeadLedger(ledger.path).deaths == {}
 
 
 @pytest.mark.parametrize("name", ["", "a", "../../etc/passwd", "/etc", f"{'a' * 16}/{'b' * 32}/../000001"])

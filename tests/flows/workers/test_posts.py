@@ -1,16 +1,19 @@
 """Where workers stand: a GPU each, or a share of the cores."""
 
+import os
+
 import pytest
 
 from flows.workers import posts
 from flows.workers.posts import find_posts, visible_gpus
+from pst_core import cores
 from pst_core.cores import usable_cores
 from pst_core.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
 def _no_threads_from_outside(monkeypatch):
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY"):
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -31,21 +34,31 @@ def test_a_machine_whose_gpus_are_hidden_has_none(named, monkeypatch):
     assert "CUDA_VISIBLE_DEVICES" not in post.environment
 
 
-def test_workers_share_the_cores_and_wait_passively(monkeypatch):
+def test_workers_share_the_cores(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     for number in (1, 2, 5):
         shares = [int(post.environment["OMP_NUM_THREADS"]) for post in find_posts(number)]
         assert len(shares) == number and min(shares) >= 1
         assert sum(shares) <= max(usable_cores(), number)
-        assert {post.environment["OMP_WAIT_POLICY"] for post in find_posts(number)} == {"passive"}
 
 
 def test_a_users_own_threads_stay(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     [post] = find_posts(1)
-    assert (post.environment["OMP_NUM_THREADS"], post.environment["OMP_WAIT_POLICY"]) == ("7", "active")
+    assert post.environment["OMP_NUM_THREADS"] == "7"
+
+
+def test_what_a_process_chose_for_itself_is_no_users_wish(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(cores, "_cores_by_affinity", lambda: 16)
+    monkeypatch.setattr(cores, "_quotas", lambda: [6.0])
+    monkeypatch.setattr(cores, "_chosen_here", {})
+    cores.prepare_threads()
+    assert os.environ["OMP_NUM_THREADS"] == "6"
+    assert [post.environment["OMP_NUM_THREADS"] for post in find_posts(2)] == ["3", "3"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert [post.environment["OMP_NUM_THREADS"] for post in find_posts(2)] == ["5", "5"]
 
 
 def test_gpus_are_counted_in_a_process_of_its_own(monkeypatch):
