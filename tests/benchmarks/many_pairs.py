@@ -170,7 +170,7 @@ class Batch:
     settings: Path
 
     def of_first(self, count: int) -> "Batch":
-        """The batch of its first pairs: with links to the same photographs, and folders of results of its own."""
+        """The batch of its first pairs: links to the same photographs, and folders of results of its own."""
         source, out = (place.with_name(f"{place.name}-{count}") for place in (self.source, self.out))
         for role in ("content", "style"):
             (source / role).mkdir(parents=True)
@@ -231,7 +231,8 @@ def told(measured: Mapping[int, Measured]) -> Iterator[str]:
     before: tuple[int, Measured] | None = None
     for pairs, each in measured.items():
         took = each.seconds - each.starting
-        line = f"  {pairs:>7} pairs: {took:7.1f} s, {1000 * took / pairs:6.2f} ms a pair, {each.megabytes:5.0f} MB"
+        line = f"  {pairs:>7} pairs: {took:7.1f} s, {1000 * took / pairs:6.2f} ms a pair, "
+        line += f"{each.megabytes:5.0f} MB"
         if each.starting:
             line += f" (and {each.starting:.1f} s until the server was up)"
         if before is not None:
