@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from flows.layout import GALLERY, GALLERY_PICTURES, REPORT
+from flows.layout import GALLERY, GALLERY_PAGES, GALLERY_PICTURES, REPORT
 from flows.pairs.names import clean
 from flows.results.outcomes import PairOutcome, Summary
 from pst_core.files import write_bytes_atomically
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 TEMPLATE = "gallery.html.j2"
 PAGE_PAIRS = 500
-_OWN_FILE = re.compile(r"[0-9a-f]{32}\.jpg|page-[0-9]+\.html")
+_OWN_FILE = re.compile(
+    "|".join([r"[0-9a-f]{32}\.jpg", GALLERY_PAGES.replace(".", r"\.").replace("*", "[0-9]+")])
+)
 _DECIMALS = 6  # of a score in the page: enough to sort by
 _MOST_CHOICES = 100
 
@@ -77,7 +79,7 @@ class _Page:
     def path(self) -> Path:
         if self.number == 1:
             return self.out / GALLERY
-        return self.out / GALLERY_PICTURES / f"page-{self.number}.html"
+        return self.out / GALLERY_PICTURES / GALLERY_PAGES.replace("*", str(self.number))
 
     @property
     def up(self) -> str:

@@ -5,8 +5,9 @@
 One small pair goes through the pipeline. The others are made of it: each has a photograph of its own, and
 its steps' records, artifacts, receipt and folder are written as the pipeline writes them, with bytes of its
 own, so that nothing is found under another pair's name. Only the disk is not waited for. The first of the
-pairs make the smaller batches. Prints seconds and the peak resident memory of the command's own process, the
-server of its own not counted, and how both grow with the number of pairs. Needs Linux.
+pairs make the smaller batches. Prints, of the command's own process and not of the server that it starts,
+seconds since that was up, seconds on the processor, and the peak of resident memory; and how they grow with
+the number of pairs. Needs Linux.
 """
 
 import argparse
@@ -23,9 +24,12 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from batch_runs import PST, QUICK, settings_file
@@ -126,7 +130,7 @@ def make_photographs(source: Path, names: list[str]) -> None:
     data = (source / "content.png").read_bytes()
     for number, name in enumerate(names):
         (source / "content" / name).write_bytes(marked(data, number))
-        os.link(source / "style.png", source / "style" / name)
+        (source / "style" / name).write_bytes((source / "style.png").read_bytes())
 
 
 def make_pairs(folder: Path, count: int) -> "Batch":
@@ -154,11 +158,16 @@ def make_pairs(folder: Path, count: int) -> "Batch":
 
 @dataclass(frozen=True)
 class Measured:
-    """What a command took: seconds, of which so many before a server was up, and megabytes at most."""
+    """What a command took: seconds, of which so many before a server was up; of the processor; memory."""
 
     seconds: float
     starting: float
+    processor: float
     megabytes: float
+
+    @property
+    def working(self) -> float:
+        return self.seconds - self.starting
 
 
 @dataclass(frozen=True)
@@ -192,7 +201,7 @@ class Batch:
             process = subprocess.Popen(
                 [*PST, *arguments], stdout=subprocess.PIPE, stderr=errors, env=os.environ, text=True
             )
-            watching = _PeakMemory(process.pid)
+            watching = _Watching(process.pid)
             starting, last = 0.0, ""
             for last in process.stdout or ():
                 if '"event": "server"' in last:
@@ -202,48 +211,50 @@ class Batch:
             if status:
                 raise SystemExit(f"pst {' '.join(arguments)} ended with {status}: {last}{errors.read()!r}")
         print(f"    {last.strip()[:150]}", flush=True)
-        return Measured(time.monotonic() - begun, starting, watching.megabytes())
+        return Measured(time.monotonic() - begun, starting, *watching.end())
 
 
-class _PeakMemory:
-    """The peak of a process's resident memory, as the kernel has it."""
+class _Watching:
+    """A process's seconds on the processor and the peak of its resident memory, as the kernel has them."""
 
     def __init__(self, pid: int) -> None:
-        self._status, self._kilobytes = Path(f"/proc/{pid}/status"), 0
+        self._process, self._status = psutil.Process(pid), Path(f"/proc/{pid}/status")
+        self._seconds, self._kilobytes = 0.0, 0
         self._watching = threading.Thread(target=self._watch, daemon=True)
         self._watching.start()
 
-    def megabytes(self) -> float:
+    def end(self) -> tuple[float, float]:
+        """Seconds and megabytes."""
         self._watching.join()
-        return self._kilobytes / 1024
+        return self._seconds, self._kilobytes / 1024
 
     def _watch(self) -> None:
-        with contextlib.suppress(OSError, StopIteration):  # it has ended
+        with contextlib.suppress(OSError, StopIteration, psutil.Error):  # it has ended
             while True:
                 lines = self._status.read_text().splitlines()
                 peak = next(line for line in lines if line.startswith("VmHWM"))
                 self._kilobytes = max(self._kilobytes, int(peak.split()[1]))
+                times = self._process.cpu_times()
+                self._seconds = max(self._seconds, times.user + times.system)
                 time.sleep(0.1)
 
 
 def told(measured: Mapping[int, Measured]) -> Iterator[str]:
     """A line a number of pairs, and how it grows from one to the next."""
-    before: tuple[int, Measured] | None = None
     for pairs, each in measured.items():
-        took = each.seconds - each.starting
-        line = f"  {pairs:>7} pairs: {took:7.1f} s, {1000 * took / pairs:6.2f} ms a pair, "
-        line += f"{each.megabytes:5.0f} MB"
-        if each.starting:
-            line += f" (and {each.starting:.1f} s until the server was up)"
-        if before is not None:
-            fewer, there = before
-            times, kilobytes = took / (there.seconds - there.starting), each.megabytes - there.megabytes
-            line += (
-                f"; {pairs / fewer:.0f} times the pairs take {times:.1f} times as long, "
-                f"and {1024 * kilobytes / (pairs - fewer):.1f} KB for each more"
-            )
-        yield line
-        before = pairs, each
+        yield (
+            f"  {pairs:>7} pairs: {each.working:7.1f} s, {each.processor:6.1f} s on the processor, "
+            f"{each.megabytes:5.0f} MB"
+        )
+    for (fewer, before), (pairs, each) in pairwise(measured.items()):
+        more = pairs - fewer
+        yield (
+            f"  {pairs / fewer:.4g} times the pairs: {each.working / before.working:.2f} times as long, "
+            f"{each.processor / before.processor:.2f} times on the processor; each more takes "
+            f"{1000 * (each.working - before.working) / more:.2f} ms, "
+            f"{1000 * (each.processor - before.processor) / more:.2f} ms on the processor, "
+            f"{1024 * (each.megabytes - before.megabytes) / more:.2f} KB"
+        )
 
 
 def main() -> None:
@@ -251,7 +262,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--pairs", default="1000,10000")
-    parser.add_argument("--only", default=",".join(COMMANDS))
+    parser.add_argument("--only", default=",".join(COMMANDS), help="commands; none only makes the pairs")
     parser.add_argument("--folder", type=Path, help="keeps what is made, and finds it there the next time")
     arguments = parser.parse_args()
     numbers = sorted(map(int, arguments.pairs.split(",")))
@@ -272,7 +283,7 @@ def main() -> None:
             kept = {n: [*map(str, vars(each).values())] for n, each in batches.items()}
             whole.write_text(json.dumps(kept))
             print(f"{numbers[-1]} pairs made in {time.monotonic() - begun:.0f} s", flush=True)
-        for command in arguments.only.split(","):
+        for command in filter(None, arguments.only.split(",")):
             print(f"pst {command}", flush=True)
             measured = {number: batches[number].measure(command) for number in numbers}
             print("\n".join(told(measured)), flush=True)
