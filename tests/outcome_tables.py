@@ -1,5 +1,6 @@
 """A batch's table read back, by pyarrow alone."""
 
+import io
 import json
 
 from pyarrow import parquet
@@ -10,8 +11,8 @@ from pst_core.quality.measures import REPORTED
 
 
 def read_outcomes(out):
-    """How the pairs of a folder's last batch ended, by its table."""
-    return [_outcome(row) for row in parquet.read_table(out / OUTCOMES).to_pylist()]
+    """How the pairs of a folder's last batch ended, by its table; the folder's name need not be text."""
+    return [_outcome(row) for row in parquet.read_table(io.BytesIO((out / OUTCOMES).read_bytes())).to_pylist()]
 
 
 def _outcome(row):
