@@ -12,7 +12,8 @@ from pst_core.quality.measures import REPORTED
 
 def read_outcomes(out):
     """How the pairs of a folder's last batch ended, by its table; the folder's name need not be text."""
-    return [_outcome(row) for row in parquet.read_table(io.BytesIO((out / OUTCOMES).read_bytes())).to_pylist()]
+    table = parquet.read_table(io.BytesIO((out / OUTCOMES).read_bytes()))
+    return [_outcome(row) for row in table.to_pylist()]
 
 
 def _outcome(row):
