@@ -19,7 +19,8 @@ from flows.orders.planning import PairOrder, Prober
 from flows.orders.saved import SavedOrder
 from flows.pairs.pair import Pairing
 from flows.results.gallery import write_gallery
-from flows.results.outcomes import PairOutcome, Summary, write_outcomes
+from flows.results.outcomes import Outcomes, PairOutcome, Summary
+from flows.results.table import write_outcomes
 from flows.runtime.cancellation import RunCancelled, ending_in_order
 from flows.runtime.parameters import Parameter
 from flows.shard import log_outcome, run_pairs
@@ -120,7 +121,7 @@ def run_orders(
     have_library()  # for the table at the end
     for note in notes:
         get_run_logger().info("%s", note)
-    outcomes: dict[int, PairOutcome] = {}
+    outcomes = Outcomes()
     watcher().batch_started(len(orders), notes)
     try:
         if pool is None:
@@ -128,8 +129,7 @@ def run_orders(
         else:
             hand_out(orders, out, pool, prober, partial(_ended, outcomes))
     finally:
-        ordered = tuple(outcomes[place] for place in sorted(outcomes))
-        summary = Summary(out=out, outcomes=ordered, total=len(orders), notes=notes)
+        summary = Summary(out=out, outcomes=outcomes, total=len(orders), notes=notes)
         with names_synced_together():
             write_outcomes(summary)
             write_gallery(summary)
@@ -138,8 +138,8 @@ def run_orders(
     return summary
 
 
-def _ended(outcomes: dict[int, PairOutcome], place: int, outcome: PairOutcome) -> None:
-    outcomes[place] = outcome
+def _ended(outcomes: Outcomes, place: int, outcome: PairOutcome) -> None:
+    outcomes.add(place, outcome)
     watcher().pair_ended(outcome)
     log_outcome(outcome)
 

@@ -10,6 +10,8 @@ OUTCOMES = "batch.parquet"
 FAILED = "failed.jsonl"
 SHEET = "contact.png"
 GALLERY, GALLERY_PICTURES = "gallery.html", "gallery"
+GALLERY_PAGES = "page-*.html"
+"""Further pages, among the pictures."""
 # Where pictures lie together, everything else that is a picture lies in here.
 DETAILS = "details"
 RESERVED = frozenset({BATCH, OUTCOMES, FAILED, SHEET, GALLERY, GALLERY_PICTURES, DETAILS})

@@ -1,7 +1,8 @@
 """Parquet files as bytes: tables, and arrays and back, bit for bit, each a row of little-endian bytes."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from pst_core.errors import PstError
 from pst_core.printing import storable
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, "NDArray[Any]"]
 KINDS = "biuf"  # booleans, integers, floating point: what bytes alone can hold
+GROUP_ROWS = 1024
+"""Rows that are written, and read, together."""
 
 
 def have_library() -> None:
@@ -27,23 +30,48 @@ def have_library() -> None:
         raise PstError(f"pyarrow cannot be loaded ({error}): install it again.") from error
 
 
-def pack_rows(rows: Sequence[Mapping[str, Any]], schema: Any, **options: Any) -> bytes:  # noqa: ANN401
+def pack_rows(rows: Iterable[Mapping[str, Any]], schema: Any, **options: Any) -> bytes:  # noqa: ANN401
     """Write rows as the bytes of a Parquet file; equal rows give equal bytes.
 
     Parameters
     ----------
     rows
         Column -> value; what a row lacks is null. Text that is none, as a file's name may be, is escaped.
+        They are taken in groups: of many, only so many are held at once.
     schema : pyarrow.Schema
     options
-        Of `pyarrow.parquet.write_table`.
+        Of `pyarrow.parquet.ParquetWriter`.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
-    sink = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist([*map(storable, rows)], schema=schema), sink, **options)
+    sink, waiting = pa.BufferOutputStream(), iter(rows)
+    with parquet.ParquetWriter(sink, schema, **options) as writer:
+        while group := [*islice(waiting, GROUP_ROWS)]:
+            writer.write_table(pa.Table.from_pylist([*map(storable, group)], schema=schema))
     return bytes(sink.getvalue())
+
+
+def read_rows(file: BinaryIO, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Read some columns of a Parquet file row by row, without threads of pyarrow's, as `unpack_table` does.
+
+    Parameters
+    ----------
+    file
+        Read where these columns lie, and held in parts.
+
+    Raises
+    ------
+    OSError, pyarrow.ArrowException, ValueError
+        It is no such file, or lacks a column, or is damaged, be it after some rows.
+    """
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(file, pre_buffer=False) as opened:
+        if lacking := {*columns} - {*opened.schema_arrow.names}:
+            raise ValueError(f"it has no column {min(lacking)}")
+        for batch in opened.iter_batches(GROUP_ROWS, columns=[*columns], use_threads=False):
+            yield from batch.to_pylist()
 
 
 def unpack_table(data: bytes, **options: Any) -> Any:  # noqa: ANN401 - a pyarrow.Table

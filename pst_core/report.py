@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -247,6 +248,7 @@ class Run:
         return self.config.model_copy(update=changed)
 
 
+@lru_cache(maxsize=1)
 def package_version() -> str:
     """Version of this package; ``0+unknown`` where it runs without being installed."""
     try:

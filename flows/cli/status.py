@@ -1,5 +1,6 @@
 """`pst status`: where each pair of a batch stands."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,10 @@ from flows.runtime.failures import SOME_FAILED
 from pst_core.printing import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flows.orders.batch_order import BatchOrder
+    from flows.results.standing import Standing
 
 WAITING = ("new", "partly")
 
@@ -38,23 +42,30 @@ def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
     from flows.results.standing import estimate_seconds, find_standings
 
     found = find_orders(order)
-    rows, states = [], []
-    for standing in find_standings(order, found.pairs):
-        states.append(standing.state)
-        if as_json:
-            emit("pair", **standing.model_dump(mode="json"))
-            continue
-        kept = f"{standing.steps_kept} of {standing.steps}" if standing.steps else ""
-        rows.append((standing.name, standing.state, kept, standing.why))
-    seconds = estimate_seconds(order.out, sum(state in WAITING for state in states))
-    counts = {state: states.count(state) for state in dict.fromkeys(states)}
+    counts = Counter[str]()
+
+    def counted_ones() -> "Iterator[Standing]":
+        for standing in find_standings(order, found.pairs):
+            counts[standing.state] += 1
+            yield standing
+
     if as_json:
-        emit("summary", pairs=len(states), seconds_estimated=seconds, notes=[*found.notes], **counts)
+        for standing in counted_ones():
+            emit("pair", **standing.model_dump(mode="json"))
     else:
-        print_table(("pair", "state", "steps kept", "why"), rows)
+        print_table(("pair", "state", "steps kept", "why"), map(_row, counted_ones()))
+    pairs, seconds = counts.total(), estimate_seconds(order.out, sum(counts[state] for state in WAITING))
+    if as_json:
+        emit("summary", pairs=pairs, seconds_estimated=seconds, notes=[*found.notes], **counts)
+    else:
         told = ", ".join(f"{number} {state}" for state, number in counts.items())
         estimate = f"; about {clock(seconds)} of work" if seconds else ""
         for note in found.notes:
             print(note)
-        print(f"{counted(len(states), 'pair')}: {told}{estimate}.")
-    return SOME_FAILED if "failed" in states else 0
+        print(f"{counted(pairs, 'pair')}: {told}{estimate}.")
+    return SOME_FAILED if counts["failed"] else 0
+
+
+def _row(standing: "Standing") -> tuple[str, ...]:
+    kept = f"{standing.steps_kept} of {standing.steps}" if standing.steps else ""
+    return standing.name, standing.state, kept, standing.why

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from flows.display.meter import Live, Meter, clock, emit, loss_text
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pst_core.optimisation.record import Evaluation
 
 WHOLE_TABLE = 40  # pairs: a longer batch's table at the end shows failures alone
+PART_ROWS = 500  # of a table, under a header of their own: what is held of it at once
 
 
 class JsonWatcher(Watcher):
@@ -171,13 +173,19 @@ def print_summary(summary: Summary) -> None:
     shown = summary.outcomes if whole else summary.failed
     print_table(
         ("pair", "state", "what there is to know"),
-        [(outcome.name, outcome.state, _known(outcome)) for outcome in shown],
+        ((outcome.name, outcome.state, _known(outcome)) for outcome in shown),
     )
     print(f"{summary.sentence}. Results in {summary.out}.", flush=True)
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows of plain text under a header, as wide as the terminal."""
+    """Print rows of plain text under a header, as wide as the terminal; many in parts, as they come."""
+    waiting = iter(rows)
+    while part := [*islice(waiting, PART_ROWS)]:
+        _print_part(header, part)
+
+
+def _print_part(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -186,8 +194,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
-    if table.row_count:
-        console().print(table)
+    console().print(table)
 
 
 def _known(outcome: PairOutcome) -> str:

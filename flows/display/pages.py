@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -112,7 +113,7 @@ def draw_sheet(summary: Summary) -> bytes | None:
     """Draw content, style and result of pairs from all over the batch, PNG; None where there is none."""
     from pst_core.pictures import draw_contact_sheet
 
-    shown = [outcome for outcome in summary.outcomes if outcome.previews]
+    shown = summary.outcomes.pictured
     step = -(-len(shown) // SHEET_PAIRS) or 1
     rows = []
     for outcome in shown[::step]:
@@ -188,10 +189,10 @@ def _pictures(made: Made) -> dict[str, str]:
 
 def _rows(summary: Summary) -> list[dict[str, str]]:
     """Failures first; of a long batch only so many rows as the page can hold."""
-    ordered = sorted(summary.outcomes, key=lambda outcome: outcome.state != "failed")
-    rows = [_table_row(outcome) for outcome in ordered[:MOST_ROWS]]
-    if len(ordered) > MOST_ROWS:
-        rows.append({"pair": f"and {len(ordered) - MOST_ROWS} more", "state": "", "why": f"see {OUTCOMES}"})
+    ordered = chain(summary.failed, summary.outcomes.not_failed)
+    rows = [_table_row(outcome) for outcome in islice(ordered, MOST_ROWS)]
+    if (more := len(summary.outcomes) - MOST_ROWS) > 0:
+        rows.append({"pair": f"and {more} more", "state": "", "why": f"see {OUTCOMES}"})
     return rows
 
 

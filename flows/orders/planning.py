@@ -13,7 +13,7 @@ from pst_core.network.identity import Network
 from pst_core.settings.config import Config, PresetName
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PairOrder:
     """One pair as it was ordered.
 

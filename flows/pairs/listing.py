@@ -21,7 +21,7 @@ _READ, _HEIF, _RAW, _NOT_READ, _PRETENDER = range(5)
 _RANKS = {None: _READ, "heif": _HEIF, "raw": _RAW}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """A file among photographs.
 

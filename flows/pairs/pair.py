@@ -19,7 +19,7 @@ class PairingError(PstError):
     """A folder or a manifest does not say which photographs belong together."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """One content photograph with the style photograph that it gets its look from.
 

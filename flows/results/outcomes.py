@@ -1,23 +1,24 @@
-"""How pairs ended, one by one and all together: in the terminal, in Prefect's UI and as Parquet."""
+"""How pairs ended, one by one and all together."""
 
 import json
 import math
+import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, overload
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from flows.layout import FAILED, OUTCOMES
-from pst_core.files import write_bytes_atomically
-from pst_core.parquet import pack_rows, unpack_table
 from pst_core.printing import counted
 from pst_core.quality.measures import MEASURES, REPORTED
-from pst_core.steady import read_steadily
 from pst_core.store import Reference
 
 State = Literal["done", "cached", "skipped", "failed"]
+_PACKED = 64
+"""Outcomes that are packed together: what they have in common is kept once."""
 
 
 class PairOutcome(BaseModel):
@@ -73,27 +74,162 @@ class PairOutcome(BaseModel):
         known = {key: value for key, value in scores.items() if value is not None and math.isfinite(value)}
         return {measure.key: known.get(measure.key) for measure in REPORTED}
 
+    @property
+    def text(self) -> str:
+        """All of it as JSON in ASCII: a path need not be valid text."""
+        return json.dumps(self.model_dump(mode="json"))
 
-class Summary(BaseModel):
-    """How a batch ended."""
+    @classmethod
+    def of_text(cls, text: str | bytes) -> Self:
+        """Read what `text` is.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+        Raises
+        ------
+        ValueError
+            It is none.
+        """
+        return cls(**json.loads(text))
 
-    out: Path
-    outcomes: tuple[PairOutcome, ...]
-    total: int
-    notes: tuple[str, ...] = ()
-    """What there is to know of the source: how it was read, what was passed over."""
+
+class Outcomes(Sequence[PairOutcome]):
+    """How the pairs of a batch ended, in the order of their places, whichever ended first.
+
+    A batch may have very many: they are kept as packed text, some hundred bytes each, and each is read
+    when it is asked for. One after another is quick; here and there is not.
+    """
+
+    def __init__(self) -> None:
+        self._arrivals: dict[int, int] = {}
+        self._order: Sequence[int] | None = None
+        self._states: list[State] = []
+        self._pictured = bytearray()
+        self._models: dict[tuple[str, str], None] = {}
+        self._waiting: list[bytes] = []
+        self._packed: list[bytes] = []
+        self._unpacked = lru_cache(maxsize=8)(lambda block: zlib.decompress(self._packed[block]).split(b"\n"))
+
+    @classmethod
+    def of(cls, outcomes: Iterable[PairOutcome]) -> Self:
+        """Outcomes whose places are those in which they come."""
+        kept = cls()
+        for place, outcome in enumerate(outcomes):
+            kept.add(place, outcome)
+        return kept
+
+    def add(self, place: int, outcome: PairOutcome) -> None:
+        """Keep how one more pair ended."""
+        self._arrivals[place], self._order = len(self._states), None
+        self._states.append(outcome.state)
+        self._pictured.append(bool(outcome.previews))
+        self._models.update(dict.fromkeys(outcome.models.items()))
+        self._waiting.append(outcome.text.encode())
+        if len(self._waiting) == _PACKED:
+            self._packed.append(zlib.compress(b"\n".join(self._waiting)))
+            self._waiting.clear()
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+    @overload
+    def __getitem__(self, index: int) -> PairOutcome: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Selected": ...
+
+    def __getitem__(self, index: int | slice) -> "PairOutcome | Selected":
+        if isinstance(index, slice):
+            return Selected(self, range(len(self))[index])
+        block, line = divmod(self._in_order[index], _PACKED)
+        lines = self._waiting if block == len(self._packed) else self._unpacked(block)
+        return PairOutcome.of_text(lines[line])
 
     @property
     def counts(self) -> dict[str, int]:
         """How many pairs ended in each state."""
-        return dict(Counter(outcome.state for outcome in self.outcomes))
+        return dict(Counter(self._states[arrival] for arrival in self._in_order))
 
     @property
-    def failed(self) -> tuple[PairOutcome, ...]:
+    def models(self) -> Sequence[tuple[str, str]]:
+        """Key of a measure and the model that gave the score, each that there is once."""
+        return [*self._models]
+
+    @property
+    def failed(self) -> "Selected":
+        """Those of pairs that failed."""
+        return self._where(lambda arrival: self._states[arrival] == "failed")
+
+    @property
+    def not_failed(self) -> "Selected":
+        """All others."""
+        return self._where(lambda arrival: self._states[arrival] != "failed")
+
+    @property
+    def pictured(self) -> "Selected":
+        """Those that have small pictures."""
+        return self._where(lambda arrival: self._pictured[arrival] == 1)
+
+    def _where(self, holds: Callable[[int], bool]) -> "Selected":
+        return Selected(self, [index for index, arrival in enumerate(self._in_order) if holds(arrival)])
+
+    @property
+    def _in_order(self) -> Sequence[int]:
+        if self._order is None:
+            self._order = [self._arrivals[place] for place in sorted(self._arrivals)]
+        return self._order
+
+
+@dataclass(frozen=True)
+class Selected(Sequence[PairOutcome]):
+    """Some of a batch's outcomes, each read when it is asked for."""
+
+    outcomes: Outcomes
+    indices: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, index: int) -> PairOutcome: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Selected": ...
+
+    def __getitem__(self, index: int | slice) -> "PairOutcome | Selected":
+        if isinstance(index, slice):
+            return Selected(self.outcomes, self.indices[index])
+        return self.outcomes[self.indices[index]]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a batch ended.
+
+    Attributes
+    ----------
+    out : Path
+        Its folder of results.
+    outcomes : Outcomes
+        Of the pairs that were begun.
+    total : int
+        How many pairs it has.
+    notes : tuple of str
+        What there is to know of the source: how it was read, what was passed over.
+    """
+
+    out: Path
+    outcomes: Outcomes
+    total: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pairs ended in each state."""
+        return self.outcomes.counts
+
+    @property
+    def failed(self) -> Selected:
         """The pairs that failed."""
-        return tuple(outcome for outcome in self.outcomes if outcome.state == "failed")
+        return self.outcomes.failed
 
     @property
     def sentence(self) -> str:
@@ -106,68 +242,4 @@ class Summary(BaseModel):
     @property
     def models(self) -> str:
         """Which models gave the scores: ``BRISQUE by ..., NIQE by ...``; empty where nothing was scored."""
-        named = dict.fromkeys(item for outcome in self.outcomes for item in outcome.models.items())
-        return ", ".join(f"{MEASURES[key].label} by {model}" for key, model in named)
-
-
-def write_outcomes(summary: Summary) -> None:
-    """Write the batch's table, and the list of failures that can be fed back in.
-
-    Raises
-    ------
-    OutputError
-        The folder cannot be written.
-    """
-    write_bytes_atomically(summary.out / OUTCOMES, _table(summary.outcomes), overwrite=True)
-    path = summary.out / FAILED
-    if summary.failed:
-        lines = [json.dumps(_row(outcome)) + "\n" for outcome in summary.failed if outcome.files]
-        write_bytes_atomically(path, "".join(lines).encode(), overwrite=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def read_outcomes(out: Path) -> tuple[PairOutcome, ...]:
-    """The table of a folder's last batch; empty if there is none, or it is damaged."""
-    import pyarrow as pa
-
-    try:
-        rows = unpack_table(read_steadily(out / OUTCOMES)).to_pylist()
-        return tuple(PairOutcome(**_outcome_fields(row)) for row in rows)
-    except (OSError, pa.ArrowException, ValueError, TypeError, KeyError):
-        return ()
-
-
-def _row(outcome: PairOutcome) -> dict[str, Any]:
-    """A manifest's row: what was ordered, with absolute paths, for the list may be used from anywhere."""
-    files = {role: str(Path(path).absolute()) for role, path in outcome.files.items()}
-    return {"name": outcome.name} | files | outcome.settings
-
-
-def _table(outcomes: Sequence[PairOutcome]) -> bytes:
-    import pyarrow as pa
-
-    texts = pa.map_(pa.string(), pa.string())
-    schema = pa.schema([
-        ("name", pa.string()), ("state", pa.string()), ("folder", pa.string()), ("picture", pa.string()),
-        ("error", pa.string()),
-        ("seconds", pa.float64()), ("steps", pa.int32()), ("steps_cached", pa.int32()),
-        ("notes", pa.list_(pa.string())), *((measure.key, pa.float64()) for measure in REPORTED),
-        ("models", texts), ("files", texts), ("settings", pa.string()), ("previews", pa.string()),
-    ])  # fmt: skip
-    return pack_rows([_table_row(outcome) for outcome in outcomes], schema)
-
-
-def _table_row(outcome: PairOutcome) -> dict[str, Any]:
-    fields = outcome.model_dump(exclude={"scores"})
-    as_text = {name: json.dumps(fields[name]) for name in ("settings", "previews")}
-    as_maps = {name: list(fields[name].items()) for name in ("models", "files")}
-    return {**outcome.scores, **fields, **as_text, **as_maps}
-
-
-def _outcome_fields(row: dict[str, Any]) -> dict[str, Any]:
-    """What `_table_row` made a row of."""
-    scores = {measure.key: row.pop(measure.key) for measure in REPORTED}
-    from_text = {name: json.loads(row[name]) for name in ("settings", "previews")}
-    from_maps = {name: dict(row[name]) for name in ("models", "files")}
-    return row | {"scores": scores} | from_text | from_maps
+        return ", ".join(f"{MEASURES[key].label} by {model}" for key, model in self.outcomes.models)

@@ -11,8 +11,8 @@ from flows.layout import Place
 from flows.orders.batch_order import BatchOrder
 from flows.orders.planning import PairOrder, Plan, Prober, plan_pair
 from flows.results.finished import find_made
-from flows.results.outcomes import PairOutcome, read_outcomes
 from flows.results.publication import choose_place, is_published, read_report
+from flows.results.table import failures_of, mean_seconds
 from flows.runtime.failures import explain_failure
 from pst_core.errors import PstError
 from pst_core.images.roles import in_words
@@ -50,18 +50,18 @@ class Standing(BaseModel):
 def find_standings(order: BatchOrder, orders: Iterable[PairOrder]) -> Iterator[Standing]:
     """Look at each pair of a batch."""
     prober = Prober()
-    last = {outcome.name: outcome for outcome in read_outcomes(order.out)}
+    failures = failures_of(order.out)
     for pair_order in orders:
-        yield _stand(pair_order, prober, last.get(pair_order.name))
+        yield _stand(pair_order, prober, failures.get(pair_order.name))
 
 
 def estimate_seconds(out: Path, waiting: int) -> float | None:
     """How long so many pairs may take, by what this folder's last batch took; None if nobody knows."""
-    took = [outcome.seconds for outcome in read_outcomes(out) if outcome.state == "done"]
-    return waiting * sum(took) / len(took) if took else None
+    seconds = mean_seconds(out)
+    return None if seconds is None else waiting * seconds
 
 
-def _stand(order: PairOrder, prober: Prober, last: PairOutcome | None) -> Standing:
+def _stand(order: PairOrder, prober: Prober, failure: str | None) -> Standing:
     place: dict[str, Any] = {"name": order.name, "folder": str(order.place.folder)}
     if order.pair.problem is not None:
         return Standing(**place, state="failed", why=order.pair.problem)
@@ -79,7 +79,7 @@ def _stand(order: PairOrder, prober: Prober, last: PairOutcome | None) -> Standi
         done = is_published(chosen, plan.key)
         why = "" if done else "finished, but its folder lacks the result or holds an altered one"
         return Standing(**place, state="done" if done else "kept", steps=steps, steps_kept=steps, why=why)
-    kept, why = _count_kept(plan), _why_stale(plan, chosen, last)
+    kept, why = _count_kept(plan), _why_stale(plan, chosen, failure)
     return Standing(**place, state="partly" if kept else "new", steps=steps, steps_kept=kept, why=why)
 
 
@@ -98,10 +98,10 @@ def _count_kept(plan: Plan) -> int:
     return kept
 
 
-def _why_stale(plan: Plan, place: Place, last: PairOutcome | None) -> str:
+def _why_stale(plan: Plan, place: Place, failure: str | None) -> str:
     report = read_report(place)
-    if last is not None and last.state == "failed":
-        return f"failed before: {last.error}"
+    if failure is not None:
+        return f"failed before: {failure}"
     if not report:
         return ""
     changes = [*_changed_inputs(plan, report), *_changed_settings(plan, report)]

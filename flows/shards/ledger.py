@@ -153,8 +153,7 @@ class ShardFolder:
 
     def end(self, index: int, outcome: PairOutcome) -> None:
         """Keep how a pair ended."""
-        text = json.dumps(outcome.model_dump(mode="json"))  # ASCII: a path need not be valid text
-        write_bytes_atomically(self.path / f"ended-{index}.json", text.encode(), overwrite=True)
+        write_bytes_atomically(self.path / f"ended-{index}.json", outcome.text.encode(), overwrite=True)
 
     def give_back(self, sentence: str) -> None:
         """Keep why it was not done to its end."""
@@ -173,7 +172,7 @@ class ShardFolder:
     def outcome(self, index: int) -> PairOutcome | None:
         """How a pair ended; None if that cannot be read, as if it had not."""
         with contextlib.suppress(OSError, ValueError):
-            return PairOutcome(**json.loads(read_steadily(self.path / f"ended-{index}.json")))
+            return PairOutcome.of_text(read_steadily(self.path / f"ended-{index}.json"))
         return None
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from flows.results.outcomes import read_outcomes
+from flows.results.table import mean_seconds
 
 
 @dataclass
@@ -24,8 +24,7 @@ class Pace:
     @classmethod
     def of_folder(cls, out: Path) -> Self:
         """What is known before the first pair has ended."""
-        took = [outcome.seconds for outcome in read_outcomes(out) if outcome.state == "done"]
-        return cls(sum(took) / len(took) if took else None)
+        return cls(mean_seconds(out))
 
     def add(self, seconds: float) -> None:
         """Learn from a pair that was computed."""

@@ -11,6 +11,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -129,6 +130,7 @@ def _best(named: str) -> tuple[Way, str]:
     return ("cluster", "") if here is None else ("semantic", here)
 
 
+@lru_cache(maxsize=1)
 def has_transformers() -> bool:
     """Whether the extra ``segmentation`` is installed."""
     return find_spec("transformers") is not None

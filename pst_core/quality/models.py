@@ -6,9 +6,11 @@ import io
 import json
 import math
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "PST_QUALITY_MODELS"
 FEATURES = 36
+_COARSEST_CLOCK = 2.0  # seconds
 FORMAT = "pst quality model 1"
 MAX_BYTES = 16 * 2**20  # LIVE's largest file has a third of a mebibyte
 WAY_OUT = (
@@ -136,7 +139,7 @@ def models_identity(source: Path | None = None) -> str:
         The folder has neither kind, or a file cannot be read.
     """
     files = _find_files(source)
-    parts = [f"{kind} {_sha256([_read(path) for path in files[kind]])}" for kind in sorted(files)]
+    parts = [f"{kind} {_identity_of(files[kind])}" for kind in sorted(files)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -216,6 +219,25 @@ def _read(path: Path) -> bytes:
     if len(data) > MAX_BYTES:
         raise _broken(path, f"more than {MAX_BYTES} bytes")
     return data
+
+
+def _identity_of(paths: Sequence[Path]) -> str:
+    """Hash of files' bytes, read once while the files stay as they are: every pair of a batch asks for it."""
+    try:
+        found = [path.stat() for path in paths]
+    except OSError:
+        found = []  # reading them tells
+    # What was changed just now may change once more without a sign of it: file systems' clocks are coarse.
+    if not found or time.time() - max(each.st_mtime for each in found) < _COARSEST_CLOCK:
+        return _sha256([_read(path) for path in paths])
+    stamps = ((each.st_ino, each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in found)
+    return _known_identity(tuple(paths), tuple(stamps))
+
+
+@lru_cache(maxsize=8)
+def _known_identity(paths: tuple[Path, ...], stamps: tuple[tuple[int, ...], ...]) -> str:
+    del stamps  # only a part of the cache's key
+    return _sha256([_read(path) for path in paths])
 
 
 def _sha256(parts: Sequence[bytes]) -> str:

@@ -55,6 +55,9 @@ _VERSION = 1
 # without a sign of it, so that its verification is not remembered. Only disks of the machine's own are that
 # coarse, and their times are of its own clock; file servers, whose clock may differ, tell milliseconds apart.
 _COARSEST_CLOCK_NS = 2 * 10**9
+# Verifications: of hundreds of pairs' artifacts. A batch may have very many pairs, and each of them is looked
+# at by itself.
+_MOST_REMEMBERED = 2**13
 
 _open_stores: dict[Path, "Store"] = {}
 _opening = threading.Lock()
@@ -130,6 +133,8 @@ class Store:
             raise DamagedFile(f"{reference.path} {describe_damage(data, reference.size)}")
         if abs(time.time_ns() - found[-1]) > _COARSEST_CLOCK_NS:
             self._verified[reference.path] = found
+            if len(self._verified) > _MOST_REMEMBERED:
+                del self._verified[next(iter(self._verified))]
         return data
 
     def holds(self, reference: Reference) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from batch_runs import QUICK, finals, make_folder, overrides_of
+from outcome_tables import read_outcomes
 from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
@@ -18,7 +19,6 @@ from pyarrow import parquet
 from flows.batch import run_batch, stylize_folder
 from flows.orders.batch_order import BatchOrder, check_order, find_orders
 from flows.pair import stylize_pair
-from flows.results.outcomes import read_outcomes
 from flows.results.standing import find_standings
 from pst_core import Config, stylize
 from pst_core.errors import OutputError
@@ -210,7 +210,7 @@ def test_a_batch_ends_with_tables_sheet_and_folders(tmp_path, computed):
     assert "p1.png" in errors["p1"] and "no style photograph" in errors["lonely"]
     rows = parquet.read_table(tmp_path / "out" / "batch.parquet").to_pylist()
     assert {row["name"]: row["state"] for row in rows} == {"p0": "done", "p1": "failed", "lonely": "failed"}
-    assert read_outcomes(tmp_path / "out") == summary.outcomes
+    assert read_outcomes(tmp_path / "out") == [*summary.outcomes]
     models = load_quality_models()
     assert summary.models.startswith("Quick Gram distance by untrained network, sha256 ")
     assert summary.models.endswith(f", BRISQUE by {models.brisque.name}, NIQE by {models.niqe.name}")

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 from batch_runs import QUICK, ROOT, make_folder
+from outcome_tables import read_outcomes
 
 from flows.batch import run_batch
 from flows.orders.batch_order import BatchOrder, check_order
-from flows.results.outcomes import read_outcomes
 
 pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
 

@@ -10,8 +10,7 @@ import time
 import psutil
 import pytest
 from batch_runs import finals, make_folder, settings_file
-
-from flows.results.outcomes import read_outcomes
+from outcome_tables import read_outcomes
 
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from flows.display import pages
 from flows.display.pages import draw_sheet, show_batch, show_evaluation
-from flows.results.outcomes import PairOutcome, Summary
+from flows.results.outcomes import Outcomes, PairOutcome, Summary
 from pst_core.pictures import thumbnail
 from pst_core.store import open_store
 
@@ -31,7 +31,7 @@ def outcome(name, shift=0.0, **fields):
 
 
 def summary(tmp_path, *outcomes):
-    return Summary(out=tmp_path / "a|batch", outcomes=outcomes, total=len(outcomes))
+    return Summary(out=tmp_path / "a|batch", outcomes=Outcomes.of(outcomes), total=len(outcomes))
 
 
 def shades(sheet):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+import tracemalloc
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -18,7 +19,7 @@ import pytest
 from flows.layout import GALLERY, GALLERY_PICTURES
 from flows.results import gallery
 from flows.results.gallery import write_gallery
-from flows.results.outcomes import PairOutcome, Summary
+from flows.results.outcomes import Outcomes, PairOutcome, Summary
 from pst_core.errors import OutputError
 from pst_core.pictures import thumbnail
 from pst_core.quality.measures import LISTED
@@ -66,7 +67,8 @@ def make_outcome(out, name, *, shade=0.0, folder=True, **fields):
 
 
 def write(out, *outcomes, total=None):
-    return write_gallery(Summary(out=out, outcomes=outcomes, total=len(outcomes) if total is None else total))
+    kept = Outcomes.of(outcomes)
+    return write_gallery(Summary(out=out, outcomes=kept, total=len(kept) if total is None else total))
 
 
 class Scripts(HTMLParser):
@@ -263,6 +265,110 @@ def test_rows_hold_the_listed_scores_where_they_are_numbers(tmp_path):
     assert rows_of(page)["a"]["scores"] == [1.5 + place for place in range(len(LISTED))]
     assert rows_of(page)["b"]["scores"] == [*[None] * (len(LISTED) - 1), 0.333333]
     assert [each["label"] for each in data_of(page)["measures"]] == [each.label for each in LISTED]
+
+
+def numbered(number):
+    """Failed and finished pairs without a folder, whose pictures are the same."""
+    previews = {role: keep_picture(shade) for role, shade in SHADES.items()}
+    for place in range(number):
+        failed = place % 5 == 4
+        yield PairOutcome(
+            name=f"p{place}", state="failed" if failed else "done", error="No." if failed else "",
+            previews={} if failed else previews,
+        )  # fmt: skip
+
+
+def states_on(page):
+    return {row["state"] for row in rows_of(page).values()}
+
+
+def follow(page, address):
+    return (page.parent / unquote(address)).resolve()
+
+
+def pages_from(page):
+    """The pages from the first one on, each found by the link to the next."""
+    found = []
+    while page is not None:
+        found.append(page)
+        data = data_of(page)
+        (after,) = [each["address"] for each in data["pages"] if each["number"] == data["page"] + 1] or [None]
+        page = after and follow(page, after)
+    return found
+
+
+@pytest.mark.parametrize("number", [5, 6, 10, 11, 48])
+def test_pages_are_a_chain_and_every_pair_is_on_one_of_them(tmp_path, monkeypatch, number):
+    monkeypatch.setattr("flows.results.gallery.PAGE_PAIRS", 5)
+    outcomes = [*numbered(number)]
+    first = write(tmp_path, *outcomes)
+    pages = pages_from(first)
+    assert len(pages) == len({*pages}) == -(-number // 5)
+    assert {*pages} == {first, *(tmp_path / GALLERY_PICTURES).glob("*.html")}
+    assert [name for page in pages for name in rows_of(page)] == [each.name for each in outcomes]
+    for place, page in enumerate(pages):
+        data = data_of(page)
+        assert data["page"] == place + 1
+        for other in data["pages"]:
+            there = pages[other["number"] - 1]
+            assert follow(page, other["address"]) == there
+            names = [*rows_of(there)]
+            assert (other["first"], other["last"]) == (names[0], names[-1])
+            assert other["failed"] == sum(row["state"] == "failed" for row in rows_of(there).values())
+        assert len(data["pages"]) == (len(pages) if len(pages) > 1 else 0)
+        failing = [each for each in pages[place + 1 :] if "failed" in states_on(each)]
+        target = data["nextFailure"] and follow(page, data["nextFailure"])
+        assert target == (failing[0] if failing else None)
+
+
+def test_very_many_pages_name_but_some_of_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.results.gallery.PAGE_PAIRS", 1)
+    monkeypatch.setattr("flows.results.gallery._MOST_CHOICES", 6)
+    pages = pages_from(write(tmp_path, *numbered(40)))
+    assert len(pages) == 40
+    for number, page in enumerate(pages, 1):
+        listed = {each["number"] for each in data_of(page)["pages"]}
+        assert {1, 40, number, max(number - 1, 1), min(number + 1, 40)} <= listed and len(listed) <= 11
+
+
+def test_links_and_pictures_of_a_later_page_lead_to_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.results.gallery.PAGE_PAIRS", 2)
+    outcomes = [make_outcome(tmp_path, name, shade=0.01 * index) for index, name in enumerate(ODD_NAMES)]
+    for page in pages_from(write(tmp_path, *outcomes)):
+        data = data_of(page)
+        for row in data["pairs"]:
+            for file in ("result.png", "report.json"):
+                assert follow(page, row["links"][file]) == (tmp_path / row["name"] / file).resolve()
+            for picture in row["pictures"].values():
+                assert follow(page, f"{data['pictures']}/{picture}").is_file()
+
+
+def test_pages_of_a_batch_that_was_longer_are_removed_when_a_shorter_one_has_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.results.gallery.PAGE_PAIRS", 5)
+    write(tmp_path, *numbered(20))
+    (tmp_path / GALLERY_PICTURES / "page.html").write_text("mine")
+    write(tmp_path, *numbered(7), total=20)
+    there = tmp_path / GALLERY_PICTURES
+    assert {page.name for page in there.glob("*.html")} == {
+        "page.html", "page-2.html", "page-3.html", "page-4.html",
+    }  # fmt: skip
+    write(tmp_path, *numbered(7))
+    assert {page.name for page in there.glob("*.html")} == {"page.html", "page-2.html"}
+    write(tmp_path, *numbered(5))
+    assert {page.name for page in there.glob("*.html")} == {"page.html"}
+
+
+def test_a_page_is_held_at_a_time(tmp_path):
+    """Rows and pages of a long batch are never there together; what stays are the pictures' names."""
+    sizes = {}
+    for number in (1000, 3000):
+        summary = Summary(out=tmp_path, outcomes=Outcomes.of(numbered(number)), total=number)
+        write_gallery(summary)  # what is loaded once is loaded
+        tracemalloc.start()
+        write_gallery(summary)
+        sizes[number] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert (sizes[3000] - sizes[1000]) / 2000 < 200, sizes
 
 
 # In a browser
@@ -560,7 +666,41 @@ def test_others_text_is_text_in_a_browser(browser, tmp_path):
     assert browser.run("window.ran === undefined")  # the policy stands, from disk too
 
 
-def test_two_thousand_pairs_load_only_what_is_seen(browser, tmp_path):
+def test_pages_are_turned_in_a_browser(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.results.gallery.PAGE_PAIRS", 4)
+    outcomes = [make_outcome(tmp_path, f"p{place}", shade=0.01 * place) for place in range(9)]
+    outcomes[6] = PairOutcome(name="p6", state="failed", error="No.")
+    browser.open(write(tmp_path, *outcomes))
+    turned = "document.title.endsWith('page {} of 3') && document.readyState === 'complete'"
+    assert browser.run(turned.format(1)) and browser.run(NAMES) == ["p0", "p1", "p2", "p3"]
+    assert browser.run("document.querySelector('#shown').textContent") == "4 of 4 pairs on this page"
+    options = browser.run(
+        "[...document.querySelectorAll('.pages option')].slice(0, 3).map(each => each.text)"
+    )
+    assert options == ["1: p0 \u2013 p3", "2: p4 \u2013 p7, 1 failed", "3: p8 \u2013 p8"]
+    browser.click(".pages a:last-child")  # to the next failures
+    browser.wait(turned.format(2))
+    assert browser.run(NAMES) == ["p4", "p5", "p7"] and browser.run(TROUBLES) == ["p6"]
+    browser.wait("[...document.querySelectorAll('.card img')].every(each => each.naturalWidth === 60)")
+    assert browser.complaints() == []
+    browser.click(".pages select + a")
+    browser.wait(turned.format(3))
+    assert browser.run("document.querySelector('.pages select').selectedIndex") == 2
+    browser.run(
+        "{ const choice = document.querySelector('.pages select'); choice.selectedIndex = 0;"
+        " choice.dispatchEvent(new Event('change')) }"
+    )
+    browser.wait(turned.format(1))
+    assert browser.run("document.querySelector('.pages :first-child').tagName") == "SPAN"
+
+
+def test_a_single_page_leads_nowhere(browser, batch):
+    browser.open(batch)
+    assert browser.run("[...document.querySelectorAll('.pages')].every(each => !each.checkVisibility())")
+
+
+def test_two_thousand_pairs_load_only_what_is_seen(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.results.gallery.PAGE_PAIRS", 2000)
     pictures = [keep_picture(place % 20 / 20, height=20 + place // 20) for place in range(400)]
     assert len({picture.path for picture in pictures}) == 400
     outcomes = [

@@ -1,6 +1,7 @@
 """What a pair takes, by what pairs took before."""
 
-from flows.results.outcomes import PairOutcome, Summary, write_outcomes
+from flows.results.outcomes import Outcomes, PairOutcome, Summary
+from flows.results.table import write_outcomes
 from flows.shards.pace import Pace
 
 
@@ -9,7 +10,7 @@ def test_a_folders_last_batch_is_a_guess_until_something_is_known(tmp_path):
         PairOutcome(name="a", state="done", seconds=4.0), PairOutcome(name="b", state="cached", seconds=0.1),
         PairOutcome(name="c", state="done", seconds=6.0),
     )  # fmt: skip
-    write_outcomes(Summary(out=tmp_path, outcomes=outcomes, total=3))
+    write_outcomes(Summary(out=tmp_path, outcomes=Outcomes.of(outcomes), total=3))
     pace = Pace.of_folder(tmp_path)
     assert pace.seconds == 5.0
     pace.add(1.0)

@@ -1,6 +1,8 @@
 import json
+import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from pst_core.images.reading import read_photograph
+from pst_core.quality import models
 from pst_core.quality.brisque import brisque, brisque_features
 from pst_core.quality.models import (
     BrisqueModel,
@@ -113,6 +116,22 @@ def test_identity_follows_the_bytes_of_either_model_and_nothing_else(live_files,
         assert models_identity(moved) != before
         (moved / name).write_bytes(data)
     assert models_identity(moved) == before
+
+
+def test_files_that_stay_as_they_are_are_read_once(live_files, monkeypatch):
+    before = models_identity(live_files)
+    reads, read = [], models._read
+    monkeypatch.setattr(models, "_read", lambda path: reads.append(path) or read(path))
+    assert (
+        models_identity(live_files) == before and len(reads) == 3
+    )  # written just now: they may change once more
+    old = time.time() - 60
+    for path in live_files.iterdir():
+        os.utime(path, (old, old))
+    assert [models_identity(live_files) for _ in range(3)] == [before] * 3 and len(reads) == 6
+    (live_files / "allmodel").write_bytes(b"other")
+    os.utime(live_files / "allmodel", (old, old))
+    assert models_identity(live_files) != before
 
 
 def test_identity_needs_no_heavy_library():

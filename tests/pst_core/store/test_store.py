@@ -409,6 +409,15 @@ def test_an_object_is_verified_once(filled, monkeypatch, old_files):
     assert len(reads) == 3
 
 
+def test_only_so_many_verifications_are_remembered(store, monkeypatch, old_files):
+    monkeypatch.setattr(store_module, "_MOST_REMEMBERED", 10)
+    references = [store.put(f"artifact {number}".encode(), "regions", "parquet") for number in range(30)]
+    reads = count_reads(monkeypatch)
+    assert all(map(store.holds, references)) and len(reads) == 30
+    assert all(map(store.holds, references[-10:])) and len(reads) == 30  # the last ones are
+    assert store.holds(references[0]) and len(reads) == 31
+
+
 def test_a_file_written_just_now_is_verified_each_time(filled, monkeypatch):
     reads = count_reads(monkeypatch)
     assert [filled.store.holds(filled.reference) for _ in range(3)] == [True] * 3
