@@ -14,7 +14,7 @@ from pst_core.pipeline.working import WorkingPair
 from pst_core.quality.slopes import largest_slope
 from pst_core.regions.labels import NOWHERE
 
-ROOM = 0.93  # of the slope that is asked for, at working size: detail comes on top of it at full size
+ROOM = 0.95  # of the slope that is asked for, at working size: detail comes on top of it at full size
 KNEE = 8  # how sharply what is left turns at its limit: what is below it keeps nearly all of itself
 LIMITS = tuple(0.6 * 0.85**step for step in range(16))  # on [0, 1]: on what is left, tried widest first
 

@@ -165,7 +165,7 @@ class StageCounts(Settings):
     """Rounds of global stage, filter, regional stage, filter."""
     global_iterations: int = Field(default=2, ge=0, le=100_000)
     """Optimiser iterations in each global stage."""
-    regional_iterations: int = Field(default=12, ge=0, le=100_000)
+    regional_iterations: int = Field(default=14, ge=0, le=100_000)
     """Optimiser iterations in each regional stage."""
 
     @property
@@ -283,9 +283,9 @@ class FinishSettings(Colors, ColorTerm, StageCounts, OnDevice, Unmatched):
     color_match: float | Literal["auto"] = "auto"
     """Strength in [0, 1] of the closing colour match per region; `auto`: none after stages whose losses hold
     the colours already, else the largest that keeps structure."""
-    max_slope: float | None = Field(default=6.0, ge=1, le=1000)
+    max_slope: float | None = Field(default=7.5, ge=1, le=1000)
     """Largest slope of the change of colours inside a region: what is steeper is held back; none: nothing."""
-    detail: float = Field(default=0.7, ge=0, le=1)
+    detail: float = Field(default=0.8, ge=0, le=1)
     """How far fine detail (not edges) goes back to the content's, from 0 to 1: the style damps it."""
     rim_removal: float = Field(default=1.0, ge=0, le=1)
     """How far light and dark rims along the content's strong edges are taken away again, from 0 to 1."""
