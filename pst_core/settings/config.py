@@ -366,7 +366,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"size": 128},
     "quality": {
         "size": 700, "scales": 2, "rounds": 2, "regional_iterations": 16, "style_weight": 100.0,
-        "evenness_weight": 300.0,
+        "evenness_weight": 300.0, "max_slope": 12.0,
     },
     # The paper taken literally: random start, literal Gram, MATLAB's guided filter, full resolution.
     "paper": {

@@ -41,5 +41,5 @@ class Measured:
 
 
 MEASURED: dict[PresetName, Measured] = {
-    "default": Measured(pairs=36, ssim=0.685, color_distance=1.71, gram_distance=0.229, time=1),
+    "default": Measured(pairs=36, ssim=0.692, color_distance=1.72, gram_distance=0.242, time=1),
 }
