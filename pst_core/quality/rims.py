@@ -146,17 +146,28 @@ def _some(edges: Edges, most: int) -> Edges:
 
 
 def profiles_across(brightness: Floats, edges: Edges) -> Floats:
-    """Brightness across each edge, from the dark side to the bright one; shape (N, 4 reach + 1)."""
-    from scipy.ndimage import map_coordinates
+    """Brightness across each edge, from the dark side to the bright one; shape (N, 4 reach + 1).
 
-    across = np.arange(-2 * edges.reach, 2 * edges.reach + 1)
+    Linear between pixels, by torch, which takes a third of SciPy's time.
+    """
+    import torch
+    from torch.nn import functional
+
+    # Coordinates as torch has them: columns before rows, and -1 to 1 from the first pixel to the last.
+    scale = 2 / np.maximum(np.array(brightness.shape) - 1, 1)
     tangents = edges.normals[:, ::-1] * (-1, 1)
-    mean = np.zeros((len(edges.places), len(across)))
+    places, across, along = (
+        torch.from_numpy(np.ascontiguousarray(each[:, None, ::-1]))
+        for each in (edges.places * scale - 1, edges.normals * scale, tangents * scale)
+    )
+    steps = torch.arange(-2 * edges.reach, 2 * edges.reach + 1, dtype=torch.float64)[:, None]
+    profiles = places + steps * across
+    values = torch.from_numpy(brightness.astype(np.float64))[None, None]
+    total = profiles.new_zeros(profiles.shape[:2])
     for shift in ALONG:
-        start = edges.places + shift * tangents
-        at = start[:, None] + across[:, None] * edges.normals[:, None]
-        mean += map_coordinates(brightness, at.reshape(-1, 2).T, order=1, mode="nearest").reshape(mean.shape)
-    mean /= len(ALONG)
+        at = (profiles + shift * along)[None]
+        total += functional.grid_sample(values, at, padding_mode="border", align_corners=True)[0, 0]
+    mean: Floats = (total / len(ALONG)).numpy()
     return mean
 
 

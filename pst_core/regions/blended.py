@@ -12,6 +12,8 @@ from pst_core.regions.labels import MAX_REGIONS, Labels, given_to_nearest
 from pst_core.regions.outlines import without_outlines
 from pst_core.regions.tables import Integers
 
+MOST_ROUNDS = 50  # of k-means: a few are enough
+
 Channels = NDArray[np.uint8]  # shape (H, W, C): red, green and blue, and 255 where there is a hole
 
 
@@ -30,7 +32,7 @@ def cluster_codes(codes: Codes, regions: int | None, min_share: float, names: tu
     """
     palette, counts = codes.points, codes.counts.sum(axis=0)
     maps = codes.content, codes.style
-    flat = [_flat(palette.astype(np.uint8)[places]) for places in maps]
+    flat = [in_areas(palette.astype(np.uint8)[places]) for places in maps]
     votes = sum(
         np.bincount(places[inside], minlength=len(palette)) for places, inside in zip(maps, flat, strict=True)
     )
@@ -40,7 +42,7 @@ def cluster_codes(codes: Codes, regions: int | None, min_share: float, names: tu
             f"{regions} regions were asked for, but {names[0]} and {names[1]} have only {len(modes)} "
             f"distinct colours: ask for {len(modes)} or fewer."
         )
-    labels, centers = _k_means(palette, counts, modes)
+    labels, centers = k_means(palette, counts, modes)
     content, style = (
         _absorb_borders(labels[places], inside) for places, inside in zip(maps, flat, strict=True)
     )
@@ -54,11 +56,12 @@ def cluster_codes(codes: Codes, regions: int | None, min_share: float, names: tu
     return Labelled(content, style, colors, called, notes)
 
 
-def _flat(colors: Channels) -> NDArray[np.bool_]:
+def in_areas(colors: Channels) -> NDArray[np.bool_]:
     """Whether each pixel's 3x3 neighbourhood is of one colour, but for compression noise."""
-    from scipy.ndimage import maximum_filter, minimum_filter
+    import cv2
 
-    spread = maximum_filter(colors, size=(3, 3, 1)).astype(np.int16) - minimum_filter(colors, size=(3, 3, 1))
+    around = np.ones((3, 3), np.uint8)
+    spread = cv2.morphologyEx(colors, cv2.MORPH_GRADIENT, around)  # the highest less the lowest
     flat: NDArray[np.bool_] = spread.max(axis=2) <= COLOR_RADIUS
     return flat
 
@@ -94,12 +97,42 @@ def _modes(
     return np.array(modes or [palette[np.argmax(counts)]]), notes
 
 
-def _k_means(palette: Points, counts: Integers, modes: Points) -> tuple[Labels, Points]:
-    """Weighted k-means over the unique colours, started at `modes`: no draw, so no seed."""
-    from sklearn.cluster import KMeans
+def k_means(points: Points, counts: Integers, centers: Points) -> tuple[Labels, Points]:
+    """Weighted k-means (Lloyd 1982) started at given centres: no draw, so no seed.
 
-    fit = KMeans(n_clusters=len(modes), init=modes, n_init=1, max_iter=50).fit(palette, sample_weight=counts)
-    return fit.labels_.astype(np.int16), fit.cluster_centers_
+    To import scikit-learn's takes longer than all else that a pair's maps need.
+
+    Parameters
+    ----------
+    points : ndarray, shape (K, C)
+        Different colours.
+    counts : ndarray, shape (K,)
+        Pixels of each: what it weighs.
+    centers : ndarray, shape (R, C)
+        To start from; one that no colour is nearest to stays where it is.
+
+    Returns
+    -------
+    labels : ndarray of int16, shape (K,)
+        The nearest centre of each.
+    centers : ndarray, shape (R, C)
+        Means of their colours.
+    """
+    labels = _nearest(points, centers)
+    for _ in range(MOST_ROUNDS):
+        weights = np.bincount(labels, counts, len(centers))
+        sums = [np.bincount(labels, counts * channel, len(centers)) for channel in points.T]
+        held = weights > 0
+        centers = np.where(held[:, None], np.transpose(sums) / np.where(held, weights, 1)[:, None], centers)
+        earlier, labels = labels, _nearest(points, centers)
+        if (labels == earlier).all():
+            break
+    return labels, centers
+
+
+def _nearest(points: Points, centers: Points) -> Labels:
+    # |p - c|^2 without |p|^2, which is the same for every centre: a table of K by R, and not by C as well.
+    return ((centers**2).sum(axis=1) - 2 * points @ centers.T).argmin(axis=1).astype(np.int16)
 
 
 def _absorb_borders(labels: Labels, flat: NDArray[np.bool_]) -> Labels:

@@ -1,6 +1,7 @@
 import errno
 import io
 import os
+import zlib
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from pst_core.images.formats import output_format
 from pst_core.images.profiles import srgb_profile
 from pst_core.images.reading import read_photograph
 from pst_core.images.transparency import on_white
-from pst_core.images.writing import write_image
+from pst_core.images.writing import to_levels, write_image
 
 
 def test_output_format():
@@ -101,6 +102,19 @@ def test_png_encoder_against_opencv(rows, dtype, channels):
         rows, 5, -1
     )
     np.testing.assert_array_equal(seen[..., {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[channels]], samples)
+
+
+def pixel_data(data):
+    return b"".join(chunk.payload(data) for chunk in png.walk(data) if chunk.kind == b"IDAT")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_png_is_about_as_small_as_zlib_makes_it(dtype):
+    depth = 8 * np.dtype(dtype).itemsize
+    shades = floats(smooth(120, 160)) + np.random.default_rng(0).normal(0, 0.01, (3, 120, 160))
+    samples = to_levels(shades.astype(np.float32), bit_depth=depth)
+    packed = pixel_data(png.encode(samples))
+    assert len(packed) <= 1.02 * len(zlib.compress(zlib.decompress(packed), 6))
 
 
 def test_png_chunks_have_valid_checksums(tmp_path):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from pst_core.errors import PstError
 from pst_core.quality import rims
@@ -105,3 +106,37 @@ def test_without_edges_there_is_nothing_to_measure():
             rim_overshoot(content, content)
     with pytest.raises(PstError, match=r"of one size, not \(64, 96\) and \(64, 20\)"):
         rim_overshoot(edge(), edge()[..., :20])
+
+
+def profiles_by_scipy(brightness, edges):
+    across = np.arange(-2 * edges.reach, 2 * edges.reach + 1)
+    tangents = edges.normals[:, ::-1] * (-1, 1)
+    sampled = [
+        map_coordinates(
+            brightness,
+            (edges.places[:, None] + shift * tangents[:, None] + across[:, None] * edges.normals[:, None])
+            .reshape(-1, 2)
+            .T,
+            order=1,
+            mode="nearest",
+        )
+        for shift in rims.ALONG
+    ]
+    return np.mean(sampled, axis=0).reshape(-1, len(across))
+
+
+@pytest.mark.parametrize("shape", [(90, 130), (130, 61)])
+def test_profiles_are_scipys(shape):
+    random = np.random.default_rng(1)
+    angles = random.uniform(0, 2 * np.pi, 200)
+    places = random.uniform(0, np.array(shape) - 1, (200, 2))  # profiles leave the picture at its borders
+    edges = rims.Edges(places, np.stack([np.sin(angles), np.cos(angles)], axis=1), 5)
+    brightness = random.random(shape)
+    np.testing.assert_allclose(
+        rims.profiles_across(brightness, edges), profiles_by_scipy(brightness, edges), rtol=0, atol=1e-12
+    )
+
+
+def test_without_an_edge_there_are_no_profiles():
+    nowhere = rims.Edges(np.zeros((0, 2)), np.zeros((0, 2)), 3)
+    assert rims.profiles_across(np.zeros((20, 30)), nowhere).shape == (0, 13)
