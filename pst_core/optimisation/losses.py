@@ -67,7 +67,10 @@ class _SupportedGram(torch.autograd.Function):
         result = torch.zeros_like(rows)
         for gradient, (positions, weights) in zip(gradients[0], ctx.supports, strict=True):
             moved = (rows[positions] * weights[:, None]) @ (gradient + gradient.T)
-            result[positions] += moved  # positions of one region are distinct: no sum depends on an order
+            if isinstance(positions, slice):
+                result[positions] += moved
+            else:  # in one pass; positions of one region are distinct, so no sum depends on an order
+                result.index_add_(0, positions, moved)
         return result.T, None
 
 
