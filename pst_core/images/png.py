@@ -167,8 +167,8 @@ def _compressed(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> Iterator[byt
     step = channels * samples.dtype.itemsize
     big_endian = samples.dtype.newbyteorder(">")
     above = np.zeros(width * step, np.uint8)
-    # The lower bytes of 16 bits hardly ever come twice in the same order: to look for sequences takes more than
-    # twice the time, and makes files larger.
+    # The lower bytes of 16 bits hardly ever come twice in the same order: to look for sequences takes more
+    # than twice the time, and makes files larger.
     deflate = zlib.compressobj(_DEFLATE_LEVEL, strategy=_STRATEGIES[samples.dtype.itemsize])
     for top in range(0, height, _ROWS_AT_ONCE):
         band = np.ascontiguousarray(samples[top : top + _ROWS_AT_ONCE], big_endian)

@@ -132,7 +132,8 @@ def k_means(points: Points, counts: Integers, centers: Points) -> tuple[Labels, 
 
 def _nearest(points: Points, centers: Points) -> Labels:
     # |p - c|^2 without |p|^2, which is the same for every centre: a table of K by R, and not by C as well.
-    return ((centers**2).sum(axis=1) - 2 * points @ centers.T).argmin(axis=1).astype(np.int16)
+    nearest: Labels = ((centers**2).sum(axis=1) - 2 * points @ centers.T).argmin(axis=1).astype(np.int16)
+    return nearest
 
 
 def _absorb_borders(labels: Labels, flat: NDArray[np.bool_]) -> Labels:
