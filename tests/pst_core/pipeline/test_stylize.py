@@ -1,13 +1,20 @@
+import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import pst_core
 from pst_core.errors import ConfigError, DivergenceError, ImageError, MapError
 from pst_core.images.reading import read_map, read_photograph
+from pst_core.network.weights import load_weights
 from pst_core.pipeline import steps
 from pst_core.pipeline.stylize import Result, stylize
 from pst_core.quality.distances import color_distance, structural_similarity
@@ -351,3 +358,24 @@ def test_a_gpu_gives_the_cpus_picture(scene):
     again = stylize(*scene, quick(device="cuda"))
     assert np.array_equal(there.image, again.image)
     assert np.abs(here.image - there.image).mean() < 5e-3
+
+
+def test_heavy_libraries_that_a_pair_with_maps_does_not_need_are_not_loaded(scene, tmp_path):
+    names = ("content.png", "style.png", "content-map.jpg", "style-map.jpg")  # blended maps take a clustering
+    for name, pixels in zip(names, scene, strict=True):
+        Image.fromarray(pixels).save(tmp_path / name)
+    save_file(dict(load_weights("untrained", "conv2_2").state), tmp_path / "vgg19.safetensors")
+    settings = QUICK.model_dump(mode="json") | {"weights": "vgg19.safetensors"}
+    code = (
+        "import json, sys; from pst_core import Config, stylize\n"
+        "result = stylize(*sys.argv[2:], config=Config(**json.loads(sys.argv[1])))\n"
+        "assert result.regions.source == 'maps' and result.weights.trained\n"
+        "heavy = {'torchvision', 'transformers', 'sklearn', 'scipy.stats', 'pandas', 'matplotlib'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(pst_core.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(settings), *names],
+        check=False, capture_output=True, text=True, cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    assert done.stdout == "[]\n", done.stderr
