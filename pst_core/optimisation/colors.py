@@ -81,8 +81,16 @@ def resampled(projections: Tensor, count: int) -> Tensor:
     return torch.lerp(projections[:, below], projections[:, above], (places - below).to(projections))
 
 
+def inside_of(mask: Tensor) -> Tensor:
+    """Which pixels are in a region by more than half of the most that any is; of the mask's shape.
+
+    A mask that is not trusted is the same everywhere, and low: all pixels are in it.
+    """
+    return mask > 0.5 * mask.max()
+
+
 def positions_of(mask: Tensor) -> Tensor:
-    """Pixels of a region that are looked at: every so many of those that are in it by more than a half.
+    """Pixels of a region that are looked at: every so many of those that are in it, see `inside_of`.
 
     Parameters
     ----------
@@ -93,7 +101,7 @@ def positions_of(mask: Tensor) -> Tensor:
     Tensor of int64, shape (K,)
         Indices into the flattened image.
     """
-    inside = (mask.flatten() > 0.5).nonzero()[:, 0]
+    inside = inside_of(mask.flatten()).nonzero()[:, 0]
     return inside[:: max(1, round(mask.numel() / MOST_POSITIONS))]
 
 
@@ -116,7 +124,7 @@ def color_targets(
     colors = cielab(style.flatten(1))
     positions, wanted = {}, {}
     for region, (here, there) in enumerate(zip(content_masks, style_masks, strict=True)):
-        inside, outside = positions_of(here), there.flatten() > 0.5
+        inside, outside = positions_of(here), inside_of(there.flatten())
         if min(len(inside), int(outside.sum())) >= LEAST_POSITIONS:
             positions[str(region)] = inside
             wanted[str(region)] = resampled(sorted_projections(colors[:, outside]), len(inside))

@@ -13,6 +13,7 @@ from torch.nn import functional
 from pst_core.color.baselines import LUMINANCE, in_gray, with_color_of
 from pst_core.color.transfer import sliced_transport, transfer_colors
 from pst_core.filters.guided import guided_coefficients, strips, upsample_through_guide, upsampled_strips
+from pst_core.optimisation.colors import inside_of
 from pst_core.pipeline.rims import remove_rims
 from pst_core.pipeline.working import WorkingPair
 from pst_core.quality.distances import WINDOW, structural_similarity
@@ -76,8 +77,7 @@ def _fully_matched(image: Tensor, pair: WorkingPair, settings: FinishSettings) -
     )
     transported = torch.zeros_like(image)
     for region, mask in enumerate(pair.soft_masks):
-        inside = pair.content_masks[region] > 0.5
-        there = pair.style_masks[region] > 0.5
+        inside, there = inside_of(pair.content_masks[region]), inside_of(pair.style_masks[region])
         moved = image
         if pair.matched[region] and min(inside.sum(), there.sum()) >= LEAST_PIXELS:
             moved = sliced_transport(image, inside, pair.style[:, there], max_slope=MAX_GAIN)

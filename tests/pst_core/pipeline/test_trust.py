@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pst_core.optimisation.colors import color_loss, color_targets
 from pst_core.pipeline.steps import start_image
 from pst_core.pipeline.working import make_working_pair
 from pst_core.regions.labels import Regions, display_colors, one_region
@@ -34,6 +35,24 @@ def test_regions_that_are_not_trusted_at_all_are_as_one():
     torch.testing.assert_close(
         started(halves(0.0, 0.0)), started(one_region(PHOTOGRAPHS, (None, None))), atol=1e-5, rtol=0
     )
+
+
+@pytest.mark.parametrize("trust", [0.0, 0.2, 0.6])
+def test_colours_of_regions_have_their_say_however_little_these_are_trusted(trust):
+    pair = working(halves(trust, trust))
+    positions, wanted = color_targets(pair.style, pair.content_masks, pair.style_masks)
+    assert set(positions) == {"0", "1"}
+    assert color_loss(pair.content, positions, wanted) > 0
+
+
+def test_colours_of_regions_that_are_not_trusted_at_all_are_compared_as_one():
+    losses = []
+    for regions in (halves(0.0, 0.0), one_region(PHOTOGRAPHS, (None, None))):
+        pair = working(regions)
+        losses.append(
+            color_loss(pair.content, *color_targets(pair.style, pair.content_masks, pair.style_masks))
+        )
+    torch.testing.assert_close(*losses, rtol=1e-5, atol=0)
 
 
 def test_regions_that_are_trusted_in_full_are_as_those_of_maps():
