@@ -34,7 +34,7 @@ def box_mean(image: Tensor, radius: int) -> Tensor:
 class _BoxSum(torch.autograd.Function):
     """Sums over windows by OpenCV, whose time does not grow with the window; being symmetric, so are slopes.
 
-    Torch's pooling takes 25 times as long on a CPU.
+    With torch's pooling a mean and its slopes take 14 times as long on a CPU.
     """
 
     @staticmethod
