@@ -7,7 +7,6 @@ the other (goal 1.1); a pair beside two processes that burn both cores over the 
 processor time of `pst stylize` as a whole process over that of a library call in a warm process (goal 1.25).
 """
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -19,8 +18,9 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from one_pair import parser_of, paths_of
+
 ROOT = Path(__file__).resolve().parents[2]
-FILES = (("input", "in"), ("style", "tar"), ("segmentation", "in"), ("segmentation", "tar"))
 BURN = "while True: pass"
 WARM = """
 import sys, time
@@ -113,14 +113,10 @@ def _tell(what: str, ratios: list[float], goal: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pair", type=int, default=4)
+    parser = parser_of(__doc__, pair=4)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "luan60")
     arguments = parser.parse_args()
-    paths = [str(arguments.data / folder / f"{side}{arguments.pair}.png") for folder, side in FILES]
+    paths = paths_of(arguments.data, arguments.pair)
     rounds = range(arguments.rounds)
     with tempfile.TemporaryDirectory() as folder:
         machine = Machine(paths, sorted(os.sched_getaffinity(0))[:2], Path(folder))

@@ -7,7 +7,6 @@ seconds of processor time by step, and each as a ratio to the optimisation's in 
 compared between runs, seconds on a quiet machine alone.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -15,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from one_pair import parser_of, paths_of
+
 from pst_core import stylize
 from pst_core.images.writing import write_image
 from pst_core.pipeline import stylize as library
 
-ROOT = Path(__file__).resolve().parents[2]
-FILES = (("input", "in"), ("style", "tar"), ("segmentation", "in"), ("segmentation", "tar"))
 OTHERS = ("read", "encoder", "regions", "targets", "finish")  # steps that are no stage
 OPTIMISATION = "optimisation"
 
@@ -48,19 +47,14 @@ def one_round(paths: list[str], folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pair", type=int, default=4)
+    parser = parser_of(__doc__, pair=4)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "luan60")
     arguments = parser.parse_args()
-    paths = [str(arguments.data / folder / f"{side}{arguments.pair}.png") for folder, side in FILES]
+    paths = paths_of(arguments.data, arguments.pair)
     library.Clock = ProcessorClock
     with tempfile.TemporaryDirectory() as folder:
-        rounds = [one_round(paths, Path(folder)) for _ in range(arguments.rounds + 1)][
-            1:
-        ]  # the first warms up
+        one_round(paths, Path(folder))  # warms up
+        rounds = [one_round(paths, Path(folder)) for _ in range(arguments.rounds)]
     for step in rounds[0]:
         seconds = statistics.median(each[step] for each in rounds)
         ratio = statistics.median(each[step] / each[OPTIMISATION] for each in rounds)

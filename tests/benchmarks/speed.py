@@ -8,7 +8,6 @@ one of equal size; the network's arithmetic rate against a large matrix product'
 memory; and a 3500x2185 content against the 700-pixel one.
 """
 
-import argparse
 import os
 import re
 import statistics
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import torch
 import torchvision
+from one_pair import SHARED, parser_of, paths_of
 from torch.utils.flop_counter import FlopCounterMode
 
 from pst_core import Config
@@ -32,8 +32,6 @@ from pst_core.optimisation.objectives import global_losses, regional_losses
 from pst_core.pipeline import steps
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared"
-FILES = (("input", "in"), ("style", "tar"), ("segmentation", "in"), ("segmentation", "tar"))
 CHILD = """
 import resource, sys
 from pst_core import Config, stylize
@@ -121,18 +119,13 @@ def whole_process(paths: list[str], weights: str, device: str, out: Path) -> tup
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=SHARED / "luan60")
-    parser.add_argument("--pair", type=int, default=1)
+    parser = parser_of(__doc__, pair=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path("results"))
     arguments = parser.parse_args()
     data, pair = arguments.data, arguments.pair
     weights = os.environ.get("PST_VGG19_WEIGHTS", str(SHARED / "weights/vgg19-hybrid.fp16.safetensors"))
-    names = [f"{folder}/{side}{pair}.png" for folder, side in FILES]
-    paths = [str(data / name) for name in names]
+    paths = paths_of(data, pair)
     arguments.out.mkdir(parents=True, exist_ok=True)
     device = pick_device(arguments.device)
     config = Config(weights=weights, device=arguments.device)
