@@ -18,6 +18,10 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.E
 # What some network and FUSE mounts answer to fsync on a folder: they have no such operation to offer.
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.ENOSYS}
 
+COARSEST_CLOCK_NS = 2 * 10**9
+"""File systems tell times apart by up to two seconds (FAT): a file changed so recently may change once more
+without a sign of it, so that what was read of it is not to be remembered. Only disks of the machine's own are
+that coarse, and their times are of its own clock; file servers, whose clock may differ, tell milliseconds."""
 _WAYS_OUT = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
     errno.EDQUOT: "your disk quota is used up; free some space or choose another folder",

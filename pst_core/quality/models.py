@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pst_core.errors import PstError
-from pst_core.files import write_bytes_atomically
+from pst_core.files import COARSEST_CLOCK_NS, write_bytes_atomically
 from pst_core.steady import open_steadily
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "PST_QUALITY_MODELS"
 FEATURES = 36
-_COARSEST_CLOCK = 2.0  # seconds
 FORMAT = "pst quality model 1"
 MAX_BYTES = 16 * 2**20  # LIVE's largest file has a third of a mebibyte
 WAY_OUT = (
@@ -227,8 +226,7 @@ def _identity_of(paths: Sequence[Path]) -> str:
         found = [path.stat() for path in paths]
     except OSError:
         found = []  # reading them tells
-    # What was changed just now may change once more without a sign of it: file systems' clocks are coarse.
-    if not found or time.time() - max(each.st_mtime for each in found) < _COARSEST_CLOCK:
+    if not found or time.time_ns() - max(each.st_mtime_ns for each in found) < COARSEST_CLOCK_NS:
         return _sha256([_read(path) for path in paths])
     stamps = ((each.st_ino, each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in found)
     return _known_identity(tuple(paths), tuple(stamps))

@@ -9,10 +9,8 @@ Rows = NDArray[np.float64]
 
 SURE_SEPARATION = 0.15  # of two regions, from which they are trusted in full
 SURE_CONTRAST = 0.3  # between the probabilities of a backdrop and of what stands before it, likewise
-UNSURE_STABILITY, SURE_STABILITY = (
-    0.7,
-    0.75,
-)  # of backdrops: not trusted below the first, in full from the second
+UNSURE_STABILITY = 0.7  # of backdrops, below which they are not trusted at all
+SURE_STABILITY = 0.75  # and from which in full
 
 
 def confidence_of(separation: float, contrast: float = 1.0, stability: float = 1.0) -> float:

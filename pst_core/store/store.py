@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pst_core.errors import OutputError, StoreError
-from pst_core.files import sync_file_system, write_bytes_atomically
+from pst_core.files import COARSEST_CLOCK_NS, sync_file_system, write_bytes_atomically
 from pst_core.store.home import not_permitted, pst_home
 from pst_core.store.layout import (
     MAX_ENVELOPE_BYTES,
@@ -51,10 +51,6 @@ from pst_core.store.locks import flock_file, unlock_file
 SYNC_SECONDS = 30.0
 """At most so much finished work of a process may a power cut take."""
 _VERSION = 1
-# File systems tell times apart by up to two seconds (FAT): a file changed so recently may change once more
-# without a sign of it, so that its verification is not remembered. Only disks of the machine's own are that
-# coarse, and their times are of its own clock; file servers, whose clock may differ, tell milliseconds apart.
-_COARSEST_CLOCK_NS = 2 * 10**9
 # Verifications: of hundreds of pairs' artifacts. A batch may have very many pairs, and each of them is looked
 # at by itself.
 _MOST_REMEMBERED = 2**13
@@ -131,7 +127,7 @@ class Store:
         data, found = read_regular(self.path_of(reference), reference.size)
         if len(data) != reference.size or sha256_of(data) != reference.sha256:
             raise DamagedFile(f"{reference.path} {describe_damage(data, reference.size)}")
-        if abs(time.time_ns() - found[-1]) > _COARSEST_CLOCK_NS:
+        if abs(time.time_ns() - found[-1]) > COARSEST_CLOCK_NS:
             self._verified[reference.path] = found
             if len(self._verified) > _MOST_REMEMBERED:
                 del self._verified[next(iter(self._verified))]

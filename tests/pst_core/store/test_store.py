@@ -389,7 +389,7 @@ def test_a_file_in_the_place_of_a_folder(filled):
 @pytest.fixture
 def old_files(monkeypatch):
     """No waiting until files are old enough for their verification to be remembered."""
-    monkeypatch.setattr(store_module, "_COARSEST_CLOCK_NS", -1)
+    monkeypatch.setattr(store_module, "COARSEST_CLOCK_NS", -1)
 
 
 def count_reads(monkeypatch):
