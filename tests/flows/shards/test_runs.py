@@ -9,6 +9,7 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolUpdate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Completed, Crashed, Pending, Running
 
 from flows.display.watching import Watcher, watched_by
@@ -23,13 +24,18 @@ pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
 POOL = "pool-of-tests"
 
 
+def asking_again():
+    """For what a test asks by itself: within a batch, which has its own patience, Prefect's client has none."""
+    return temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 5})
+
+
 def state_of(run):
-    with get_client(sync_client=True) as client:
+    with asking_again(), get_client(sync_client=True) as client:
         return client.read_flow_run(run).state
 
 
 def set_state(run, state):
-    with get_client(sync_client=True) as client:
+    with asking_again(), get_client(sync_client=True) as client:
         client.set_flow_run_state(run, state, force=True)
 
 
@@ -236,7 +242,8 @@ def test_a_pool_that_somebody_pauses_is_told_of_once(within):
             self.told.append(sentence)
 
     def pause(runs, paused):
-        runs.client.update_work_pool(POOL, WorkPoolUpdate(is_paused=paused))
+        with asking_again():
+            runs.client.update_work_pool(POOL, WorkPoolUpdate(is_paused=paused))
         for _ in range(3):
             assert runs.workers == 1
 
