@@ -25,7 +25,7 @@ POOL = "pool-of-tests"
 
 
 def asking_again():
-    """For what a test asks by itself: within a batch, which has its own patience, Prefect's client has none."""
+    """For what a test asks by itself: within a batch Prefect's client asks once, for batches are patient."""
     return temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 5})
 
 
