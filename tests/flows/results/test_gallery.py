@@ -374,6 +374,10 @@ def test_a_page_is_held_at_a_time(tmp_path):
 # In a browser
 
 
+class BetweenPages(AssertionError):
+    """The page went away while it was asked: the next one is on its way."""
+
+
 class Browser:
     """A headless Chromium with one page, driven through the DevTools protocol."""
 
@@ -415,6 +419,8 @@ class Browser:
         while True:
             answer = json.loads(self.socket.recv(timeout=60))
             if answer.get("id") == self.number:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise BetweenPages(answer)
                 assert "error" not in answer, answer
                 return answer["result"]
             self.events.append(answer)
@@ -426,11 +432,17 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, script):
-        """Wait until an expression is true."""
+        """Wait until an expression is true, if need be of the page that comes next."""
         deadline = time.monotonic() + 30
-        while not self.run(script):
+        while not self._is_true(script):
             assert time.monotonic() < deadline, f"never true: {script}"
             time.sleep(0.02)
+
+    def _is_true(self, script):
+        try:
+            return self.run(script)
+        except BetweenPages:
+            return False
 
     def open(self, page, width=1400, height=900, *, mobile=False):
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
