@@ -374,7 +374,7 @@ def test_a_page_is_held_at_a_time(tmp_path):
 # In a browser
 
 
-class BetweenPages(AssertionError):
+class BetweenPagesError(AssertionError):
     """The page went away while it was asked: the next one is on its way."""
 
 
@@ -420,7 +420,7 @@ class Browser:
             answer = json.loads(self.socket.recv(timeout=60))
             if answer.get("id") == self.number:
                 if "navigated" in answer.get("error", {}).get("message", ""):
-                    raise BetweenPages(answer)
+                    raise BetweenPagesError(answer)
                 assert "error" not in answer, answer
                 return answer["result"]
             self.events.append(answer)
@@ -441,7 +441,7 @@ class Browser:
     def _is_true(self, script):
         try:
             return self.run(script)
-        except BetweenPages:
+        except BetweenPagesError:
             return False
 
     def open(self, page, width=1400, height=900, *, mobile=False):
