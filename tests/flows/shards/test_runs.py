@@ -51,13 +51,17 @@ def within(tmp_path, monkeypatch):
     """Run a function within a batch, with its runs and its ledger."""
     monkeypatch.setattr(shard_runs, "ASK_SECONDS", 0.0)
     monkeypatch.setattr(shard_runs, "COUNT_SECONDS", 0.0)
-    with get_client(sync_client=True) as client:
+    with asking_again(), get_client(sync_client=True) as client:
         have_pool(client, POOL, "a test's")
 
     def run(play):
         @flow
         def batch():
-            with ShardRuns.of_pool(POOL) as runs, keeping_ledger(tmp_path / "out", {}) as ledger:
+            with (
+                ShardRuns.of_pool(POOL) as runs,
+                keeping_ledger(tmp_path / "out", {}) as ledger,
+                asking_again(),
+            ):
                 play(runs, lambda: ledger.new_shard(ShardContents("code", ())))
 
         batch()
@@ -69,7 +73,7 @@ def test_workers_that_were_hired_count_before_they_are_at_their_posts(within):
     def hired(runs, shard):
         with get_client(sync_client=True) as client:
             have_pool(client, "hired-of-tests", HIRED, limit=4)
-        with ShardRuns.of_pool("hired-of-tests") as of_hired:
+        with ShardRuns.of_pool("hired-of-tests") as of_hired, asking_again():
             assert workers_alive(of_hired.client, "hired-of-tests") == 0
             assert (of_hired.workers, runs.workers) == (4, 1)
 
