@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from pst_core.errors import DivergenceError
+from pst_core.optimisation.lbfgs import BufferedDescent, LimitedMemoryBFGS
 from pst_core.optimisation.losses import Losses
 from pst_core.optimisation.record import Evaluation
+from pst_core.optimisation.replay import repeated
 
-FIRST_MOVE = 0.01  # root mean square of the first step, on [0, 1]: there is no curvature yet to go by
-LARGEST_MOVE = 0.1  # root mean square of any step: beyond it the quadratic model says nothing
 RESTARTS = 3
 GROWTH = 10.0  # a loss this many times the first one has diverged
 FLUSH = 10  # on accelerators losses are fetched this often: each fetch waits for the device
@@ -22,57 +22,6 @@ class Stepper(Protocol):
 
     def step(self, image: Tensor, gradient: Tensor) -> Tensor:
         """Return the next image."""
-
-
-class LimitedMemoryBFGS:
-    """L-BFGS (Liu and Nocedal 1989) without line search, one evaluation a step.
-
-    All decisions are made on the device, so nothing waits for it. A pair without positive curvature
-    counts as no pair; steps are held to `LARGEST_MOVE`, which stands in for the line search.
-    """
-
-    def __init__(self, history: int, step: float = 1.0, limit_moves: bool = True) -> None:
-        self.history, self.length, self.limit_moves = history, step, limit_moves
-        self.pairs: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.scale: Tensor | None = None
-        self.last: tuple[Tensor, Tensor] | None = None
-
-    def step(self, image: Tensor, gradient: Tensor) -> Tensor:
-        """Return the next image after one evaluation's gradient."""
-        point, slope = image.flatten(), gradient.flatten()
-        if self.last is not None:
-            self._remember(point - self.last[0], slope - self.last[1])
-        self.last = (point, slope)
-        return image - (self.length * self._direction(slope)).view_as(image)
-
-    def _remember(self, move: Tensor, change: Tensor) -> None:
-        curvature = move @ change
-        # The angle between the two decides, so that the scale of the loss does not matter.
-        positive = curvature > 1e-6 * (move.norm() * change.norm())
-        weight = torch.where(positive, 1 / curvature, 0)
-        fallback = self.scale if self.scale is not None else torch.ones_like(curvature)
-        self.scale = torch.where(positive, curvature / (change @ change), fallback)
-        self.pairs = (
-            [*self.pairs[-(self.history - 1) :], (move, change, weight)]
-            if self.history > 1
-            else [(move, change, weight)]
-        )
-
-    def _direction(self, slope: Tensor) -> Tensor:
-        """Two-loop recursion; the first step follows the slope alone."""
-        if self.scale is None:
-            return slope * (FIRST_MOVE / slope.square().mean().sqrt().clamp_min(1e-30))
-        direction, along = slope, []
-        for move, change, weight in reversed(self.pairs):
-            along.append(weight * (move @ direction))
-            direction = direction - along[-1] * change
-        direction = direction * self.scale
-        for (move, change, weight), share in zip(self.pairs, reversed(along), strict=True):
-            direction = direction + (share - weight * (change @ direction)) * move
-        if not self.limit_moves:
-            return direction
-        size = direction.square().mean().sqrt().clamp_min(1e-30)
-        return direction * (LARGEST_MOVE / size).clamp(max=1)
 
 
 class Adam:
@@ -128,16 +77,40 @@ def minimise(
     """
     for attempt in range(RESTARTS + 1):
         length = step * 0.25**attempt
-        stepper = LimitedMemoryBFGS(history, length) if optimizer == "lbfgs" else Adam(length)
         # Where even the shortest steps lead up from the start, the start is a minimum, not a failure.
         growth = GROWTH if attempt < RESTARTS else float("inf")
-        best, trace = _descend(image, loss, stepper, iterations, callback, growth)
+        if optimizer == "lbfgs" and _replays(image):
+            descent = BufferedDescent(image, loss, history=history, step=length, evaluations=iterations)
+            best, trace = _descend_in_buffers(descent, callback, growth)
+        else:
+            stepper = LimitedMemoryBFGS(history, length) if optimizer == "lbfgs" else Adam(length)
+            best, trace = _descend(image, loss, stepper, iterations, callback, growth)
         if trace is not None:
             return best, trace
     raise DivergenceError(
         "The optimisation diverged even at small steps: lower --style-weight or --step, "
         "or use --gram normalized."
     )
+
+
+def _replays(image: Tensor) -> bool:
+    """Whether the image's device can do again by itself what it was once told."""
+    return image.device.type == "cuda"
+
+
+def _descend_in_buffers(
+    descent: BufferedDescent, callback: Callable[[Evaluation], None] | None, growth: float
+) -> tuple[Tensor, list[Evaluation] | None]:
+    """One try by replays; no trace if it diverged."""
+    trace: list[Evaluation] = []
+    evaluations = len(descent.losses)
+    steps = repeated(descent.advance, evaluations, descent.image.device)
+    for done, _ in enumerate(steps, start=1):
+        if done % FLUSH == 0 or done == evaluations:
+            pending = list(descent.losses[len(trace) : done])
+            if not _fetch(pending, trace, callback, growth):
+                return descent.best, None
+    return descent.best, trace
 
 
 def _descend(

@@ -6,8 +6,9 @@ import torch
 
 from pst_core.errors import DivergenceError
 from pst_core.optimisation import solver
+from pst_core.optimisation.lbfgs import LARGEST_MOVE, LimitedMemoryBFGS
 from pst_core.optimisation.losses import Losses
-from pst_core.optimisation.solver import Adam, LimitedMemoryBFGS, minimise
+from pst_core.optimisation.solver import Adam, minimise
 
 SHAPE = (3, 4, 5)
 SIZE = math.prod(SHAPE)
@@ -103,7 +104,7 @@ def test_no_step_is_longer_than_allowed():
     image, slope = start(), torch.ones(SHAPE).double()
     moved = stepper.step(image, slope)
     after = stepper.step(moved, slope * (1 - 1e-6))  # next to no curvature: the model asks for a huge step
-    assert (after - moved).square().mean().sqrt().item() == pytest.approx(solver.LARGEST_MOVE)
+    assert (after - moved).square().mean().sqrt().item() == pytest.approx(LARGEST_MOVE)
     free = LimitedMemoryBFGS(5, limit_moves=False)
     assert (free.step(free.step(image, slope), slope * (1 - 1e-6)) - moved).abs().max() > 100
 
