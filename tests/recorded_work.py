@@ -16,6 +16,10 @@ class RecordedWork(TorchDispatchMode):
         super().__init__()
         self.steps, self.before = [], {}
 
+    @classmethod
+    def _should_skip_dynamo(cls):
+        return False  # telling a compiler to skip this would load it, which takes seconds
+
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         for argument, value in zip(operation._schema.arguments, args, strict=False):
             if argument.alias_info is not None and argument.alias_info.is_write:

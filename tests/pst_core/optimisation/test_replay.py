@@ -50,7 +50,7 @@ class StandIn:
 def stand_in(monkeypatch):
     def put(**how):
         made = StandIn(**how)
-        monkeypatch.setattr(replay.torch, "cuda", made)
+        monkeypatch.setattr(replay, "torch", SimpleNamespace(cuda=made))
         return made
 
     replay._tell_once.cache_clear()
