@@ -6,9 +6,12 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from pst_core.errors import ConfigError
 
@@ -73,6 +76,19 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(device)):
         return torch.bfloat16
     return torch.float32
+
+
+@cache
+def constant(values: tuple[Any, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Fixed numbers as a tensor that all share: they are brought to a device once, never in an evaluation."""
+    return torch.tensor(values, dtype=dtype, device=device)
+
+
+def bring(image: Tensor, device: torch.device) -> Tensor:
+    """An image of the host's on a device: itself on the CPU; to a GPU it is copied while the host goes on."""
+    if device.type != "cuda":
+        return image.to(device)
+    return image.pin_memory().to(device, non_blocking=True)
 
 
 def runs_on_gpu(device: str) -> bool:

@@ -19,7 +19,7 @@ STRIP_PIXELS = 1 << 20  # full-size work goes in strips of about this many pixel
 def box_mean(image: Tensor, radius: int) -> Tensor:
     """Mean over a window of 2r+1 pixels a side, at borders over the part of it inside; shape (C, H, W)."""
     expect_shapes("image: C H W", image)
-    if image.device.type == "cpu":
+    if _is_on_cpu(image):
         sums: Tensor = _BoxSum.apply(image, radius)
         rows, columns = (_window_lengths(side, radius).to(image) for side in image.shape[1:])
         return sums / (rows[:, None] * columns)
@@ -29,6 +29,10 @@ def box_mean(image: Tensor, radius: int) -> Tensor:
     return functional.avg_pool2d(
         rows, (1, 2 * radius + 1), stride=1, padding=(0, radius), count_include_pad=False
     )[0]
+
+
+def _is_on_cpu(image: Tensor) -> bool:
+    return image.device.type == "cpu"
 
 
 class _BoxSum(torch.autograd.Function):

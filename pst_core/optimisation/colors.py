@@ -4,9 +4,12 @@ Gram matrices say little about colours, and a match of colours after an optimisa
 texture. As a term of the loss both are had at once. Sliced distances: Rabin, Peyre, Delon and Bernot 2012.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
+from pst_core.machine import constant
 from pst_core.shapes import expect_shapes
 
 DIRECTIONS = 8
@@ -38,7 +41,7 @@ def cielab(colors: Tensor) -> Tensor:
     # A root's slope is infinite at 0, even where it is not chosen: the clamps keep it finite.
     curved = ((colors.clamp_min(1e-3) + 0.055) / 1.055) ** 2.4
     linear = torch.where(colors > 0.04045, curved, colors / 12.92)
-    x, y, z = torch.tensor(XYZ, dtype=colors.dtype, device=colors.device) @ linear
+    x, y, z = constant(XYZ, colors.dtype, colors.device) @ linear
     fx, fy, fz = (
         torch.where(value > 0.008856, value.clamp_min(1e-4) ** (1 / 3), 7.787 * value + 16 / 116)
         for value in (x, y, z)
@@ -48,9 +51,14 @@ def cielab(colors: Tensor) -> Tensor:
 
 def directions(like: Tensor) -> Tensor:
     """Unit vectors, shape (`DIRECTIONS`, 3), the same ones every time."""
+    return _directions(like.dtype, like.device)
+
+
+@cache
+def _directions(dtype: torch.dtype, device: torch.device) -> Tensor:
     drawn = torch.randn(DIRECTIONS, 3, generator=torch.Generator().manual_seed(3))
     units: Tensor = drawn / drawn.norm(dim=1, keepdim=True)
-    return units.to(like)
+    return units.to(device, dtype)
 
 
 def sorted_projections(colors: Tensor) -> Tensor:

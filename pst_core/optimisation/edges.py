@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pst_core.errors import ImageError
+from pst_core.machine import constant
 from pst_core.shapes import expect_shapes
 
 KERNEL = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
@@ -47,7 +48,7 @@ def image_laplacian(image: Tensor, pool: int) -> Tensor:
         )
     # Both steps are linear, so the channels may as well be summed first.
     pooled = functional.avg_pool2d(image.sum(dim=0)[None, None], min(pool, min(height, width) // SIDE))
-    kernel = torch.tensor(KERNEL, dtype=image.dtype, device=image.device)
+    kernel = constant(KERNEL, image.dtype, image.device)
     return functional.conv2d(pooled, kernel[None, None])[0, 0]
 
 

@@ -12,10 +12,10 @@ from pst_core.optimisation.image_terms import make_image_term
 from pst_core.optimisation.losses import (
     Losses,
     content_loss,
+    gram,
     mask_supports,
     style_loss,
     supported_gram,
-    whole_gram,
 )
 from pst_core.optimisation.targets import Targets
 from pst_core.settings.config import LossSettings, StageSettings
@@ -36,8 +36,16 @@ def global_losses(
     """
     normalized = settings.gram == "normalized"
 
+    supports = {
+        layer: mask_supports(targets.counted[layer], normalized=normalized)
+        for layer in settings.style_layers
+        if layer in targets.counted
+    }
+
     def _whole_gram(features: Tensor, layer: str) -> Tensor:
-        return whole_gram(features.flatten(1), targets.counted.get(layer), normalized=normalized)
+        if layer in supports:
+            return supported_gram(features.flatten(1), supports[layer])[0]
+        return gram(features.flatten(1), normalized=normalized)
 
     def style_term(features: Tensors) -> Tensor:
         terms = [

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from pst_core.machine import constant
+from pst_core.quality.distances import GRAY
 from pst_core.quality.rims import (
     Edges,
     beyond_levels,
+    block_side,
     gray_in_blocks,
     levels_beside,
     profiles_across,
@@ -43,7 +46,7 @@ def remove_rims(image: Tensor, content: Tensor, share: float = 1.0) -> Tensor:
     Tensor, shape (3, H, W)
     """
     expect_shapes("image: 3 H W, content: 3 H W", image, content)
-    original = gray_in_blocks(content.cpu().numpy())
+    original = _gray(content)
     edges = strong_edges(original, most=MOST_EDGES)
     if not len(edges.places):
         return image
@@ -51,9 +54,22 @@ def remove_rims(image: Tensor, content: Tensor, share: float = 1.0) -> Tensor:
     low, high = levels_beside(profiles, edges.reach)
     own = beyond_levels(profiles, low, high, edges.reach) / (high - low)
     for _ in range(ROUNDS):
-        correction = share * _correction(gray_in_blocks(image.cpu().numpy()), edges, own)
+        correction = share * _correction(_gray(image), edges, own)
         image = (image + _enlarged(correction, image)).clamp(0, 1)
     return image
+
+
+def _gray(image: Tensor) -> Floats:
+    """`gray_in_blocks` of an image on a device; of a GPU's the blocks' means alone come to the host."""
+    if image.device.type == "cpu":
+        return gray_in_blocks(image.numpy())
+    return _gray_on_device(image).cpu().numpy()
+
+
+def _gray_on_device(image: Tensor) -> Tensor:
+    weights = constant(tuple(GRAY), image.dtype, image.device)
+    gray = torch.einsum("c,chw->hw", weights, image)
+    return functional.avg_pool2d(gray[None], block_side(*gray.shape))[0]
 
 
 def _correction(gray: Floats, edges: Edges, own: Floats) -> Floats:

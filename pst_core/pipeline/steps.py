@@ -20,7 +20,7 @@ from pst_core.filters.guided import guided_filter, upsample_through_guide
 from pst_core.filters.resizing import resize
 from pst_core.filters.smoothing import gaussian, highpass, total_variation
 from pst_core.images.inputs import Inputs
-from pst_core.machine import reproducible
+from pst_core.machine import bring, reproducible
 from pst_core.network.encoder import Encoder
 from pst_core.network.finder import Finder
 from pst_core.optimisation.objectives import global_losses, regional_losses
@@ -129,7 +129,7 @@ def start_image(pair: WorkingPair, settings: StartSettings, given: Floats | None
     """First image of the optimisation, on [0, 1]: given, or what ``settings.init`` names."""
     size = (pair.content.shape[1], pair.content.shape[2])
     if given is not None:
-        return resize(torch.from_numpy(given).to(pair.content.device), size).clamp(0, 1)
+        return resize(bring(torch.from_numpy(given), pair.content.device), size).clamp(0, 1)
     if settings.init == "content":
         return pair.content
     if settings.init in WHOLE_IMAGE:

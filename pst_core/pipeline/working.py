@@ -13,6 +13,7 @@ from pst_core.color.grade import apply_grade
 from pst_core.color.transfer import ColorStatistics, color_statistics
 from pst_core.filters.guided import guided_filter
 from pst_core.filters.resizing import fit_size, resize
+from pst_core.machine import bring
 from pst_core.regions.labels import NOWHERE, Labels, Mask, Regions, given_to_nearest
 
 MASK_EPSILON = 1e-4  # on [0, 1] squared: how faint an edge of the photograph may hold a mask's border
@@ -133,7 +134,7 @@ def make_working_pair(
     for pixels in (content, style):
         image = torch.from_numpy(pixels)
         fitted = fit_size(pixels.shape[1], pixels.shape[2], size, least_side)
-        images.append(resize(image, fitted).clamp(0, 1).to(device))
+        images.append(bring(resize(image, fitted).clamp(0, 1), device))
     matched = torch.from_numpy(regions.matched).to(device)
     trust = torch.where(matched, torch.from_numpy(regions.trust).to(device), 1.0)
     content_masks = _area_masks(regions.content, regions.count, tuple(images[0].shape[1:]), device)

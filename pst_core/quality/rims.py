@@ -132,8 +132,13 @@ def gray_in_blocks(image: Floats) -> Floats:
     return _blocks(np.tensordot(GRAY.astype(np.float32), image.astype(np.float32, copy=False), 1))
 
 
+def block_side(height: int, width: int) -> int:
+    """Side in pixels of the blocks of which rims are looked for in the means."""
+    return max(1, round(max(height, width) / SIDE))
+
+
 def _blocks(gray: Floats) -> Floats:
-    step = max(1, round(max(gray.shape) / SIDE))
+    step = block_side(*gray.shape)
     height, width = (side // step for side in gray.shape)
     inside = gray[: height * step, : width * step]
     means: Floats = inside.reshape(height, step, width, step).mean(axis=(1, 3))

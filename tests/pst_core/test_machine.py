@@ -1,7 +1,7 @@
 import torch
 
 from pst_core import machine
-from pst_core.machine import pick_device, pick_dtype
+from pst_core.machine import bring, constant, pick_device, pick_dtype
 
 CPU = torch.device("cpu")
 
@@ -17,3 +17,18 @@ def test_precision_and_device_are_as_asked_for(monkeypatch):
     assert pick_device("cpu") == CPU
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto") == CPU
+
+
+def test_on_the_cpu_nothing_is_copied_to_be_there(random_image):
+    image = random_image(4, 5)
+    assert bring(image, torch.device("cpu")) is image
+
+
+def test_fixed_numbers_are_made_once_for_each_arithmetic():
+    here = torch.device("cpu")
+    numbers = ((1.0, 2.0), (3.0, 4.5))
+    found = constant(numbers, torch.float64, here)
+    assert found is constant(numbers, torch.float64, here) and found.tolist() == [
+        list(row) for row in numbers
+    ]
+    assert constant(numbers, torch.float32, here).dtype == torch.float32

@@ -3,8 +3,9 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from pst_core.pipeline import rims
 from pst_core.pipeline.rims import remove_rims
-from pst_core.quality.rims import rim_overshoot
+from pst_core.quality.rims import gray_in_blocks, rim_overshoot
 
 
 @pytest.fixture
@@ -34,8 +35,9 @@ def test_a_rim_beside_an_edge_goes_and_nothing_else(step):
 
 def test_half_the_share_takes_less_away(step):
     image = rimmed(step)
-    rims = [rim_overshoot(remove_rims(image, step, share).numpy(), step.numpy()) for share in (0.0, 0.5, 1.0)]
-    assert rims[0] > rims[1] > rims[2]
+    found = [remove_rims(image, step, share).numpy() for share in (0.0, 0.5, 1.0)]
+    none, half, all_ = (rim_overshoot(each, step.numpy()) for each in found)
+    assert none > half > all_
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(0.6, 0.2), (-0.5, 0.8), (1.0, 0.0)])
@@ -73,3 +75,12 @@ def test_large_pictures_are_corrected_at_the_measured_size(step):
 def test_shapes_that_cannot_be_meant_are_refused(step):
     with pytest.raises(ValueError, match=r"content must have the shape \(3, 120, 160\)"):
         remove_rims(step, step[:, :60])
+
+
+@pytest.mark.parametrize("size", [(40, 60), (31, 1500), (1607, 905)])
+def test_a_gpus_gray_is_the_measures(random_image, size):
+    """In blocks of one and two pixels: the same means, whoever makes them."""
+    image = random_image(*size)
+    found = rims._gray_on_device(image)
+    np.testing.assert_allclose(found.numpy(), gray_in_blocks(image.numpy()), atol=1e-6)
+    assert torch.equal(torch.from_numpy(rims._gray(image)), torch.from_numpy(gray_in_blocks(image.numpy())))
