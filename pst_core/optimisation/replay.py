@@ -39,13 +39,13 @@ def repeated(advance: Callable[[], None], count: int, device: torch.device) -> I
             advance()
         yield
     if count > before:
-        again = _captured(advance, device)
+        again = captured(advance, device)
         for _ in range(count - before):
             again()
             yield
 
 
-def _captured(advance: Callable[[], None], device: torch.device) -> Callable[[], None]:
+def captured(advance: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """What has the effect of `advance`: a graph's replay, or itself where none can be captured."""
     try:
         graph = torch.cuda.CUDAGraph()

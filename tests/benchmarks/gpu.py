@@ -1,0 +1,277 @@
+"""What a GPU makes of the library: rates, pairs a second, a large picture, and whether pictures are the CPU's.
+
+    python tests/benchmarks/gpu.py [--device cuda] [--only machine,evaluations] [--data ../shared/luan60]
+
+On a machine with a GPU and torch, from the project's root (Prefect is not needed; under five minutes with an H100):
+
+    pip install numpy scipy opencv-python-headless pillow pydantic safetensors simplejpeg &&
+    PYTHONPATH=. PST_VGG19_WEIGHTS=vgg19.safetensors python tests/benchmarks/gpu.py --data luan60 | tee gpu.txt
+
+Prints a line a figure as it is found, and at the end all of them as one line of JSON. A part that fails says why,
+and the others go on:
+
+- machine: the device, its driver, torch, cores, and the rate of a large product of bfloat16 matrices;
+- evaluations: of the regional loss with its step, a second, at three sizes, as a graph's replays and without, and
+  the share of the matrices' rate that their arithmetic comes to;
+- pairs: a second, from files to PNG files, on as many threads as there are cores (8 wanted at 700 pixels);
+- large: a 24-megapixel content, and of it what comes after the stages (under 1 s wanted);
+- equality: differences to the CPU's picture, in levels of 255, at the 99.9th percentile (2 allowed);
+- presets: `quality` and the method `luan`, once each.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from one_pair import parser_of, paths_of
+from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
+
+from pst_core import Config, stylize
+from pst_core.cores import usable_cores
+from pst_core.images.inputs import load_inputs
+from pst_core.images.writing import write_image
+from pst_core.machine import describe_device, has_fast_bfloat16, reproducible
+from pst_core.network.encoder import open_encoder
+from pst_core.optimisation.lbfgs import BufferedDescent
+from pst_core.optimisation.objectives import regional_losses
+from pst_core.optimisation.replay import captured
+from pst_core.pipeline import steps
+from pst_core.pipeline.stylize import Result
+
+WARM_UP = 3
+LARGE = (6000, 4000)
+
+
+@dataclass
+class Run:
+    """What is measured on, how much of it, and what was found."""
+
+    device: torch.device
+    data: Path
+    pair: int
+    quick: bool
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def config(self, **settings: Any) -> Config:
+        """Settings on the device; small ones where it has to be quick."""
+        small = {"size": 64, "regional_iterations": 4} if self.quick else {}
+        return Config.make(**{"device": str(self.device), **small, **settings})
+
+    @property
+    def paths(self) -> list[str]:
+        return paths_of(self.data, self.pair)
+
+    def seconds(self, action: Callable[[], object], times: int) -> float:
+        """Seconds that each of several runs took, all of them together, the device's work included."""
+        self.wait()
+        start = time.perf_counter()
+        for _ in range(times):
+            action()
+        self.wait()
+        return (time.perf_counter() - start) / times
+
+    def wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def machine(run: Run) -> dict[str, Any]:
+    dtype = torch.bfloat16 if has_fast_bfloat16(run.device) else torch.float32
+    side = 256 if run.quick else 8192 if run.device.type == "cuda" else 2048
+    left, right = (torch.randn(side, side, device=run.device).to(dtype) for _ in range(2))
+    run.seconds(lambda: left @ right, WARM_UP)
+    rate = 2 * side**3 / run.seconds(lambda: left @ right, 20)
+    return {
+        "device": describe_device(run.device), "driver": driver(run.device), "torch": torch.__version__,
+        "cuda": torch.version.cuda, "cores": usable_cores(), "matrix_dtype": str(dtype),
+        "matrix_teraflops": rate / 1e12,
+    }  # fmt: skip
+
+
+def driver(device: torch.device) -> str | None:
+    if device.type != "cuda":
+        return None
+    asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or None
+
+
+def evaluations(run: Run) -> dict[str, Any]:
+    rate = run.found.get("machine", {}).get("matrix_teraflops")
+    sides = (64, 96) if run.quick else (256, 700, 1400)
+    return {str(side): at_size(run, side, rate) for side in sides}
+
+
+def at_size(run: Run, side: int, rate: float | None) -> dict[str, Any]:
+    """Figures of one working size; photographs are enlarged to it."""
+    times = 2 if run.quick or run.device.type == "cpu" else 50
+    descent = descent_at(run, side, evaluations=2 * times + 3 * WARM_UP)
+    with reproducible():
+        with FlopCounterMode(display=False) as counter:
+            descent.advance()
+        operations = counter.get_total_flops() / 1e12
+        run.seconds(descent.advance, WARM_UP)
+        plain = run.seconds(descent.advance, times)
+        found = {"teraflop": operations, "without_graph": 1 / plain}
+        if run.device.type == "cuda":
+            found |= with_graph(run, descent, times)
+            found["peak_gigabytes"] = torch.cuda.max_memory_allocated(run.device) / 1e9
+    if rate is not None:
+        for way in ("without_graph", "with_graph"):
+            if way in found:
+                found[f"share_{way}"] = operations * found[way] / rate
+    return found
+
+
+def with_graph(run: Run, descent: BufferedDescent, times: int) -> dict[str, Any]:
+    start = time.perf_counter()
+    replay = captured(descent.advance, run.device)
+    run.wait()
+    seconds = time.perf_counter() - start
+    if replay == descent.advance:
+        return {"graph": "refused"}
+    run.seconds(replay, WARM_UP)
+    return {"capture_seconds": seconds, "with_graph": 1 / run.seconds(replay, times)}
+
+
+def descent_at(run: Run, side: int, evaluations: int) -> BufferedDescent:
+    config = run.config(size=side)
+    kinds = (Image.Resampling.BICUBIC,) * 2 + (Image.Resampling.NEAREST,) * 2
+    inputs = load_inputs(
+        *(enlarged(path, side, kind) for path, kind in zip(run.paths, kinds, strict=True))
+    )
+    _, encoder = open_encoder(config, config.layers)
+    regions = steps.regions_of_maps(inputs, config)
+    pixels = inputs.content.filled, inputs.style.filled
+    pair, targets = steps.precompute(*pixels, regions, side, encoder, config, staged=True)
+    objective = regional_losses(encoder, targets, config)
+    image = steps.start_image(pair, config)
+    return BufferedDescent(image, objective, history=config.history, step=config.step, evaluations=evaluations)
+
+
+def enlarged(path: str, side: int, kind: Image.Resampling) -> np.ndarray:
+    picture = Image.open(path).convert("RGB")
+    scale = max(1.0, side / max(picture.size))
+    return np.asarray(picture.resize([round(length * scale) for length in picture.size], kind))
+
+
+def pairs(run: Run) -> dict[str, Any]:
+    numbers = sorted(int(path.stem[2:]) for path in (run.data / "input").glob("in*.png"))
+    lanes = 2 if run.quick else usable_cores()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(lanes, initializer=one_thread) as pool:
+
+        def done(task: tuple[int, int]) -> Result:
+            index, number = task
+            result = stylize(*paths_of(run.data, number), config=run.config())
+            write_image(Path(folder) / f"{index}.png", result.image, overwrite=True)
+            return result
+
+        rounds = 1 if run.quick or run.device.type == "cpu" else 3
+        tasks = list(enumerate(numbers * rounds))
+        list(pool.map(done, tasks[:lanes]))  # warms up
+        run.wait()
+        start = time.perf_counter()
+        results = list(pool.map(done, tasks))
+        seconds = time.perf_counter() - start
+    names = results[0].seconds
+    each = {name: sum(result.seconds[name] for result in results) / len(results) for name in names}
+    return {"a_second": len(tasks) / seconds, "lanes": lanes, "pairs": len(tasks), "seconds_in_a_lane": each}
+
+
+def one_thread() -> None:
+    """Lanes share the cores: none of them takes several."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def large(run: Run) -> dict[str, Any]:
+    size = (300, 200) if run.quick else LARGE
+    content = np.asarray(Image.open(run.paths[0]).convert("RGB").resize(size, Image.Resampling.BICUBIC))
+    style = np.asarray(Image.open(run.paths[1]).convert("RGB"))
+    stylize(content, style, config=run.config())  # warms up
+    start = time.perf_counter()
+    result = stylize(content, style, config=run.config())
+    seconds = time.perf_counter() - start
+    return {
+        "megapixels": size[0] * size[1] / 1e6, "seconds": seconds, "after_stages": result.seconds["finish"],
+        "steps": result.seconds,
+    }  # fmt: skip
+
+
+def equality(run: Run) -> dict[str, Any]:
+    here = stylize(*run.paths, config=run.config())
+    there = stylize(*run.paths, config=run.config(device="cpu"))
+    differences = 255 * np.abs(here.image - there.image)
+    return {
+        "percentile_99.9": float(np.percentile(differences, 99.9)), "most": float(differences.max()),
+        "mean": float(differences.mean()), "dtypes": [here.dtype, there.dtype],
+    }  # fmt: skip
+
+
+def presets(run: Run) -> dict[str, Any]:
+    ways: dict[str, dict[str, Any]] = {"quality": {"preset": "quality"}, "luan": {"method": "luan"}}
+    return {name: once(run, **settings) for name, settings in ways.items()}
+
+
+def once(run: Run, **settings: Any) -> dict[str, Any]:
+    start = time.perf_counter()
+    result = stylize(*run.paths, config=run.config(**settings))
+    last = result.trace[-1].evaluations
+    return {
+        "seconds": time.perf_counter() - start, "steps": result.seconds,
+        "last_stage": [last[0].total, last[-1].total],
+    }  # fmt: skip
+
+
+PARTS = {part.__name__: part for part in (machine, evaluations, pairs, large, equality, presets)}
+
+
+def measured(part: Callable[[Run], dict[str, Any]], run: Run) -> dict[str, Any]:
+    start = time.perf_counter()
+    try:
+        found = part(run)
+    except Exception as error:  # a GPU's time is dear: the other parts are measured all the same
+        traceback.print_exc()
+        found = {"failed": f"{type(error).__name__}: {error}"}
+    return found | {"took": time.perf_counter() - start}
+
+
+def tell(name: str, value: object) -> None:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            tell(f"{name} {key}", each)
+    else:
+        print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> dict[str, dict[str, Any]]:
+    parser = parser_of(__doc__, pair=4)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between")
+    parser.add_argument("--quick", action="store_true", help="small sizes: whether it runs, not how fast")
+    chosen = parser.parse_args(arguments)
+    names = chosen.only.split(",")
+    if unknown := set(names) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+    run = Run(torch.device(chosen.device), chosen.data, chosen.pair, chosen.quick)
+    for name in names:
+        run.found[name] = measured(PARTS[name], run)
+        tell(name, run.found[name])
+    print(json.dumps(run.found))
+    return run.found
+
+
+if __name__ == "__main__":
+    main()
