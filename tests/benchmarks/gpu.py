@@ -1,27 +1,25 @@
-"""What a GPU makes of the library: rates, pairs a second, a large picture, and whether pictures are the CPU's.
+"""What a GPU makes of the library: rates, pairs a second, a large picture, equality with the CPU's.
 
-    python tests/benchmarks/gpu.py [--device cuda] [--only machine,evaluations] [--data ../shared/luan60]
+    python tests/benchmarks/gpu.py [--device cuda] [--only machine,pairs] [--data ../shared/luan60]
 
-On a machine with a GPU and torch, from the project's root (Prefect is not needed; under five minutes with an H100):
+On a machine with torch and a GPU, from the project's root, without Prefect, in under five minutes on an H100:
 
-    pip install numpy scipy opencv-python-headless pillow pydantic safetensors simplejpeg &&
-    PYTHONPATH=. PST_VGG19_WEIGHTS=vgg19.safetensors python tests/benchmarks/gpu.py --data luan60 | tee gpu.txt
+    pip install numpy scipy opencv-python-headless pillow pydantic safetensors simplejpeg scikit-learn &&
+    PYTHONPATH=. PST_VGG19_WEIGHTS=vgg19.safetensors python tests/benchmarks/gpu.py --data luan60
 
-Prints a line a figure as it is found, and at the end all of them as one line of JSON. A part that fails says why,
-and the others go on:
+Prints a line a figure as it is found, and at the end all of them as one line of JSON. A part that fails says
+why, and the others go on:
 
 - machine: the device, its driver, torch, cores, and the rate of a large product of bfloat16 matrices;
-- evaluations: of the regional loss with its step, a second, at three sizes, as a graph's replays and without, and
-  the share of the matrices' rate that their arithmetic comes to;
+- evaluations: of the regional loss with its step, a second, at three sizes, as a graph's replays and without,
+  and the share of the matrices' rate that their arithmetic comes to;
 - pairs: a second, from files to PNG files, on as many threads as there are cores (8 wanted at 700 pixels);
 - large: a 24-megapixel content, and of it what comes after the stages (under 1 s wanted);
 - equality: differences to the CPU's picture, in levels of 255, at the 99.9th percentile (2 allowed);
 - presets: `quality` and the method `luan`, once each.
 """
 
-import argparse
 import json
-import os
 import subprocess
 import tempfile
 import time
@@ -149,16 +147,16 @@ def with_graph(run: Run, descent: BufferedDescent, times: int) -> dict[str, Any]
 def descent_at(run: Run, side: int, evaluations: int) -> BufferedDescent:
     config = run.config(size=side)
     kinds = (Image.Resampling.BICUBIC,) * 2 + (Image.Resampling.NEAREST,) * 2
-    inputs = load_inputs(
-        *(enlarged(path, side, kind) for path, kind in zip(run.paths, kinds, strict=True))
-    )
+    inputs = load_inputs(*(enlarged(path, side, kind) for path, kind in zip(run.paths, kinds, strict=True)))
     _, encoder = open_encoder(config, config.layers)
     regions = steps.regions_of_maps(inputs, config)
     pixels = inputs.content.filled, inputs.style.filled
     pair, targets = steps.precompute(*pixels, regions, side, encoder, config, staged=True)
     objective = regional_losses(encoder, targets, config)
     image = steps.start_image(pair, config)
-    return BufferedDescent(image, objective, history=config.history, step=config.step, evaluations=evaluations)
+    return BufferedDescent(
+        image, objective, history=config.history, step=config.step, evaluations=evaluations
+    )
 
 
 def enlarged(path: str, side: int, kind: Image.Resampling) -> np.ndarray:
@@ -200,7 +198,8 @@ def large(run: Run) -> dict[str, Any]:
     size = (300, 200) if run.quick else LARGE
     content = np.asarray(Image.open(run.paths[0]).convert("RGB").resize(size, Image.Resampling.BICUBIC))
     style = np.asarray(Image.open(run.paths[1]).convert("RGB"))
-    stylize(content, style, config=run.config())  # warms up
+    if not run.quick:
+        stylize(content, style, config=run.config())  # warms up
     start = time.perf_counter()
     result = stylize(content, style, config=run.config())
     seconds = time.perf_counter() - start
@@ -242,7 +241,7 @@ def measured(part: Callable[[Run], dict[str, Any]], run: Run) -> dict[str, Any]:
     start = time.perf_counter()
     try:
         found = part(run)
-    except Exception as error:  # a GPU's time is dear: the other parts are measured all the same
+    except Exception as error:  # noqa: BLE001 - a GPU is dear: the other parts are measured all the same
         traceback.print_exc()
         found = {"failed": f"{type(error).__name__}: {error}"}
     return found | {"took": time.perf_counter() - start}

@@ -32,3 +32,44 @@ def data(tmp_path, landscape):
             _save(tmp_path / folder / f"{side}{number}.png", picture)
             _save(tmp_path / "segmentation" / f"{side}{number}.png", labels)
     return tmp_path
+
+
+def _save(path, pixels):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def test_every_part_has_its_figures(benchmark, data, capsys):
+    found = benchmark.main(["--device", "cpu", "--quick", "--data", str(data)])
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert json.loads(last) == found and set(found) == set(benchmark.PARTS)
+    assert not any("failed" in part for part in found.values())
+    assert {line.partition(" ")[0] for line in lines} == set(found)
+    assert found["machine"]["matrix_teraflops"] > 0 and found["machine"]["cores"] >= 1
+    small, larger = found["evaluations"]["64"], found["evaluations"]["96"]
+    assert 1.5 < larger["teraflop"] / small["teraflop"] < 3.5  # as many pixels: 2.25 times
+    for size in (small, larger):
+        share = size["teraflop"] * size["without_graph"] / found["machine"]["matrix_teraflops"]
+        assert size["share_without_graph"] == pytest.approx(share)
+    assert found["pairs"]["pairs"] == 2 and found["pairs"]["a_second"] > 0
+    assert 0 < found["large"]["after_stages"] < found["large"]["seconds"]
+    assert found["equality"]["most"] == 0  # the CPU's with the CPU's
+    for preset in ("quality", "luan"):
+        first, after = found["presets"][preset]["last_stage"]
+        assert 0 < after < first and np.isfinite(first)
+
+
+def test_a_part_that_fails_says_why_and_the_others_go_on(benchmark, data, capsys, monkeypatch):
+    def large(run):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setitem(benchmark.PARTS, "large", large)
+    found = benchmark.main(["--device", "cpu", "--quick", "--only", "large,machine", "--data", str(data)])
+    assert found["large"]["failed"] == "RuntimeError: CUDA out of memory" and "failed" not in found["machine"]
+    assert "large failed: RuntimeError: CUDA out of memory" in capsys.readouterr().out
+
+
+def test_a_part_that_there_is_none_of_is_refused(benchmark, capsys):
+    with pytest.raises(SystemExit):
+        benchmark.main(["--only", "machine,speed"])
+    assert "there is no part speed" in capsys.readouterr().err
