@@ -143,7 +143,7 @@ class Store:
 
     def path_of(self, reference: Reference) -> Path:
         """Return where an artifact lies, or would lie."""
-        return self.root / reference.path
+        return Path(f"{self.root}/{reference.path}")
 
     def write_record(self, key: str, content: bytes, references: Sequence[Reference]) -> bytes | None:
         """Keep what a step made, unless a record that is as it was written is there already: that one stays.
