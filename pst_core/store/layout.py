@@ -207,8 +207,7 @@ def envelope_path(root: Path, what: EnvelopeKind, key: str) -> Path:
     ValueError
         The key is none.
     """
-    check_key(key)
-    return Path(f"{root}/{what}s/{key[:2]}/{key}.json")  # at once: a batch asks for dozens a pair
+    return Path(_envelope_place(root, what, key))
 
 
 def read_envelope(root: Path, what: EnvelopeKind, key: str) -> Envelope:
@@ -219,8 +218,14 @@ def read_envelope(root: Path, what: EnvelopeKind, key: str) -> Envelope:
     StoreMiss
         It is not there as it was written.
     """
-    raw, _ = read_regular(envelope_path(root, what, key), MAX_ENVELOPE_BYTES)
+    raw, _ = read_regular(_envelope_place(root, what, key), MAX_ENVELOPE_BYTES)
     return unseal(raw, what, key)
+
+
+def _envelope_place(root: Path, what: EnvelopeKind, key: str) -> str:
+    """Text, not a path, of which a batch would take dozens apart for every pair."""
+    check_key(key)
+    return f"{root}/{what}s/{key[:2]}/{key}.json"
 
 
 def receipt_text(receipt: Receipt) -> str:
@@ -266,7 +271,7 @@ def _with_seal(body: bytes) -> bytes:
 _SEAL_LENGTH = len(_with_seal(b"}"))
 
 
-def read_regular(path: Path, limit: int) -> tuple[bytes, Identity]:
+def read_regular(path: str | os.PathLike[str], limit: int) -> tuple[bytes, Identity]:
     """Read a whole regular file, never through a link at its end, and say which file that was before.
 
     Raises
@@ -297,12 +302,12 @@ def identity(status: os.stat_result) -> Identity:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _check_regular(path: Path, status: os.stat_result, limit: int) -> None:
+def _check_regular(path: str | os.PathLike[str], status: os.stat_result, limit: int) -> None:
     if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
         raise DamagedFile(f"{path} is no file of at most {limit} bytes")
 
 
-def _raise_if_not_the_files_fault(path: Path, error: OSError) -> None:
+def _raise_if_not_the_files_fault(path: str | os.PathLike[str], error: OSError) -> None:
     if error.errno in _EXHAUSTED:
         raise StoreError(f"{path} could not be read: {error.strerror}; close other programs.") from error
     if not isinstance(error, PermissionError):
@@ -310,6 +315,6 @@ def _raise_if_not_the_files_fault(path: Path, error: OSError) -> None:
     try:
         os.lstat(path)
     except PermissionError:
-        raise not_permitted(path) from error
+        raise not_permitted(Path(path)) from error
     except OSError:
         return

@@ -124,7 +124,7 @@ class Store:
         StoreMiss
             It is not there with these bytes.
         """
-        data, found = read_regular(self.path_of(reference), reference.size)
+        data, found = read_regular(self._place_of(reference), reference.size)
         if len(data) != reference.size or sha256_of(data) != reference.sha256:
             raise DamagedFile(f"{reference.path} {describe_damage(data, reference.size)}")
         if abs(time.time_ns() - found[-1]) > COARSEST_CLOCK_NS:
@@ -143,7 +143,7 @@ class Store:
 
     def path_of(self, reference: Reference) -> Path:
         """Return where an artifact lies, or would lie."""
-        return Path(f"{self.root}/{reference.path}")
+        return Path(self._place_of(reference))
 
     def write_record(self, key: str, content: bytes, references: Sequence[Reference]) -> bytes | None:
         """Keep what a step made, unless a record that is as it was written is there already: that one stays.
@@ -359,6 +359,10 @@ class Store:
             with contextlib.suppress(OSError):
                 aside.unlink()
 
+    def _place_of(self, reference: Reference) -> str:
+        """Text, not a path, of which a batch would take dozens apart for every pair."""
+        return f"{self.root}/{reference.path}"
+
     def _require(self, references: Sequence[Reference]) -> None:
         for reference in references:
             self._check(reference)
@@ -366,7 +370,7 @@ class Store:
     def _check(self, reference: Reference) -> None:
         """Raise `StoreMiss` for what `holds` does not find."""
         known = self._verified.get(reference.path)
-        if known is None or known != _identity_now(self.path_of(reference)):
+        if known is None or known != _identity_now(self._place_of(reference)):
             self.read(reference)
         elif known[2] != reference.size:
             raise DamagedFile(f"{reference.path} has {known[2]} bytes in place of {reference.size}")
@@ -381,9 +385,9 @@ def _write_file(path: Path, data: bytes, *, overwrite: bool, durable: bool) -> N
         raise
 
 
-def _identity_now(path: Path) -> Identity | None:
+def _identity_now(place: str) -> Identity | None:
     try:
-        return identity(path.lstat())
+        return identity(os.lstat(place))
     except OSError:
         return None
 
