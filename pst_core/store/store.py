@@ -94,6 +94,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: dict[str, Identity] = {}
+        self._version_file: Identity | None = None  # as it was when it said a version that is known
         self._synced = time.monotonic()
 
     def put(self, data: bytes, kind: str, suffix: str) -> Reference:
@@ -127,7 +128,7 @@ class Store:
         data, found = read_regular(self._place_of(reference), reference.size)
         if len(data) != reference.size or sha256_of(data) != reference.sha256:
             raise DamagedFile(f"{reference.path} {describe_damage(data, reference.size)}")
-        if abs(time.time_ns() - found[-1]) > COARSEST_CLOCK_NS:
+        if _is_settled(found):
             self._verified[reference.path] = found
             if len(self._verified) > _MOST_REMEMBERED:
                 del self._verified[next(iter(self._verified))]
@@ -275,13 +276,15 @@ class Store:
         """
         path = self.root / "version"
         try:
-            path.lstat()
+            if identity(path.lstat()) == self._version_file:
+                return True
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
             pass  # reading it will tell
+        found: Identity | None = None
         try:
-            text = read_regular(path, 64)[0]
+            text, found = read_regular(path, 64)
         except UnreadableFile as error:
             raise StoreError(f"{error}: check the disk, or set PST_HOME to another folder.") from error
         except StoreMiss:
@@ -296,6 +299,7 @@ class Store:
                 f"{self.root} was made by a newer version of this program: install the newer one, or set "
                 "PST_HOME to another folder."
             )
+        self._version_file = found if found is not None and _is_settled(found) else None
         return True
 
     def _prepare(self) -> None:
@@ -383,6 +387,11 @@ def _write_file(path: Path, data: bytes, *, overwrite: bool, durable: bool) -> N
         if isinstance(error.__cause__, PermissionError):
             raise not_permitted(path.parent) from error.__cause__
         raise
+
+
+def _is_settled(found: Identity) -> bool:
+    """Whether a file has been as it is for so long that a change of it will show."""
+    return abs(time.time_ns() - found[-1]) > COARSEST_CLOCK_NS
 
 
 def _identity_now(place: str) -> Identity | None:
