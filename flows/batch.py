@@ -1,5 +1,6 @@
 """The flow of a batch: pairs done here or handed out, and at the end who is done, who failed, and why."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,11 +29,13 @@ from flows.shards.handing import hand_out
 from pst_core.errors import PstError
 from pst_core.files import names_synced_together, write_bytes_atomically
 from pst_core.parquet import have_library
-from pst_core.printing import printable
+from pst_core.printing import counted, printable
 from pst_core.settings.config import PresetName
 from pst_core.settings.overrides import Overrides, settings_of
 
 Kind = TypeVar("Kind")
+PASSED_TOGETHER = 500
+"""Pairs in a row that took no work are told of together in the log, up to so many."""
 
 
 @flow(name="stylize-folder", flow_run_name="{source.name} {preset}", persist_result=False)
@@ -121,14 +124,15 @@ def run_orders(
     have_library()  # for the table at the end
     for note in notes:
         get_run_logger().info("%s", note)
-    outcomes = Outcomes()
+    outcomes, log = Outcomes(), _Log()
     watcher().batch_started(len(orders), notes)
     try:
         if pool is None:
-            run_pairs(orders, prober, partial(_ended, outcomes))
+            run_pairs(orders, prober, partial(_ended, outcomes, log))
         else:
-            hand_out(orders, out, pool, prober, partial(_ended, outcomes))
+            hand_out(orders, out, pool, prober, partial(_ended, outcomes, log))
     finally:
+        log.tell_passed()
         summary = Summary(out=out, outcomes=outcomes, total=len(orders), notes=notes)
         with names_synced_together():
             write_outcomes(summary)
@@ -138,10 +142,37 @@ def run_orders(
     return summary
 
 
-def _ended(outcomes: Outcomes, place: int, outcome: PairOutcome) -> None:
+class _Log:
+    """Says in the flow run's log how pairs ended: of those that took no work, now and then, only how many.
+
+    A batch that is run again may have very many of them, and each line is a row in the server's database.
+    """
+
+    def __init__(self) -> None:
+        self._passed: Counter[str] = Counter()
+
+    def tell(self, outcome: PairOutcome) -> None:
+        """Hear how a pair ended, and say it now or later."""
+        if outcome.state not in ("cached", "skipped"):
+            self.tell_passed()
+            log_outcome(outcome)
+            return
+        self._passed[outcome.state] += 1
+        if self._passed.total() == PASSED_TOGETHER:
+            self.tell_passed()
+
+    def tell_passed(self) -> None:
+        """Say how many pairs took no work since this was said last."""
+        if self._passed:
+            states = ", ".join(f"{number} {state}" for state, number in sorted(self._passed.items()))
+            get_run_logger().info("%s: %s", counted(self._passed.total(), "pair"), states)
+            self._passed.clear()
+
+
+def _ended(outcomes: Outcomes, log: _Log, place: int, outcome: PairOutcome) -> None:
     outcomes.add(place, outcome)
     watcher().pair_ended(outcome)
-    log_outcome(outcome)
+    log.tell(outcome)
 
 
 def _show(summary: Summary, *, pictures_together: bool) -> None:

@@ -5,10 +5,11 @@ import ctypes
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from pst_core.errors import OutputError
 from pst_core.owners import describe_owner, nearest_there_is
@@ -71,6 +72,23 @@ def write_bytes_atomically(
     OutputError
         The file exists and `overwrite` is not set, or it cannot be written. Nothing new is left behind.
     """
+    write_atomically(path, lambda file: file.write(data), overwrite=overwrite, durable=durable)
+
+
+def write_atomically(
+    path: str | os.PathLike[str],
+    write: Callable[[BinaryIO], object],
+    *,
+    overwrite: bool = False,
+    durable: bool = True,
+) -> None:
+    """Write a file as `write_bytes_atomically` does, part by part: of a long one not all is held at once.
+
+    Parameters
+    ----------
+    write
+        Called with the file to write to; what it raises is raised, and nothing new is left behind.
+    """
     target = Path(path)
     with _failing_as_output_error(target):
         if os.path.isdir(target):  # noqa: PTH112 - Path.is_dir swallows names that cannot exist
@@ -78,7 +96,7 @@ def write_bytes_atomically(
         if not overwrite:
             _refuse_existing(target)
         _make_folder(target.parent, durable=durable)
-        with _temporary_file(target.parent, data, durable=durable) as temporary:
+        with _temporary_file(target.parent, write, durable=durable) as temporary:
             _publish(temporary, target, overwrite=overwrite, durable=durable)
 
 
@@ -122,7 +140,9 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
     place = Path(folder)
     with _failing_as_output_error(place):
         _make_folder(place)
-        with _temporary_file(place, b"a disk can take names and still have no room for bytes\n"):
+        with _temporary_file(
+            place, lambda file: file.write(b"disks take names and have no room for bytes\n")
+        ):
             pass
 
 
@@ -163,8 +183,18 @@ def _failing_as_output_error(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"{path} could not be written: {_way_out(path, error)}.") from error
-    except ValueError as error:  # a NUL, or a character the file system's encoding has no bytes for
+    except ValueError as error:
+        if _can_be_named(path):
+            raise
         raise OutputError(f"{str(path)!r} is not a name a file can have; choose another one.") from error
+
+
+def _can_be_named(path: Path) -> bool:
+    """Whether a name has neither a NUL nor a character the file system's encoding has no bytes for."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _way_out(path: Path, error: OSError) -> str:
@@ -195,14 +225,16 @@ def _make_folder(folder: Path, *, durable: bool = True) -> None:
 
 
 @contextlib.contextmanager
-def _temporary_file(folder: Path, data: bytes, *, durable: bool = True) -> Iterator[Path]:
+def _temporary_file(
+    folder: Path, write: Callable[[BinaryIO], object], *, durable: bool = True
+) -> Iterator[Path]:
     """A new file, its bytes on the disk if it is durable; it is gone afterwards, unless it was renamed."""
     path = folder / f".pst-{secrets.token_hex(8)}.tmp"
     try:
         # O_EXCL: never follow a link somebody left under this name. 0o666: the umask decides.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            write(file)
             file.flush()
             if durable:
                 os.fsync(descriptor)

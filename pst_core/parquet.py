@@ -1,5 +1,6 @@
 """Parquet files as bytes: tables, and arrays and back, bit for bit, each a row of little-endian bytes."""
 
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -42,14 +43,25 @@ def pack_rows(rows: Iterable[Mapping[str, Any]], schema: Any, **options: Any) ->
     options
         Of `pyarrow.parquet.ParquetWriter`.
     """
+    sink = io.BytesIO()
+    write_rows(sink, rows, schema, **options)
+    return sink.getvalue()
+
+
+def write_rows(
+    file: BinaryIO,
+    rows: Iterable[Mapping[str, Any]],
+    schema: Any,  # noqa: ANN401
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Write to a file what `pack_rows` returns, group by group."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    sink, waiting = pa.BufferOutputStream(), iter(rows)
-    with parquet.ParquetWriter(sink, schema, **options) as writer:
+    waiting = iter(rows)
+    with parquet.ParquetWriter(file, schema, **options) as writer:
         while group := [*islice(waiting, GROUP_ROWS)]:
             writer.write_table(pa.Table.from_pylist([*map(storable, group)], schema=schema))
-    return bytes(sink.getvalue())
 
 
 def read_rows(file: BinaryIO, columns: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -147,7 +147,7 @@ class Recipe(_Part):
 
     def to_json(self) -> bytes:
         """The text of its file, in ASCII: names of files need not be valid text."""
-        return (json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False) + "\n").encode()
+        return (_indented(self.model_dump(mode="json"), "\n") + "\n").encode()
 
 
 class Report(Recipe):
@@ -203,18 +203,20 @@ class Run:
 
     def recipe(self) -> Recipe:
         """No times, absolute paths or environment variables: everything that decides the pixels."""
-        return Recipe.model_validate(self._parts())
+        return Recipe.model_validate(self._parts)
 
     def report(self, **figures: Any) -> Report:  # noqa: ANN401 - Report's
         """The recipe, and with it where the files were, losses and notes, and further fields of a report."""
-        parts = self._parts()
-        for role, entry in parts["inputs"].items():
-            entry["given"] = str(self.paths[role])
+        told = {
+            role: entry | {"given": str(self.paths[role])} for role, entry in self._parts["inputs"].items()
+        }
+        said: dict[str, Any] = {"inputs": told, "output": self.output.name}
         if self.config.weights not in (None, UNTRAINED):
-            parts["weights"]["given"] = self.config.weights
-        said = {"output": self.output.name, "losses": self.losses, "notes": self.notes}
-        return Report.model_validate(parts | said | figures)
+            said["weights"] = self._parts["weights"] | {"given": self.config.weights}
+        said |= {"losses": self.losses, "notes": self.notes}
+        return Report.model_validate(self._parts | said | figures)
 
+    @cached_property
     def _parts(self) -> dict[str, Any]:
         weights, chosen = dict(self.weights), self.config.weights
         if chosen is not None and chosen != UNTRAINED:
@@ -267,6 +269,35 @@ def _places(path: Path, output: Path) -> dict[str, str]:
         if os.path.dirname(common) != common:  # noqa: PTH120 - a string from end to end
             places["beside"] = Path(os.path.relpath(here, folder)).as_posix()
     return places
+
+
+def _indented(value: object, margin: str) -> str:
+    """JSON as `json.dumps` writes it with an indent of 2, which Python does in C only where there is none.
+
+    Parameters
+    ----------
+    margin
+        A line's end, and the spaces with which the next line of what is around the value begins.
+    """
+    if not value or not isinstance(value, (dict, list)):
+        return _encoder(margin).encode(value)
+    inner = f"{margin}  "
+    held = value.values() if isinstance(value, dict) else value
+    if not any(isinstance(each, (dict, list)) for each in held):
+        written = _encoder(inner).encode(value)[1:-1]
+    elif isinstance(value, list):
+        written = f",{inner}".join(_indented(each, inner) for each in value)
+    else:
+        entries = (f"{_indented(name, inner)}: {_indented(each, inner)}" for name, each in value.items())
+        written = f",{inner}".join(entries)
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    return f"{first}{inner}{written}{margin}{last}"
+
+
+@lru_cache(maxsize=16)
+def _encoder(margin: str) -> json.JSONEncoder:
+    """What writes a value's parts with a margin between them, if none of them has parts of its own."""
+    return json.JSONEncoder(allow_nan=False, separators=(f",{margin}", ": "))
 
 
 def read_own(path: Path) -> dict[str, Any]:

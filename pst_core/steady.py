@@ -121,7 +121,68 @@ def read_steadily(path: str | os.PathLike[str]) -> bytes:
         with open_steadily(path) as file:
             return file.read()
 
+    at_once = _read_at_once(path, 0, lambda _: None)
+    if at_once is not None and len(at_once[0]) == at_once[1].st_size:
+        return at_once[0]
     return from_the_beginning(read)
+
+
+def read_accepted(
+    path: str | os.PathLike[str], accept: Callable[[os.stat_result], None], flags: int = 0
+) -> tuple[bytes, os.stat_result]:
+    """Read a whole file, as `read_steadily` does, if its status is accepted.
+
+    Parameters
+    ----------
+    accept
+        Called with the file's status; what it raises is raised, and nothing is read.
+    flags
+        For `os.open`, besides those for reading.
+
+    Returns
+    -------
+    data : bytes
+        Up to one byte more than the file had, so that one which grows meanwhile is noticed.
+    status : os.stat_result
+        As it was before reading.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+
+    def read() -> tuple[bytes, os.stat_result]:
+        with open_steadily(path, flags) as file:
+            status = os.fstat(file.fileno())
+            accept(status)
+            return file.read(status.st_size + 1), status
+
+    return _read_at_once(path, flags, accept) or from_the_beginning(read)
+
+
+def _read_at_once(
+    path: str | os.PathLike[str], flags: int, accept: Callable[[os.stat_result], None]
+) -> tuple[bytes, os.stat_result] | None:
+    """Read a file by one call, and one byte more if it grew; None where that takes more, or patience.
+
+    A batch reads dozens of small files for each of its pairs.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+        try:
+            status = os.fstat(descriptor)
+            accept(status)
+            if status.st_size >= _MOST_AT_ONCE:
+                return None
+            data = os.read(descriptor, status.st_size + 1)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if not is_transient(error):
+            raise
+        return None
+    return (data, status) if len(data) >= status.st_size else None
 
 
 def from_the_beginning(read: Callable[[], T]) -> T:

@@ -20,7 +20,7 @@ from pst_core.images.embedding import read_recipe
 from pst_core.images.writing import embed
 from pst_core.pipeline.notes import notes_of
 from pst_core.report import PROGRAM, Run, read_own
-from pst_core.steady import open_steadily, read_steadily
+from pst_core.steady import read_steadily
 from pst_core.store import open_store
 from tasks.pair import Made
 
@@ -157,7 +157,8 @@ def _files(plan: Plan, made: Made, key: str, place: Place) -> dict[Path, bytes]:
         REGIONS: store.read(made.explained.region_map),
     }
     # Places in a report are seen from where it lies; the picture is called the same there.
-    report = replace(run, output=place.folder / place.picture.name).report(
+    seen = place.folder / place.picture.name
+    report = (run if seen == place.picture else replace(run, output=seen)).report(
         pair=plan.order.name, key=key,
         scores=made.scored.scores | {"models": made.scored.models},
         files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
@@ -207,7 +208,6 @@ def _has(path: Path, data: bytes) -> bool:
 
 def _sha256(path: Path) -> str:
     try:
-        with open_steadily(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(read_steadily(path)).hexdigest()
     except OSError:
         return ""

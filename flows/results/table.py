@@ -7,8 +7,8 @@ from typing import Any
 
 from flows.layout import FAILED, OUTCOMES
 from flows.results.outcomes import PairOutcome, Summary
-from pst_core.files import write_bytes_atomically
-from pst_core.parquet import pack_rows, read_rows
+from pst_core.files import write_atomically
+from pst_core.parquet import read_rows, write_rows
 from pst_core.quality.measures import REPORTED
 from pst_core.steady import open_steadily
 
@@ -21,12 +21,14 @@ def write_outcomes(summary: Summary) -> None:
     OutputError
         The folder cannot be written.
     """
-    table = pack_rows(map(_table_row, summary.outcomes), _schema(), compression="zstd")
-    write_bytes_atomically(summary.out / OUTCOMES, table, overwrite=True)
-    path = summary.out / FAILED
-    if summary.failed:
-        lines = (json.dumps(_manifest_row(outcome)) + "\n" for outcome in summary.failed if outcome.files)
-        write_bytes_atomically(path, "".join(lines).encode(), overwrite=True)
+    rows, path = map(_table_row, summary.outcomes), summary.out / FAILED
+    write_atomically(
+        summary.out / OUTCOMES, lambda file: write_rows(file, rows, _schema(), compression="zstd"),
+        overwrite=True,
+    )  # fmt: skip
+    if failed := summary.failed:
+        lines = (f"{json.dumps(_manifest_row(outcome))}\n".encode() for outcome in failed if outcome.files)
+        write_atomically(path, lambda file: file.writelines(lines), overwrite=True)
     else:
         path.unlink(missing_ok=True)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pst_core.errors import ImageError
-from pst_core.steady import open_steadily
+from pst_core.steady import read_accepted
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,7 @@ def read_file(path: Path, limits: ImageLimits) -> bytes:
     """
     try:
         # Without O_NONBLOCK opening a named pipe would wait for somebody to write into it.
-        with open_steadily(path, os.O_NONBLOCK) as file:
-            size = _checked_bytes(path, os.fstat(file.fileno()), limits)
-            data = file.read(size + 1)
+        data, status = read_accepted(path, lambda found: _check_file(path, found, limits), os.O_NONBLOCK)
     except FileNotFoundError as error:
         raise ImageError(f"{path} does not exist; check the name.") from error
     except PermissionError as error:
@@ -53,12 +51,12 @@ def read_file(path: Path, limits: ImageLimits) -> bytes:
         raise ImageError(f"{path} does not fit into memory; close other programs.") from error
     except ValueError as error:  # a NUL, or a character the file system's encoding has no bytes for
         raise ImageError(f"{str(path)!r} is not a name a file can have; check the name.") from error
-    if len(data) != size:
+    if len(data) != status.st_size:
         raise ImageError(f"{path} changed while it was read; wait until it is complete and try again.")
     return data
 
 
-def _checked_bytes(path: Path, status: os.stat_result, limits: ImageLimits) -> int:
+def _check_file(path: Path, status: os.stat_result, limits: ImageLimits) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise ImageError(f"{path} is a folder; name a picture inside it.")
     if not stat.S_ISREG(status.st_mode):
@@ -70,7 +68,6 @@ def _checked_bytes(path: Path, status: os.stat_result, limits: ImageLimits) -> i
             f"{path} has {status.st_size} bytes, more than the {limits.max_bytes} allowed; "
             "save a smaller copy or raise the limit."
         )
-    return status.st_size
 
 
 def check_size(path: Path, size: tuple[int, int], limits: ImageLimits) -> None:

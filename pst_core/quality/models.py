@@ -178,6 +178,7 @@ def _find_files(source: Path | None) -> dict[Kind, list[Path]]:
     return found if len(found) == 2 else _shipped_files() | found
 
 
+@lru_cache(maxsize=1)
 def _shipped_files() -> dict[Kind, list[Path]]:
     for place in _PLACES:
         if place.is_dir() and len(found := _files_in(place)) == 2:

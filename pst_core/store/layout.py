@@ -17,7 +17,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pst_core.errors import StoreError
-from pst_core.steady import from_the_beginning, open_steadily
+from pst_core.steady import read_accepted
 from pst_core.store.home import not_permitted
 
 KEY_PATTERN = re.compile(r"[0-9a-f]{64}")
@@ -207,8 +207,7 @@ def envelope_path(root: Path, what: EnvelopeKind, key: str) -> Path:
     ValueError
         The key is none.
     """
-    check_key(key)
-    return root / f"{what}s" / key[:2] / f"{key}.json"
+    return Path(_envelope_place(root, what, key))
 
 
 def read_envelope(root: Path, what: EnvelopeKind, key: str) -> Envelope:
@@ -219,8 +218,14 @@ def read_envelope(root: Path, what: EnvelopeKind, key: str) -> Envelope:
     StoreMiss
         It is not there as it was written.
     """
-    raw, _ = read_regular(envelope_path(root, what, key), MAX_ENVELOPE_BYTES)
+    raw, _ = read_regular(_envelope_place(root, what, key), MAX_ENVELOPE_BYTES)
     return unseal(raw, what, key)
+
+
+def _envelope_place(root: Path, what: EnvelopeKind, key: str) -> str:
+    """Text, not a path, of which a batch would take dozens apart for every pair."""
+    check_key(key)
+    return f"{root}/{what}s/{key[:2]}/{key}.json"
 
 
 def receipt_text(receipt: Receipt) -> str:
@@ -266,7 +271,7 @@ def _with_seal(body: bytes) -> bytes:
 _SEAL_LENGTH = len(_with_seal(b"}"))
 
 
-def read_regular(path: Path, limit: int) -> tuple[bytes, Identity]:
+def read_regular(path: str | os.PathLike[str], limit: int) -> tuple[bytes, Identity]:
     """Read a whole regular file, never through a link at its end, and say which file that was before.
 
     Raises
@@ -277,7 +282,10 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, Identity]:
         A folder of the store must not be entered, or the machine has run out of open files or memory.
     """
     try:
-        data, before = from_the_beginning(lambda: _read_regular(path, limit))
+        # O_NONBLOCK: a pipe somebody left there must not make us wait for a writer.
+        data, before = read_accepted(
+            path, lambda found: _check_regular(path, found, limit), os.O_NOFOLLOW | os.O_NONBLOCK
+        )
     except OSError as error:
         _raise_if_not_the_files_fault(path, error)
         kind = StoreMiss if error.errno in _NO_SUCH_FILE else UnreadableFile
@@ -294,17 +302,12 @@ def identity(status: os.stat_result) -> Identity:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
-    """Read up to one byte more than the size, so that a file that grew is noticed."""
-    # O_NONBLOCK: a pipe somebody left there must not make us wait for a writer.
-    with open_steadily(path, os.O_NOFOLLOW | os.O_NONBLOCK) as file:
-        before = os.fstat(file.fileno())
-        if not stat.S_ISREG(before.st_mode) or before.st_size > limit:
-            raise DamagedFile(f"{path} is no file of at most {limit} bytes")
-        return file.read(before.st_size + 1), before
+def _check_regular(path: str | os.PathLike[str], status: os.stat_result, limit: int) -> None:
+    if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+        raise DamagedFile(f"{path} is no file of at most {limit} bytes")
 
 
-def _raise_if_not_the_files_fault(path: Path, error: OSError) -> None:
+def _raise_if_not_the_files_fault(path: str | os.PathLike[str], error: OSError) -> None:
     if error.errno in _EXHAUSTED:
         raise StoreError(f"{path} could not be read: {error.strerror}; close other programs.") from error
     if not isinstance(error, PermissionError):
@@ -312,6 +315,6 @@ def _raise_if_not_the_files_fault(path: Path, error: OSError) -> None:
     try:
         os.lstat(path)
     except PermissionError:
-        raise not_permitted(path) from error
+        raise not_permitted(Path(path)) from error
     except OSError:
         return

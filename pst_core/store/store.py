@@ -94,6 +94,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: dict[str, Identity] = {}
+        self._version_file: Identity | None = None  # as it was when it said a version that is known
         self._synced = time.monotonic()
 
     def put(self, data: bytes, kind: str, suffix: str) -> Reference:
@@ -124,10 +125,10 @@ class Store:
         StoreMiss
             It is not there with these bytes.
         """
-        data, found = read_regular(self.path_of(reference), reference.size)
+        data, found = read_regular(self._place_of(reference), reference.size)
         if len(data) != reference.size or sha256_of(data) != reference.sha256:
             raise DamagedFile(f"{reference.path} {describe_damage(data, reference.size)}")
-        if abs(time.time_ns() - found[-1]) > COARSEST_CLOCK_NS:
+        if _is_settled(found):
             self._verified[reference.path] = found
             if len(self._verified) > _MOST_REMEMBERED:
                 del self._verified[next(iter(self._verified))]
@@ -143,7 +144,7 @@ class Store:
 
     def path_of(self, reference: Reference) -> Path:
         """Return where an artifact lies, or would lie."""
-        return self.root / reference.path
+        return Path(self._place_of(reference))
 
     def write_record(self, key: str, content: bytes, references: Sequence[Reference]) -> bytes | None:
         """Keep what a step made, unless a record that is as it was written is there already: that one stays.
@@ -275,13 +276,15 @@ class Store:
         """
         path = self.root / "version"
         try:
-            path.lstat()
+            if identity(path.lstat()) == self._version_file:
+                return True
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
             pass  # reading it will tell
+        found: Identity | None = None
         try:
-            text = read_regular(path, 64)[0]
+            text, found = read_regular(path, 64)
         except UnreadableFile as error:
             raise StoreError(f"{error}: check the disk, or set PST_HOME to another folder.") from error
         except StoreMiss:
@@ -296,6 +299,7 @@ class Store:
                 f"{self.root} was made by a newer version of this program: install the newer one, or set "
                 "PST_HOME to another folder."
             )
+        self._version_file = found if found is not None and _is_settled(found) else None
         return True
 
     def _prepare(self) -> None:
@@ -359,6 +363,10 @@ class Store:
             with contextlib.suppress(OSError):
                 aside.unlink()
 
+    def _place_of(self, reference: Reference) -> str:
+        """Text, not a path, of which a batch would take dozens apart for every pair."""
+        return f"{self.root}/{reference.path}"
+
     def _require(self, references: Sequence[Reference]) -> None:
         for reference in references:
             self._check(reference)
@@ -366,7 +374,7 @@ class Store:
     def _check(self, reference: Reference) -> None:
         """Raise `StoreMiss` for what `holds` does not find."""
         known = self._verified.get(reference.path)
-        if known is None or known != _identity_now(self.path_of(reference)):
+        if known is None or known != _identity_now(self._place_of(reference)):
             self.read(reference)
         elif known[2] != reference.size:
             raise DamagedFile(f"{reference.path} has {known[2]} bytes in place of {reference.size}")
@@ -381,9 +389,14 @@ def _write_file(path: Path, data: bytes, *, overwrite: bool, durable: bool) -> N
         raise
 
 
-def _identity_now(path: Path) -> Identity | None:
+def _is_settled(found: Identity) -> bool:
+    """Whether a file has been as it is for so long that a change of it will show."""
+    return abs(time.time_ns() - found[-1]) > COARSEST_CLOCK_NS
+
+
+def _identity_now(place: str) -> Identity | None:
     try:
-        return identity(path.lstat())
+        return identity(os.lstat(place))
     except OSError:
         return None
 

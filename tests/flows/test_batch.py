@@ -3,6 +3,7 @@
 import errno
 import functools
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.sorting import FlowRunSort
 from pyarrow import parquet
 
+from flows import batch
 from flows.batch import run_batch, stylize_folder
 from flows.orders.batch_order import BatchOrder, check_order, find_orders
 from flows.pair import stylize_pair
+from flows.results.outcomes import PairOutcome
 from flows.results.standing import find_standings
 from pst_core import Config, stylize
 from pst_core.errors import OutputError
@@ -386,6 +389,26 @@ def test_results_that_were_lost_or_altered_are_put_back_without_computing(tmp_pa
     shutil.rmtree(out)
     run_folder(source, out)
     assert (computed, finals(out)) == ([], wanted)
+
+
+def test_pairs_that_took_no_work_are_counted_in_the_log(monkeypatch, caplog):
+    monkeypatch.setattr(batch, "get_run_logger", lambda: logging.getLogger("run"))
+    monkeypatch.setattr(batch, "log_outcome", lambda outcome: logging.getLogger("run").error(outcome.name))
+    monkeypatch.setattr(batch, "PASSED_TOGETHER", 3)
+    caplog.set_level("INFO", "run")
+    states = ["cached", "skipped", "done", "failed", "cached", "cached", "cached", "cached"]
+    log = batch._Log()
+    for place, state in enumerate(states):
+        log.tell(PairOutcome(name=f"p{place}", state=state))
+    log.tell_passed()
+    log.tell_passed()
+    assert caplog.messages == [
+        "2 pairs: 1 cached, 1 skipped",
+        "p2",
+        "p3",
+        "3 pairs: 3 cached",
+        "1 pair: 1 cached",
+    ]
 
 
 def standings(order):

@@ -9,7 +9,12 @@ from small_disks import small_disk
 
 from pst_core import files
 from pst_core.errors import OutputError
-from pst_core.files import check_writable, names_synced_together, write_bytes_atomically
+from pst_core.files import (
+    check_writable,
+    names_synced_together,
+    write_atomically,
+    write_bytes_atomically,
+)
 
 
 def everything_in(folder):
@@ -32,6 +37,31 @@ def test_writes_the_bytes_and_leaves_nothing_else(tmp_path):
     write_bytes_atomically(tmp_path / "a" / "b" / "result.json", b"\0\xff" * 1000)
     assert (tmp_path / "a" / "b" / "result.json").read_bytes() == b"\0\xff" * 1000
     assert everything_in(tmp_path) == ["a", "b", "result.json"]
+
+
+def test_a_file_is_written_part_by_part_and_appears_whole(tmp_path):
+    seen = []
+
+    def parts():
+        for part in (b"one, ", b"two"):
+            seen.append((tmp_path / "x").exists())
+            yield part
+
+    write_atomically(tmp_path / "x", lambda file: file.writelines(parts()))
+    assert (seen, (tmp_path / "x").read_bytes()) == ([False, False], b"one, two")
+
+
+@pytest.mark.parametrize("error", [ValueError("no row"), KeyError("name"), KeyboardInterrupt()])
+def test_what_fails_while_parts_are_made_is_raised_and_leaves_the_old_file(tmp_path, error):
+    def write(file):
+        file.write(b"half")
+        raise error
+
+    write_bytes_atomically(tmp_path / "x", b"old")
+    with pytest.raises(type(error)) as caught:
+        write_atomically(tmp_path / "x", write, overwrite=True)
+    assert caught.value is error
+    assert everything_in(tmp_path) == ["x"] and (tmp_path / "x").read_bytes() == b"old"
 
 
 def test_mode_follows_the_umask(tmp_path):

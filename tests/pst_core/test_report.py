@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from write_schemas import FOLDER, schemas
 
 from pst_core.errors import ConfigError
 from pst_core.images.roles import ROLES, START
-from pst_core.report import Inputs, Recipe, Report, Run, check_recipe, package_version, read_own
+from pst_core.report import Inputs, Recipe, Report, Run, _indented, check_recipe, package_version, read_own
 from pst_core.settings.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +45,24 @@ def written(run):
     """A report as it lies in its file."""
     scores = {"ssim_quick": 0.5, "niqe": None, "models": {"brisque": "LIVE's"}}
     return json.loads(run.report(pair="p0", key="f" * 64, scores=scores).to_json())
+
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+)
+
+
+@given(
+    st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=30)
+)
+def test_json_is_indented_as_python_does_it(value):
+    assert _indented(value, "\n") == json.dumps(value, indent=2)
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": [1, {"b": float("-inf")}]}])
+def test_json_holds_nothing_but_numbers_there_are(value):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        _indented(value, "\n")
 
 
 def refusal(found):

@@ -9,7 +9,7 @@ import pytest
 from pst_core import steady
 from pst_core.errors import ImageError
 from pst_core.images.limits import ImageLimits, read_file
-from pst_core.steady import ReplacedError, SteadyFile, open_steadily, read_steadily
+from pst_core.steady import ReplacedError, SteadyFile, open_steadily, read_accepted, read_steadily
 from pst_core.store import Store
 
 DATA = bytes(range(256)) * 300
@@ -116,6 +116,38 @@ def test_no_descriptor_is_left_open(path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         SteadyFile(path.with_name("gone"))
     assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
+def test_a_small_file_takes_one_read_and_a_longer_one_its_parts(path, monkeypatch):
+    read, asked = os.read, []
+    monkeypatch.setattr(os, "read", lambda descriptor, size: asked.append(size) or read(descriptor, size))
+    data, status = read_accepted(path, lambda _: None)
+    assert (data, status.st_size, asked) == (DATA, len(DATA), [len(DATA) + 1])
+    monkeypatch.setattr(steady, "_MOST_AT_ONCE", len(DATA) // 3)
+    assert read_accepted(path, lambda _: None)[0] == read_steadily(path) == DATA
+    assert max(asked[1:]) == len(DATA) // 3
+
+
+def test_a_file_that_grew_is_read_a_byte_too_far_where_its_status_counts(path):
+    def grow(_):
+        with path.open("ab") as file:
+            file.write(b"more")
+
+    assert read_accepted(path, grow)[0] == DATA + b"m"
+
+
+def test_a_file_whose_size_says_nothing_is_read_whole():
+    assert read_steadily("/proc/self/status").count(b"\n") > 10
+
+
+def test_what_is_not_accepted_is_not_read(path, monkeypatch):
+    monkeypatch.setattr(os, "read", lambda *_: pytest.fail("it was read"))
+
+    def refuse(status):
+        raise ImageError(f"{status.st_size} bytes")
+
+    with pytest.raises(ImageError, match=f"{len(DATA)} bytes"):
+        read_accepted(path, refuse)
 
 
 def test_the_store_reads_through_such_faults(tmp_path, monkeypatch):

@@ -1,6 +1,9 @@
 """How pairs ended: packed as they come, kept as Parquet, and read back equal."""
 
+import errno
+import io
 import json
+import os
 import random
 import tracemalloc
 
@@ -12,6 +15,7 @@ from pydantic import ValidationError
 
 from flows.results.outcomes import Outcomes, PairOutcome, Summary
 from flows.results.table import failures_of, mean_seconds, write_outcomes
+from pst_core.errors import OutputError
 from pst_core.parquet import GROUP_ROWS
 from pst_core.quality.measures import REPORTED
 from pst_core.store import open_store
@@ -131,6 +135,23 @@ def test_a_batchs_table_is_read_back_equal(tmp_path, outcomes):
     assert open_store().read(back[0].previews["result"]) == b"result"
     (failed,) = (tmp_path / "failed.jsonl").read_text().splitlines()
     assert json.loads(failed)["size"] is None
+
+
+def test_a_disk_that_fills_while_the_table_is_written_leaves_the_old_one(tmp_path, outcomes, monkeypatch):
+    write_outcomes(Summary(out=tmp_path, outcomes=Outcomes.of(outcomes), total=3))
+    before = (tmp_path / "batch.parquet").read_bytes()
+
+    class FullFile(io.BytesIO):
+        def write(self, data):
+            if self.tell() > GROUP_ROWS:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data)
+
+    monkeypatch.setattr(os, "fdopen", lambda descriptor, _: os.close(descriptor) or FullFile())
+    with pytest.raises(OutputError, match="the disk is full"):
+        write_outcomes(Summary(out=tmp_path, outcomes=Outcomes.of(many(2 * GROUP_ROWS)), total=3))
+    assert (tmp_path / "batch.parquet").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["batch.parquet", "failed.jsonl", "home"]
 
 
 def test_the_table_has_a_column_a_measure(tmp_path, outcomes):

@@ -250,8 +250,13 @@ def test_empty_and_oversized_files(tmp_path):
 
 def test_a_file_that_grows_while_it_is_read(tmp_path, monkeypatch):
     path = saved(tmp_path / "x.png", smooth())
-    checked = image_limits._checked_bytes
-    monkeypatch.setattr(image_limits, "_checked_bytes", lambda *args: checked(*args) - 1)
+    check = image_limits._check_file
+
+    def grow(*arguments):
+        check(*arguments)
+        path.write_bytes(path.read_bytes() + b"more")
+
+    monkeypatch.setattr(image_limits, "_check_file", grow)
     assert "changed while it was read" in refusal(path)
 
 

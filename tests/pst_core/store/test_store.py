@@ -226,6 +226,28 @@ def test_a_version_that_is_none_is_refused(filled, text):
     assert prune_refused(filled.store)
 
 
+def test_a_version_is_read_once_while_its_file_stays_as_it_is(filled, monkeypatch):
+    monkeypatch.setattr(store_module, "COARSEST_CLOCK_NS", -1)  # as if it had been there for long
+    read, opened = store_module.read_regular, []
+    monkeypatch.setattr(store_module, "read_regular", lambda *given: opened.append(given) or read(*given))
+    assert [filled.store.check_version() for _ in range(3)] == [True] * 3 and len(opened) == 1
+    (filled.store.root / "version").write_bytes(b"2\n")
+    with pytest.raises(StoreError, match="newer version"):
+        filled.store.check_version()
+    (filled.store.root / "version").unlink()
+    assert not filled.store.check_version()
+
+
+def test_a_version_that_may_have_changed_without_a_sign_is_read_again(filled, monkeypatch):
+    monkeypatch.setattr(store_module, "COARSEST_CLOCK_NS", 10**18)
+    assert filled.store.check_version()
+    monkeypatch.setattr(
+        store_module, "read_regular", lambda place, *_: (b"2\n", store_files.identity(place.lstat()))
+    )
+    with pytest.raises(StoreError, match="newer version"):
+        filled.store.check_version()
+
+
 def test_a_version_that_cannot_be_read_just_now(filled, monkeypatch):
     def fail(*arguments):
         raise OSError(errno.EIO, "Input/output error")
