@@ -36,7 +36,8 @@ from pst_core.pipeline.plan import Stage, cheaper_plan, plan_stages
 from pst_core.settings.config import Config, PresetName
 from pst_core.settings.overrides import Overrides, settings_of
 from pst_core.store import open_store
-from tasks.pair import Made, make_pair
+from pst_core.store.handing import let_go
+from tasks.pair import Made, make_pair, passing_in_memory
 from tasks.progress import listening
 from tasks.records import keep_results_in_store
 
@@ -68,7 +69,8 @@ def stylize_pair(
     """
     pair = Pair(name, content, style, content_map, style_map)
     config = Config.make(preset, **settings_of(settings))
-    return _stylize(plan_pair(PairOrder(pair, out, config, preset, on_conflict), Prober()))
+    with passing_in_memory():
+        return _stylize(plan_pair(PairOrder(pair, out, config, preset, on_conflict), Prober()))
 
 
 @flow(name="stylize-pair", flow_run_name="{plan.value.order.name}", persist_result=False)
@@ -132,6 +134,7 @@ def _cheaper(config: Config, side: int, error: Exception) -> Config | None:
         return None
     from pst_core.machine import free_device, runs_on_gpu
 
+    let_go()
     free_device()
     return cheaper_plan(config, side, on_gpu=runs_on_gpu(config.device))
 

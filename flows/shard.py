@@ -33,6 +33,7 @@ from pst_core.printing import counted
 from pst_core.store import open_store
 from pst_core.unseen import unseen_files
 from tasks.keys import fingerprint
+from tasks.pair import passing_in_memory
 
 
 class WorkerUnfit(PstError):  # noqa: N818 - it is the machine's state
@@ -176,12 +177,13 @@ def _run_pair(order: PairOrder, prober: Prober, *, full_disk_ends: bool) -> Pair
     """One pair's outcome, be it found done or made by a flow of its own; its failure is its own."""
     started = time.monotonic()
     try:
-        settled = settle(order, prober)
-        outcome: PairOutcome = (
-            settled
-            if isinstance(settled, PairOutcome)
-            else result_of(stylize_planned(Parameter(value=settled), return_state=True))
-        )
+        with passing_in_memory():
+            settled = settle(order, prober)
+            outcome: PairOutcome = (
+                settled
+                if isinstance(settled, PairOutcome)
+                else result_of(stylize_planned(Parameter(value=settled), return_state=True))
+            )
     except Exception as error:
         if is_server_trouble(error):
             raise

@@ -23,6 +23,7 @@ from pst_core.pipeline.plan import Stage, plan_stages
 from pst_core.printing import printable
 from pst_core.quality.measures import LISTED, REPORTED, in_words
 from pst_core.store import StoreMiss, open_store
+from pst_core.store.handing import bytes_of
 from tasks.pair import Made
 
 if TYPE_CHECKING:
@@ -176,14 +177,13 @@ def region_rows(regions: Mapping[str, Any]) -> list[str]:
 def _pictures(made: Made) -> dict[str, str]:
     from pst_core.pictures import shrink_picture, shrink_regions
 
-    store = open_store()
-    data = {role: store.read(made.scored.previews[role]) for role in SHOWN}
-    regions = shrink_regions(store.read(made.explained.region_map))
+    data = {role: bytes_of(made.scored.previews[role]) for role in SHOWN}
+    regions = shrink_regions(bytes_of(made.explained.region_map))
     return {
         **{role: _image(role, shrink_picture(picture, ROW_SIDE)) for role, picture in data.items()},
         "large": _image("result", shrink_picture(data["result"], LARGE_SIDE)),
         "regions": _image("regions of content and style", regions, "png"),
-        "curve": _image("losses", store.read(made.explained.curve), "png"),
+        "curve": _image("losses", bytes_of(made.explained.curve), "png"),
     }
 
 

@@ -95,6 +95,7 @@ class Store:
         self.root = root
         self._verified: dict[str, Identity] = {}
         self._synced = time.monotonic()
+        self._version: Identity | None = None  # of the file that says it, once it was read
 
     def put(self, data: bytes, kind: str, suffix: str) -> Reference:
         """Keep an artifact; a power cut may take it until a receipt counts on it.
@@ -275,13 +276,15 @@ class Store:
         """
         path = self.root / "version"
         try:
-            path.lstat()
+            if identity(path.lstat()) == self._version:
+                return True
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
             pass  # reading it will tell
+        found: Identity | None = None
         try:
-            text = read_regular(path, 64)[0]
+            text, found = read_regular(path, 64)
         except UnreadableFile as error:
             raise StoreError(f"{error}: check the disk, or set PST_HOME to another folder.") from error
         except StoreMiss:
@@ -296,6 +299,8 @@ class Store:
                 f"{self.root} was made by a newer version of this program: install the newer one, or set "
                 "PST_HOME to another folder."
             )
+        if found is not None and abs(time.time_ns() - found[-1]) > COARSEST_CLOCK_NS:
+            self._version = found
         return True
 
     def _prepare(self) -> None:
