@@ -126,6 +126,8 @@ def _make(
                 raise
             get_run_logger().warning("%s: the memory was not enough, going on with less", plan.order.name)
             config = cheaper
+        finally:
+            page.leave()
 
 
 def _cheaper(config: Config, side: int, error: Exception) -> Config | None:
