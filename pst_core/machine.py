@@ -77,7 +77,7 @@ _flags = _Flags()
 
 
 def prepare_thread() -> None:
-    """Let a new thread compute with as many threads as the process does: sums in other parts have other bits."""
+    """Let a new thread share its work among as many others as the process does, for the same bits."""
     torch.set_num_threads(torch.get_num_threads())
 
 

@@ -123,7 +123,11 @@ def passing_in_memory() -> Iterator[None]:
 
 
 def make_pair(
-    files: InputFiles, config: Config, network: Network, run: Callable[..., Any]
+    files: InputFiles,
+    config: Config,
+    network: Network,
+    run: Callable[..., Any],
+    computed: Callable[[], None] = lambda: None,
 ) -> tuple[Made, tuple[str, ...]]:
     """Take every step of a pair.
 
@@ -131,6 +135,8 @@ def make_pair(
     ----------
     run
         Called with a task and its inputs by name: it runs the task, or only looks up what it would return.
+    computed
+        Called when the picture is made; what is left is to measure and explain it.
 
     Returns
     -------
@@ -147,6 +153,7 @@ def make_pair(
     steps = _Steps(files, config, network, noted)
     with passing_in_memory():
         segmented, rendered = walk(steps, config, files.content.side)
+        computed()
         scored = noted(
             score, picture=rendered.picture, content=files.content, style=files.style,
             regions=segmented.regions, models=ModelFiles.at(None), network=network,

@@ -90,7 +90,7 @@ class ProgressPage:
                 if (newest := self._newest) != shown:
                     update_progress_artifact(artifact_id=page, progress=newest)  # type: ignore[arg-type]
                     shown = newest
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised where the end is waited for
             self._trouble = error
 
 

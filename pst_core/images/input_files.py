@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,6 +150,17 @@ class InputFiles(BaseModel):
     def given(self) -> dict[str, InputFile]:
         """Role -> file, for the roles that are there."""
         return {role: file for role in ROLES if (file := getattr(self, role)) is not None}
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels the photographs have together."""
+        return sum(file.width * file.height for file in (self.content, self.style))
+
+    def decode(self) -> None:
+        """Decode all of them for whoever asks later, within `reading_once`; what is wrong is told there."""
+        for role, file in self.given.items():
+            with suppress(ImageError):
+                _ = file.semantic_map() if is_map(role) else file.photograph()
 
     def load(self) -> "Inputs":
         """Decode all of them, and check that they fit together.
