@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.2
 
 
 def jobs_behind() -> int:
-    """How many jobs may be waiting to be finished, or be at it, while others go on; 0: one after another.
+    """How many jobs, besides the one in the lane, may not have ended when one more begins; 0: no lanes.
 
     One, unless ``PST_PAIRS_BEHIND`` says otherwise; none where there is only one core for all of it.
     """
@@ -59,7 +59,7 @@ class Lanes(Generic[T]):
     stop_if_asked
         Called wherever a job or the jobs' owner waits.
     behind
-        How many jobs that have left the lane may not have ended, at least 1.
+        How many jobs, besides the one in the lane, may not have ended when one more begins; at least 1.
     """
 
     def __init__(
