@@ -38,7 +38,8 @@ class _Job(Generic[T]):
 
     def __init__(self, place: int) -> None:
         self.place = place
-        self.phase: Literal["ahead", "in lane", "behind", "ended"] = "ahead"
+        # One that was ended by what ends all the others, too, has none go on behind it.
+        self.phase: Literal["ahead", "in lane", "behind", "ended", "broken off"] = "ahead"
         self.alone = False
         self.waited = 0.0
         self.made: list[T] = []
@@ -108,7 +109,7 @@ class Lanes(Generic[T]):
             job.error = error
         finally:
             with self._changed:
-                job.phase = "ended"
+                job.phase = "ended" if job.error is None else "broken off"
                 self._changed.notify_all()
 
     def _has_room(self) -> bool:
@@ -118,7 +119,7 @@ class Lanes(Generic[T]):
         while True:
             self._stop_if_asked()
             with self._changed:
-                first = self._jobs[0] if self._jobs and self._jobs[0].phase == "ended" else None
+                first = next((job for job in self._jobs[:1] if job.phase in {"ended", "broken off"}), None)
                 if first is None and not enough():
                     self._changed.wait(LOOK_SECONDS)
                     continue
