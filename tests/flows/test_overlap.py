@@ -14,8 +14,8 @@ from flows import pair, shard
 from flows.batch import stylize_folder
 from flows.display import pages
 from flows.display.watching import Watcher, watched_by
-from flows.runtime import cancellation
 from flows.results.outcomes import PairOutcome
+from flows.runtime import cancellation
 from flows.runtime.lanes import BEHIND, leave_lane, take_lane
 from pst_core.errors import OutputError
 from pst_core.store import open_store
