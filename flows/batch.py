@@ -63,7 +63,7 @@ def stylize_folder(
         on_conflict: What happens to results that are there already.
         allow_outside: Whether a manifest's paths may lead out of its folder.
         picture_name: Puts all pictures into the folder itself, named so; {name}{ext} is the pair's name.
-        pool: Work pool whose workers do the pairs; without one they are done here, one after another.
+        pool: Work pool whose workers do the pairs; without one they are done here.
     """
     order = BatchOrder(
         source=source, out=out, pairing=pairing, style=style, preset=preset, settings=settings_of(settings),
@@ -119,7 +119,7 @@ def run_orders(
 ) -> Summary:
     """Run pairs, and leave their table, contact sheet and gallery; within a flow run.
 
-    They run here, one after another, or in shards by the workers of a pool.
+    They run here, see `flows.shard.run_pairs`, or in shards by the workers of a pool.
     """
     have_library()  # for the table at the end
     for note in notes:

@@ -30,15 +30,21 @@ from flows.results.finished import describe_outcome, keep, skipped
 from flows.results.outcomes import PairOutcome
 from flows.results.publication import choose_place
 from flows.runtime.cancellation import ending_in_order, safe_points
+from flows.runtime.lanes import is_one_of_many, leave_lane, take_lane
 from flows.runtime.parameters import Parameter
 from pst_core.faults import is_out_of_memory
+from pst_core.images.input_files import InputFiles
 from pst_core.pipeline.plan import Stage, cheaper_plan, plan_stages
 from pst_core.settings.config import Config, PresetName
 from pst_core.settings.overrides import Overrides, settings_of
 from pst_core.store import open_store
-from tasks.pair import Made, make_pair
+from pst_core.store.handing import let_go
+from tasks.pair import Made, make_pair, passing_in_memory
 from tasks.progress import listening
 from tasks.records import keep_results_in_store
+
+LARGE_PIXELS = 2**26
+"""Photographs of more pixels together are decoded, and worked on, with no other pair's beside them."""
 
 
 @flow(name="stylize-pair", flow_run_name="{name}", persist_result=False)
@@ -68,7 +74,8 @@ def stylize_pair(
     """
     pair = Pair(name, content, style, content_map, style_map)
     config = Config.make(preset, **settings_of(settings))
-    return _stylize(plan_pair(PairOrder(pair, out, config, preset, on_conflict), Prober()))
+    with passing_in_memory():
+        return _stylize(plan_pair(PairOrder(pair, out, config, preset, on_conflict), Prober()))
 
 
 @flow(name="stylize-pair", flow_run_name="{plan.value.order.name}", persist_result=False)
@@ -108,14 +115,18 @@ def _make(
 ) -> tuple[Made, tuple[str, ...]]:
     """Take the steps; where the memory is not enough, those of a cheaper plan."""
     config, side = plan.config, plan.files.content.side
+    alone = plan.files.pixels > LARGE_PIXELS
+    if is_one_of_many() and not alone:
+        _get_ready(plan.files)
     while True:
+        take_lane(alone=alone)
         stages = plan_stages(config, side)
         watcher().pair_started(plan.order.name, stages)
         page = ProgressPage(plan.order.name, plan.order.place.folder, stages)
         try:
             with listening(_listener(page, stop_if_asked)):
                 network = plan.network.under(config)
-                made = make_pair(plan.files, config, network, run)
+                made = make_pair(plan.files, config, network, run, leave_lane)
             page.end()
             return made
         except Exception as error:
@@ -124,6 +135,16 @@ def _make(
                 raise
             get_run_logger().warning("%s: the memory was not enough, going on with less", plan.order.name)
             config = cheaper
+        finally:
+            page.leave()
+
+
+def _get_ready(files: InputFiles) -> None:
+    """Do what can be done before it is this pair's turn to compute."""
+    from pst_core.machine import prepare_thread
+
+    prepare_thread()
+    files.decode()
 
 
 def _cheaper(config: Config, side: int, error: Exception) -> Config | None:
@@ -132,6 +153,7 @@ def _cheaper(config: Config, side: int, error: Exception) -> Config | None:
         return None
     from pst_core.machine import free_device, runs_on_gpu
 
+    let_go()
     free_device()
     return cheaper_plan(config, side, on_gpu=runs_on_gpu(config.device))
 

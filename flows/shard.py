@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from socket import gethostname
 from uuid import UUID
@@ -14,12 +15,21 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.states import Completed, Failed
 
 from flows.display.batch import describe
+from flows.display.watching import InTurn, watched_by
 from flows.orders.planning import PairOrder, Prober
 from flows.pair import stylize_planned
 from flows.results.finished import failed, settle
 from flows.results.outcomes import PairOutcome
-from flows.runtime.cancellation import RunCancelled, belonging_to, ending_in_order, result_of, safe_points
+from flows.runtime.cancellation import (
+    RunCancelled,
+    SafePoint,
+    belonging_to,
+    ending_in_order,
+    result_of,
+    safe_points,
+)
 from flows.runtime.failures import explain_failure
+from flows.runtime.lanes import Lanes, jobs_behind, seconds_waited
 from flows.runtime.parameters import Parameter
 from flows.runtime.trouble import is_server_trouble
 from flows.shards.ledger import ShardContents, ShardFolder, ShardPair
@@ -33,6 +43,7 @@ from pst_core.printing import counted
 from pst_core.store import open_store
 from pst_core.unseen import unseen_files
 from tasks.keys import fingerprint
+from tasks.pair import passing_in_memory
 
 
 class WorkerUnfit(PstError):  # noqa: N818 - it is the machine's state
@@ -142,14 +153,17 @@ def run_pairs(
     begun: Callable[[int], bool] | None = None,
     full_disk_ends: bool = False,
 ) -> None:
-    """Do pairs one after another, each by itself: the road of all of them, whoever's process it is.
+    """Do pairs in order, each by itself: the road of all of them, whoever's process it is.
+
+    While one computes, the next one gets ready, and the last one is finished, see `flows.runtime.lanes`.
 
     Parameters
     ----------
     ended
-        Called with a pair's place and how it ended.
+        Called with a pair's place and how it ended, in their order.
     begun
-        Called with a pair's place before it is looked at; False leaves the pair out.
+        Called with a pair's place before it is looked at, which is when the one before it computes or has
+        ended; False leaves the pair out.
     full_disk_ends
         Whether a full disk is the machine's trouble: another's may have room.
 
@@ -164,29 +178,61 @@ def run_pairs(
         open_store().in_use(),
         safe_points() as stop_if_asked,
     ):
-        for index, order in enumerate(orders):
-            if begun is not None and not begun(index):
-                continue
-            outcome = _run_pair(order, prober, full_disk_ends=full_disk_ends)
+        places = (index for index in range(len(orders)) if begun is None or begun(index))
+        run = partial(_run_pair, orders, prober, full_disk_ends=full_disk_ends)
+        if behind := jobs_behind():
+            _overlap(places, run, ended, stop_if_asked, behind)
+            return
+        for index in places:
+            outcome = run(index)
             stop_if_asked()
             ended(index, outcome)
 
 
-def _run_pair(order: PairOrder, prober: Prober, *, full_disk_ends: bool) -> PairOutcome:
+def _overlap(
+    places: Iterable[int],
+    run: Callable[[int], PairOutcome],
+    ended: Callable[[int, PairOutcome], None],
+    stop_if_asked: SafePoint,
+    behind: int,
+) -> None:
+    """Do pairs in lanes; displays hear of one at a time."""
+    displays: dict[int, InTurn] = {}
+
+    def shown() -> Iterator[int]:
+        for index in places:
+            displays[index] = InTurn()
+            yield index
+
+    def run_watched(index: int) -> PairOutcome:
+        with watched_by(displays[index]):
+            return run(index)
+
+    def tell(index: int, outcome: PairOutcome) -> None:
+        del displays[index]
+        ended(index, outcome)
+
+    Lanes(run_watched, tell, lambda index: displays[index].begin(), stop_if_asked, behind).do(shown())
+
+
+def _run_pair(
+    orders: Sequence[PairOrder], prober: Prober, index: int, *, full_disk_ends: bool
+) -> PairOutcome:
     """One pair's outcome, be it found done or made by a flow of its own; its failure is its own."""
-    started = time.monotonic()
+    order, started = orders[index], time.monotonic()
     try:
-        settled = settle(order, prober)
-        outcome: PairOutcome = (
-            settled
-            if isinstance(settled, PairOutcome)
-            else result_of(stylize_planned(Parameter(value=settled), return_state=True))
-        )
+        with passing_in_memory():
+            settled = settle(order, prober)
+            outcome: PairOutcome = (
+                settled
+                if isinstance(settled, PairOutcome)
+                else result_of(stylize_planned(Parameter(value=settled), return_state=True))
+            )
     except Exception as error:
         if is_server_trouble(error):
             raise
         if full_disk_ends and is_disk_full(error):
             raise WorkerUnfit(f"{gethostname()}: {explain_failure(error)[0]}") from error
         outcome = failed(order, explain_failure(error)[0])
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - started - seconds_waited()
     return outcome.model_copy(update={"settings": dict(order.pair.given), "seconds": seconds})

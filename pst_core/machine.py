@@ -4,8 +4,9 @@ import os
 import platform
 import resource
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,46 @@ def describe_device(device: torch.device) -> str:
 
 @contextmanager
 def reproducible() -> Iterator[None]:
-    """Keep CUDA's libraries to algorithms that give the same bits run after run."""
+    """Keep CUDA's libraries to algorithms that give the same bits run after run; in any number of threads."""
     # cuBLAS reads this when its first handle is made; without it split sums may come in any order.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+    _flags.begin()
+    try:
         yield
+    finally:
+        _flags.end()
+
+
+class _Flags:
+    """cuDNN's flags, which are the whole process's: set by the first block of any thread, until the last."""
+
+    def __init__(self) -> None:
+        self._blocks, self._one = 0, threading.Lock()
+        self._set = ExitStack()
+
+    def begin(self) -> None:
+        with self._one:
+            self._blocks += 1
+            if self._blocks == 1:
+                self._set.enter_context(
+                    torch.backends.cudnn.flags(
+                        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+                    )
+                )
+
+    def end(self) -> None:
+        with self._one:
+            self._blocks -= 1
+            if self._blocks == 0:
+                self._set.close()
+
+
+_flags = _Flags()
+
+
+def prepare_thread() -> None:
+    """Let a new thread share its work among as many others as the process does, for the same bits."""
+    torch.set_num_threads(torch.get_num_threads())
 
 
 def peak_memory() -> int:

@@ -1,12 +1,13 @@
 """The steps of one pair as tasks: `walk`'s order, each step's own settings, and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from prefect import Task
 from pydantic import BaseModel, ConfigDict
 
-from pst_core.images.input_files import InputFiles, decoding_once
+from pst_core.images.input_files import InputFiles, reading_once
 from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage, plan_stages, working_sizes
 from pst_core.pipeline.walk import walk
@@ -21,6 +22,7 @@ from pst_core.settings.config import (
     StartSettings,
 )
 from pst_core.store import Reference
+from pst_core.store.handing import handing_on
 from tasks.explaining import explain
 from tasks.filtering import filter_image
 from tasks.keys import key_of
@@ -113,8 +115,19 @@ class _Steps:
         return rendered
 
 
+@contextmanager
+def passing_in_memory() -> Iterator[None]:
+    """Within the block, which is one pair's, read its files once, and hand on what its steps keep."""
+    with reading_once(), handing_on():
+        yield
+
+
 def make_pair(
-    files: InputFiles, config: Config, network: Network, run: Callable[..., Any]
+    files: InputFiles,
+    config: Config,
+    network: Network,
+    run: Callable[..., Any],
+    computed: Callable[[], None] = lambda: None,
 ) -> tuple[Made, tuple[str, ...]]:
     """Take every step of a pair.
 
@@ -122,6 +135,8 @@ def make_pair(
     ----------
     run
         Called with a task and its inputs by name: it runs the task, or only looks up what it would return.
+    computed
+        Called when the picture is made; what is left is to measure and explain it.
 
     Returns
     -------
@@ -136,13 +151,14 @@ def make_pair(
         return run(unit, **inputs)
 
     steps = _Steps(files, config, network, noted)
-    with decoding_once():
+    with passing_in_memory():
         segmented, rendered = walk(steps, config, files.content.side)
+        computed()
         scored = noted(
             score, picture=rendered.picture, content=files.content, style=files.style,
             regions=segmented.regions, models=ModelFiles.at(None), network=network,
         )  # fmt: skip
-    explained = noted(explain, stages=steps.stages, losses=tuple(steps.losses), regions=segmented.regions)
+        explained = noted(explain, stages=steps.stages, losses=tuple(steps.losses), regions=segmented.regions)
     made = Made(
         config=config, segmented=segmented, precomputed=steps.precomputed, rendered=rendered, scored=scored,
         explained=explained,

@@ -4,7 +4,8 @@ from pst_core.images.input_files import InputFile
 from pst_core.network.identity import Network
 from pst_core.quality.model_files import ModelFiles
 from pst_core.settings.config import Layers
-from pst_core.store import Reference, open_store
+from pst_core.store import Reference
+from pst_core.store.handing import bytes_of
 from tasks.results import Scored
 from tasks.unit import unit
 
@@ -21,6 +22,7 @@ def score(
     network: Network,
 ) -> Scored:
     """Measure a finished picture against both photographs, and by itself."""
+    from pst_core.images.limits import HashedFile
     from pst_core.images.reading import read_photograph
     from pst_core.machine import reproducible
     from pst_core.network.encoder import open_encoder
@@ -30,12 +32,11 @@ def score(
     from pst_core.quality.models import load_quality_models
     from pst_core.quality.subject import Subject
 
-    store = open_store()
-    store.read(picture)  # verified, before it is decoded from its file
+    file = HashedFile(bytes_of(picture), picture.sha256)
     pictures = {
         "content": content.photograph(),
         "style": style.photograph(),
-        "result": read_photograph(store.path_of(picture)),
+        "result": read_photograph(picture.path, file=file),
     }
     layers = Layers()
     with reproducible():

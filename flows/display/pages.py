@@ -7,8 +7,9 @@ import base64
 import hashlib
 import os
 import re
-import time
+import threading
 from collections.abc import Mapping, Sequence
+from contextvars import copy_context
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from pst_core.pipeline.plan import Stage, plan_stages
 from pst_core.printing import printable
 from pst_core.quality.measures import LISTED, REPORTED, in_words
 from pst_core.store import StoreMiss, open_store
+from pst_core.store.handing import bytes_of
 from tasks.pair import Made
 
 if TYPE_CHECKING:
@@ -40,36 +42,56 @@ PROGRESS_SECONDS = 4.0
 
 
 class ProgressPage:
-    """One progress artifact, updated in place, never more often than the server likes."""
+    """One progress artifact, updated in place, never more often than the server likes.
+
+    A thread of its own sends what is newest: whoever computes never waits for the server.
+    """
 
     def __init__(self, name: str, folder: "Path", stages: Sequence[Stage]) -> None:
-        from prefect.artifacts import create_progress_artifact
-
         self.meter = Meter(stages)
-        self.last = time.monotonic()
-        self.id: UUID | None = create_progress_artifact(  # type: ignore[assignment]
-            progress=0.0,
-            key=_key("progress", name, str(folder.absolute())),
-            description=f"Evaluations of {escape_markdown(name)}",
-        )
+        self._key = _key("progress", name, str(folder.absolute()))
+        self._description = f"Evaluations of {escape_markdown(name)}"
+        self._newest = 0.0
+        self._over, self._left = threading.Event(), False
+        self._trouble: Exception | None = None
+        # Ends with the process, however long a server takes to answer.
+        self._sender = threading.Thread(target=copy_context().run, args=(self._send,), daemon=True)
+        self._sender.start()
 
     def update(self, stage: Stage, evaluation: "Evaluation") -> None:
         """Show how far a stage is."""
-        now = time.monotonic()
-        if now - self.last < PROGRESS_SECONDS:
-            return
-        self.last = now
-        self._show(100.0 * self.meter.done_at(stage, evaluation) / max(self.meter.total, 1))
+        self._newest = 100.0 * self.meter.done_at(stage, evaluation) / max(self.meter.total, 1)
 
     def end(self) -> None:
-        """Show that all is done."""
-        self._show(100.0)
+        """Show that all is done; what the server's client raised so far it raises here."""
+        self._newest = 100.0
+        self._over.set()
+        self._sender.join()
+        if self._trouble is not None:
+            raise self._trouble
 
-    def _show(self, percent: float) -> None:
-        from prefect.artifacts import update_progress_artifact
+    def leave(self) -> None:
+        """Show no more, and wait for nothing."""
+        self._left = True
+        self._over.set()
 
-        if self.id is not None:
-            update_progress_artifact(artifact_id=self.id, progress=percent)
+    def _send(self) -> None:
+        from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+        try:
+            page: UUID | None = create_progress_artifact(  # type: ignore[assignment]
+                progress=0.0, key=self._key, description=self._description
+            )
+            shown, over = 0.0, page is None
+            while not over:
+                over = self._over.wait(PROGRESS_SECONDS)
+                if self._left:
+                    return
+                if (newest := self._newest) != shown:
+                    update_progress_artifact(artifact_id=page, progress=newest)  # type: ignore[arg-type]
+                    shown = newest
+        except Exception as error:  # noqa: BLE001 - raised where the end is waited for
+            self._trouble = error
 
 
 def show_pair(plan: Plan, made: Made, place: Place) -> None:
@@ -176,14 +198,13 @@ def region_rows(regions: Mapping[str, Any]) -> list[str]:
 def _pictures(made: Made) -> dict[str, str]:
     from pst_core.pictures import shrink_picture, shrink_regions
 
-    store = open_store()
-    data = {role: store.read(made.scored.previews[role]) for role in SHOWN}
-    regions = shrink_regions(store.read(made.explained.region_map))
+    data = {role: bytes_of(made.scored.previews[role]) for role in SHOWN}
+    regions = shrink_regions(bytes_of(made.explained.region_map))
     return {
         **{role: _image(role, shrink_picture(picture, ROW_SIDE)) for role, picture in data.items()},
         "large": _image("result", shrink_picture(data["result"], LARGE_SIDE)),
         "regions": _image("regions of content and style", regions, "png"),
-        "curve": _image("losses", store.read(made.explained.curve), "png"),
+        "curve": _image("losses", bytes_of(made.explained.curve), "png"),
     }
 
 

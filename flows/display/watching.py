@@ -1,5 +1,6 @@
 """Who watches a batch: flows tell, whoever listens shows it."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -48,6 +49,34 @@ class Watcher:
 
     def batch_ended(self, summary: Summary) -> None:
         """End a batch."""
+
+
+class InTurn(Watcher):
+    """Tells whoever watches of one pair, from when those before it have ended: one is shown at a time."""
+
+    def __init__(self) -> None:
+        self._told, self._one = watcher(), threading.Lock()
+        self._started: tuple[str, Sequence[Stage]] | None = None
+        self._in_turn = False
+
+    def begin(self) -> None:
+        """Tell what happened so far, and from now on."""
+        with self._one:
+            self._in_turn = True
+            if self._started is not None:
+                self._told.pair_started(*self._started)
+
+    def pair_started(self, name: str, stages: Sequence[Stage]) -> None:
+        """Tell it, or keep it until it is the pair's turn."""
+        with self._one:
+            self._started = name, stages
+            if self._in_turn:
+                self._told.pair_started(name, stages)
+
+    def evaluated(self, stage: Stage, evaluation: "Evaluation") -> None:
+        """Tell it, if it is the pair's turn."""
+        if self._in_turn:
+            self._told.evaluated(stage, evaluation)
 
 
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)

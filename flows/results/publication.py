@@ -21,7 +21,7 @@ from pst_core.images.writing import embed
 from pst_core.pipeline.notes import notes_of
 from pst_core.report import PROGRAM, Run, read_own
 from pst_core.steady import read_steadily
-from pst_core.store import open_store
+from pst_core.store.handing import bytes_of
 from tasks.pair import Made
 
 
@@ -146,15 +146,15 @@ def _write(found: _Found, files: Mapping[Path, bytes]) -> bool:
 
 def _files(plan: Plan, made: Made, key: str, place: Place) -> dict[Path, bytes]:
     """Every file of a result, in the order in which they are written: the report last."""
-    store, run = open_store(), _run(plan, made, place.picture)
+    run = _run(plan, made, place.picture)
     recipe = run.recipe().model_dump(mode="json")
     files = {
         place.picture_from_folder: embed(
-            store.read(made.rendered.picture), store.read(made.rendered.described), recipe
+            bytes_of(made.rendered.picture), bytes_of(made.rendered.described), recipe
         ),
-        LOSSES: store.read(made.explained.losses),
-        CURVE: store.read(made.explained.curve),
-        REGIONS: store.read(made.explained.region_map),
+        LOSSES: bytes_of(made.explained.losses),
+        CURVE: bytes_of(made.explained.curve),
+        REGIONS: bytes_of(made.explained.region_map),
     }
     # Places in a report are seen from where it lies; the picture is called the same there.
     seen = place.folder / place.picture.name

@@ -6,6 +6,7 @@ mean something else as well: so the run asks then, too.
 """
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -28,49 +29,71 @@ class RunCancelled(BaseException):
     """The run, or one that it belongs to, was cancelled by somebody."""
 
 
+class RunAbandoned(BaseException):
+    """What the run belongs to came to its end early: nobody will take what this one makes."""
+
+
 class _Chain:
-    """A flow run with those that it belongs to, and when the server was last asked of them."""
+    """A flow run with those that it belongs to, and when the server was last asked of them.
+
+    One thread asks, whose chain it is; those that work for it hear of it, and never wait for the server.
+    """
 
     def __init__(self) -> None:
         self.runs: list[UUID] = []
         self.asked = time.monotonic()
+        self.ending: type[BaseException] | None = None
+        self.thread = threading.get_ident()
 
     def stop_if_cancelled(self) -> None:
-        if time.monotonic() - self.asked < ASK_SECONDS:
+        if self.ending is not None:
+            raise self.ending
+        if threading.get_ident() != self.thread or time.monotonic() - self.asked < ASK_SECONDS:
             return
         self.stop_if_cancelled_by_now()
         self.asked = time.monotonic()
 
     def stop_if_cancelled_by_now(self) -> None:
-        if any(_is_cancelled(run) for run in self.runs):
+        if any(_is_cancelled(run) for run in [*self.runs]):
             raise RunCancelled
+
+
+class SafePoint:
+    """To be called where a run may end: raises what a noted signal stands for, or `RunCancelled`."""
+
+    def __init__(self, chain: _Chain, stop_if_signalled: "Callable[[], None]") -> None:
+        self._chain, self._stop_if_signalled = chain, stop_if_signalled
+
+    def __call__(self) -> None:
+        """End here, if the run is to end."""
+        from prefect.exceptions import TerminationSignal
+
+        try:
+            self._stop_if_signalled()
+        except TerminationSignal:
+            self._chain.stop_if_cancelled_by_now()  # or the run would say Crashed, and be started again
+            raise
+        self._chain.stop_if_cancelled()
+
+    @contextlib.contextmanager
+    def ending_others(self, error: BaseException) -> "Iterator[None]":
+        """While the block waits for what works for this run in other threads, let that end, too."""
+        before = self._chain.ending
+        self._chain.ending = RunCancelled if isinstance(error, RunCancelled) else RunAbandoned
+        try:
+            yield
+        finally:
+            self._chain.ending = before
 
 
 _chain: ContextVar[_Chain | None] = ContextVar("chain", default=None)
 
 
 @contextlib.contextmanager
-def safe_points() -> Iterator[Callable[[], None]]:
-    """Note signals while the block runs, and cancellations of the flow run that it is part of.
-
-    Yields
-    ------
-    callable
-        To be called where the run may end: raises what a noted signal stands for, or `RunCancelled`.
-    """
-    from prefect.exceptions import TerminationSignal
-
+def safe_points() -> Iterator[SafePoint]:
+    """Note signals while the block runs, and cancellations of the flow run that it is part of."""
     with _following_this_run() as chain, deferring_signals() as stop_if_signalled:
-
-        def stop_if_asked() -> None:
-            try:
-                stop_if_signalled()
-            except TerminationSignal:
-                chain.stop_if_cancelled_by_now()  # or the run would say Crashed, and be started again
-                raise
-            chain.stop_if_cancelled()
-
-        yield stop_if_asked
+        yield SafePoint(chain, stop_if_signalled)
 
 
 @contextlib.contextmanager

@@ -57,12 +57,14 @@ def uninterrupted() -> Iterator[None]:
 def deferring_signals() -> Iterator[Callable[[], None]]:
     """Note signals while the block runs, together with the blocks around it.
 
+    In a thread, which gets none, those count that the blocks note which its context was copied in.
+
     Yields
     ------
     callable
         To be called at safe points: raises what a noted signal stands for.
     """
-    known = _noted.get() if _gets_signals() else None
+    known = _noted.get()
     noted: list[int] = [] if known is None else known
 
     def note(number: int) -> None:

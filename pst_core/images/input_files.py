@@ -1,39 +1,79 @@
 """The files of a pair, told apart by their bytes: name and place of a file mean nothing to a result."""
 
-import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import ImageError
+from pst_core.images.limits import HashedFile, ImageLimits, read_hashed
 from pst_core.images.roles import ROLES, is_map
 
 if TYPE_CHECKING:
     from pst_core.images.inputs import Inputs
     from pst_core.images.reading import Photograph, SemanticMap
 
-_decoded: ContextVar["dict[tuple[Path, str], Photograph] | None"] = ContextVar("_decoded", default=None)
+MOST_HELD = 2**28
+"""Bytes of files that are held from `probe` until they are decoded; what is more is read anew."""
+
+
+class _Decoded(Protocol):
+    @property
+    def sha256(self) -> str: ...
+
+
+Kind = TypeVar("Kind", bound=_Decoded)
+_Stamp = tuple[int, int, int, int, int]
+
+
+@dataclass
+class _Held:
+    """What a block has read and decoded.
+
+    Attributes
+    ----------
+    files : dict
+        Path -> what the file was known by before it was read, and its bytes, until they are decoded.
+    decoded : dict
+        What reads it, path and sha256 -> what was decoded.
+    """
+
+    files: "dict[Path, tuple[_Stamp, HashedFile]]" = field(default_factory=dict)
+    decoded: "dict[tuple[str, Path, str], _Decoded]" = field(default_factory=dict)
+
+    def keep(self, path: Path, stamp: "_Stamp | None", file: HashedFile) -> None:
+        held = sum(len(each.data) for _, each in self.files.values())
+        if stamp is not None and held + len(file.data) <= MOST_HELD:
+            self.files[path] = stamp, file
+
+    def take(self, path: Path) -> HashedFile | None:
+        """What was read of a file, if it is the same file still."""
+        stamp, file = self.files.pop(path, (None, None))
+        return file if stamp is not None and stamp == _stamp(path) else None
+
+
+_held: ContextVar[_Held | None] = ContextVar("_held", default=None)
 
 
 @contextmanager
-def decoding_once() -> Iterator[None]:
-    """Within the block, decode each photograph once, however often it is asked for; keep none of them beyond.
+def reading_once() -> Iterator[None]:
+    """Within the block, read and decode each file once, however often it is asked for; keep nothing beyond.
 
     What is handed out is shared: leave its arrays as they are. A block within another shares the outer's.
     """
-    if _decoded.get() is not None:
+    if _held.get() is not None:
         yield
         return
-    token = _decoded.set({})
+    token = _held.set(_Held())
     try:
         yield
     finally:
-        _decoded.reset(token)
+        _held.reset(token)
 
 
 class InputFile(BaseModel):
@@ -61,7 +101,7 @@ class InputFile(BaseModel):
         return max(self.width, self.height)
 
     def photograph(self) -> "Photograph":
-        """Decode it as a photograph; once within `decoding_once`.
+        """Decode it as a photograph; once within `reading_once`.
 
         Raises
         ------
@@ -70,17 +110,10 @@ class InputFile(BaseModel):
         """
         from pst_core.images.reading import read_photograph
 
-        decoded, key = _decoded.get(), (self.path, self.sha256)
-        if decoded is not None and key in decoded:
-            return decoded[key]
-        photograph = read_photograph(self.path)
-        self._check(photograph.sha256)
-        if decoded is not None:
-            decoded[key] = photograph
-        return photograph
+        return self._decode(read_photograph)
 
     def semantic_map(self) -> "SemanticMap":
-        """Decode it as a semantic map.
+        """Decode it as a semantic map; once within `reading_once`.
 
         Raises
         ------
@@ -89,14 +122,18 @@ class InputFile(BaseModel):
         """
         from pst_core.images.reading import read_map
 
-        semantic = read_map(self.path)
-        self._check(semantic.sha256)
-        return semantic
+        return self._decode(read_map)
 
-    def _check(self, sha256: str) -> None:
-        """Refuse a file that is another one by now: its result must not be kept under the old one's name."""
-        if sha256 != self.sha256:
-            raise ImageError(f"{self.path} changed while it was worked on: run it again.")
+    def _decode(self, read: Callable[..., Kind]) -> Kind:
+        held, key = _held.get() or _Held(), (read.__name__, self.path, self.sha256)
+        decoded = cast("Kind | None", held.decoded.get(key))
+        if decoded is None:
+            decoded = read(self.path, file=held.take(self.path))
+            # Another file by now: its result must not be kept under the old one's name.
+            if decoded.sha256 != self.sha256:
+                raise ImageError(f"{self.path} changed while it was worked on: run it again.")
+            held.decoded[key] = decoded
+        return decoded
 
 
 class InputFiles(BaseModel):
@@ -113,6 +150,17 @@ class InputFiles(BaseModel):
     def given(self) -> dict[str, InputFile]:
         """Role -> file, for the roles that are there."""
         return {role: file for role in ROLES if (file := getattr(self, role)) is not None}
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels the photographs have together."""
+        return sum(file.width * file.height for file in (self.content, self.style))
+
+    def decode(self) -> None:
+        """Decode all of them for whoever asks later, within `reading_once`; what is wrong is told there."""
+        for role, file in self.given.items():
+            with suppress(ImageError):
+                _ = file.semantic_map() if is_map(role) else file.photograph()
 
     def load(self) -> "Inputs":
         """Decode all of them, and check that they fit together.
@@ -134,15 +182,28 @@ class InputFiles(BaseModel):
 def probe(path: str | os.PathLike[str]) -> InputFile:
     """Read a picture's bytes for their hash and its header for its size; its pixels are not decoded.
 
+    Within `reading_once` what is read is held until it is decoded.
+
     Raises
     ------
     ImageError
         If it cannot be read or is no picture of an accepted kind and size.
     """
     from pst_core.images.decoding import open_header
-    from pst_core.images.limits import ImageLimits, read_file
 
     place, limits = Path(path), ImageLimits()
-    data = read_file(place, limits)
-    width, height = open_header(data, place, limits).size
-    return InputFile(path=place, sha256=hashlib.sha256(data).hexdigest(), width=width, height=height)
+    stamp = _stamp(place)
+    file = read_hashed(place, limits)
+    width, height = open_header(file.data, place, limits).size
+    if (held := _held.get()) is not None:
+        held.keep(place, stamp, file)
+    return InputFile(path=place, sha256=file.sha256, width=width, height=height)
+
+
+def _stamp(path: Path) -> "_Stamp | None":
+    """What tells a file from another one of its name; None where there is nothing to tell."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # a NUL in its name
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -1,5 +1,6 @@
 """What a picture may cost, and a file's bytes read within that."""
 
+import hashlib
 import os
 import stat
 from dataclasses import dataclass
@@ -26,6 +27,20 @@ class ImageLimits:
     max_pixels: int = 200_000_000
     max_bytes: int = 2**30
     min_side: int = 32
+
+
+@dataclass(frozen=True)
+class HashedFile:
+    """A file's bytes, and their sha256 in hexadecimal."""
+
+    data: bytes
+    sha256: str
+
+
+def read_hashed(path: Path, limits: ImageLimits) -> HashedFile:
+    """Read a file as `read_file` does, and hash what was read."""
+    data = read_file(path, limits)
+    return HashedFile(data, hashlib.sha256(data).hexdigest())
 
 
 def read_file(path: Path, limits: ImageLimits) -> bytes:

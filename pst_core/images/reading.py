@@ -1,7 +1,6 @@
 """Photographs and semantic maps, in: upright, in sRGB, as floating point; maps as the codes they are."""
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from pst_core.errors import ImageError
 from pst_core.images import transparency
 from pst_core.images.decoding import decode, open_header
-from pst_core.images.limits import ImageLimits, read_file
+from pst_core.images.limits import HashedFile, ImageLimits, read_hashed
 from pst_core.images.orientations import orientation_of, upright
 from pst_core.images.profiles import Samples, to_srgb
 from pst_core.images.rasters import Picture, Raster
@@ -134,7 +133,9 @@ class SemanticMap:
         return replace(self, colors=move(self.colors), numbers=numbers, hole=hole)
 
 
-def read_photograph(path: str | os.PathLike[str], limits: ImageLimits | None = None) -> Photograph:
+def read_photograph(
+    path: str | os.PathLike[str], limits: ImageLimits | None = None, file: HashedFile | None = None
+) -> Photograph:
     """Read a photograph of any format that is accepted; its content decides which, not its name.
 
     Parameters
@@ -143,6 +144,8 @@ def read_photograph(path: str | os.PathLike[str], limits: ImageLimits | None = N
         A regular file.
     limits
         What the picture may cost; the default is `ImageLimits`'s own.
+    file
+        What lies there, where it has been read already.
 
     Returns
     -------
@@ -156,12 +159,14 @@ def read_photograph(path: str | os.PathLike[str], limits: ImageLimits | None = N
     """
     place, limits = Path(path), limits or ImageLimits()
     with _within_memory(place):
-        data = read_file(place, limits)
-        picture = open_header(data, place, limits)
-        return _photograph(picture, decode(picture, place), data, place)
+        file = file or read_hashed(place, limits)
+        picture = open_header(file.data, place, limits)
+        return _photograph(picture, decode(picture, place), file, place)
 
 
-def read_map(path: str | os.PathLike[str], limits: ImageLimits | None = None) -> SemanticMap:
+def read_map(
+    path: str | os.PathLike[str], limits: ImageLimits | None = None, file: HashedFile | None = None
+) -> SemanticMap:
     """Read a semantic map: gray, palette or RGB, and what is transparent; orientation applied, no profile.
 
     Parameters
@@ -170,6 +175,8 @@ def read_map(path: str | os.PathLike[str], limits: ImageLimits | None = None) ->
         A regular file, of any format that `read_photograph` takes.
     limits
         What the map may cost. `min_side` is not enforced: a map is scaled to its photograph anyway.
+    file
+        What lies there, where it has been read already.
 
     Raises
     ------
@@ -178,14 +185,16 @@ def read_map(path: str | os.PathLike[str], limits: ImageLimits | None = None) ->
     """
     place, limits = Path(path), replace(limits or ImageLimits(), min_side=1)
     with _within_memory(place):
-        data = read_file(place, limits)
-        picture = open_header(data, place, limits)
+        file = file or read_hashed(place, limits)
+        picture = open_header(file.data, place, limits)
         raster = decode(picture, place)
         colors, _ = to_srgb(raster.samples, raster.space, None)
         hole, notes = _hole(raster.alpha)
-        (turn, turn_notes), sha256 = orientation_of(picture), hashlib.sha256(data).hexdigest()
+        turn, turn_notes = orientation_of(picture)
         told = (*picture.notes, *raster.notes, *turn_notes, *notes)
-        stored = SemanticMap(colors, sha256, place, raster.numbers, hole, picture.is_lossless, turn, told)
+        stored = SemanticMap(
+            colors, file.sha256, place, raster.numbers, hole, picture.is_lossless, turn, told
+        )
         return stored.turned(turn)
 
 
@@ -199,16 +208,16 @@ def _hole(alpha: Samples | None) -> tuple[NDArray[np.bool_] | None, tuple[str, .
     return (hole if hole.any() else None), ()
 
 
-def _photograph(picture: Picture, raster: Raster, data: bytes, path: Path) -> Photograph:
+def _photograph(picture: Picture, raster: Raster, file: HashedFile, path: Path) -> Photograph:
     turn, turn_notes = orientation_of(picture)
     samples, color_notes = to_srgb(raster.samples, raster.space, picture.profile)
     notes = [*picture.notes, *raster.notes, *turn_notes, *color_notes]
     alpha, alpha_notes = _alpha(raster, turn)
     notes += alpha_notes
     pixels = _unit(np.moveaxis(upright(samples, turn), -1, 0))
-    sha256, depth = hashlib.sha256(data).hexdigest(), 8 * samples.dtype.itemsize
-    stored = find_stored(data, picture)
-    return Photograph(pixels, alpha, sha256, path, depth, stored, tuple(notes), turn)
+    stored = find_stored(file.data, picture)
+    depth = 8 * samples.dtype.itemsize
+    return Photograph(pixels, alpha, file.sha256, path, depth, stored, tuple(notes), turn)
 
 
 def _alpha(raster: Raster, turn: int) -> tuple[NDArray[np.float32] | None, list[str]]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from pst_core.parquet import pack_arrays, unpack_arrays
 from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
 from pst_core.store import Reference, open_store
+from pst_core.store.handing import hand, handed
 
 CPU = torch.device("cpu")
 T = TypeVar("T")
@@ -32,31 +33,45 @@ class Kind(Generic[T]):
         From the thing to bytes; equal things give equal bytes.
     unpack : callable
         From bytes to the thing, its tensors on a device.
+    settle : callable
+        From the thing to what `unpack` would make of its bytes on a device, without the way through bytes.
     """
 
     name: str
     suffix: str
     pack: Callable[[T], bytes]
     unpack: Callable[[bytes, torch.device], T]
+    settle: Callable[[T, torch.device], T]
 
     def keep(self, thing: T) -> Reference:
-        """Put a thing into the store."""
-        return open_store().put(self.pack(thing), self.name, self.suffix)
+        """Put a thing into the store, and hand it on, see `pst_core.store.handing`."""
+        reference = open_store().put(self.pack(thing), self.name, self.suffix)
+        hand(reference, thing)
+        return reference
 
     def load(self, reference: Reference, device: torch.device = CPU) -> T:
-        """Read a thing back, verified.
+        """Take a thing that was handed on, or read it back, verified.
 
         Raises
         ------
         StoreMiss
-            It is not in the store as it was written.
+            It was not handed on, and is not in the store as it was written.
         """
-        return self.unpack(open_store().read(reference), device)
+        thing: T | None = handed(reference)
+        if thing is None:
+            thing = self.unpack(open_store().read(reference), device)
+            hand(reference, thing)
+        return self.settle(thing, device)
 
 
 def _of_bytes(name: str, suffix: str) -> Kind[bytes]:
     """A kind that is made as a file's bytes: a picture, a table."""
-    return Kind(name, suffix, lambda data: data, lambda data, _: data)
+    return Kind(name, suffix, lambda data: data, lambda data, _: data, lambda data, _: data)
+
+
+def _settled(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor as it comes from a file: alone, row by row, on the device."""
+    return tensor.detach().to(device).contiguous()
 
 
 def _pack_image(image: Tensor) -> bytes:
@@ -87,12 +102,21 @@ def _unpack_regions(data: bytes, _: torch.device) -> Regions:
         raise _other("regions") from error
 
 
+def _settle_regions(regions: Regions, _: torch.device) -> Regions:
+    content, style, colors = map(np.ascontiguousarray, (regions.content, regions.style, regions.colors))
+    return replace(regions, content=content, style=style, colors=colors)
+
+
 def _pack_working_pair(pair: WorkingPair) -> bytes:
     return pack_arrays({item.name: getattr(pair, item.name).cpu().numpy() for item in fields(pair)})
 
 
 def _unpack_working_pair(data: bytes, device: torch.device) -> WorkingPair:
     return WorkingPair(**_tensors(data, [item.name for item in fields(WorkingPair)], device))
+
+
+def _settle_working_pair(pair: WorkingPair, device: torch.device) -> WorkingPair:
+    return WorkingPair(**{item.name: _settled(getattr(pair, item.name), device) for item in fields(pair)})
 
 
 def _pack_targets(targets: Targets) -> bytes:
@@ -114,6 +138,13 @@ def _unpack_targets(data: bytes, device: torch.device) -> Targets:
     return Targets(**groups)
 
 
+def _settle_targets(targets: Targets, device: torch.device) -> Targets:
+    return Targets(**{
+        group: {layer: _settled(tensor, device) for layer, tensor in getattr(targets, group).items()}
+        for group in GROUPS
+    })  # fmt: skip
+
+
 def _tensors(data: bytes, names: Sequence[str], device: torch.device) -> dict[str, Tensor]:
     arrays = unpack_arrays(data)
     if set(arrays) != set(names):
@@ -125,11 +156,11 @@ def _other(what: str) -> PstError:
     return PstError(f"An artifact holds something else than {what}: `pst store verify` finds it.")
 
 
-IMAGE = Kind("image", "parquet", _pack_image, _unpack_image)
+IMAGE = Kind("image", "parquet", _pack_image, _unpack_image, _settled)
 """A working image: Tensor of float32, shape (3, h, w)."""
-REGIONS = Kind("regions", "parquet", _pack_regions, _unpack_regions)
-WORKING_PAIR = Kind("working-pair", "parquet", _pack_working_pair, _unpack_working_pair)
-TARGETS = Kind("targets", "parquet", _pack_targets, _unpack_targets)
+REGIONS = Kind("regions", "parquet", _pack_regions, _unpack_regions, _settle_regions)
+WORKING_PAIR = Kind("working-pair", "parquet", _pack_working_pair, _unpack_working_pair, _settle_working_pair)
+TARGETS = Kind("targets", "parquet", _pack_targets, _unpack_targets, _settle_targets)
 LOSSES = _of_bytes("losses", "parquet")
 """A table as `pst_core.pipeline.trace` writes it."""
 CURVE = _of_bytes("curve", "png")

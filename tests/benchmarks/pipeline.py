@@ -1,20 +1,24 @@
 """What the pipeline costs beside the library, what a batch costs that is done, and whether memory stays flat.
 
-    python tests/benchmarks/pipeline.py [--pairs 1,4,7] [--small 200] [--data ../shared/luan60]
+    python tests/benchmarks/pipeline.py [--pairs 1,4,7] [--small 200] [--data ../shared/luan60] [--only lanes]
 
 Prints, each as measured in one run with a server up: the flow's time per pair over the library call's
-(default preset, the two in turn), the time of a second run over all pairs of the folder, and the resident
-memory of the process that runs a batch of many small pairs, by the pairs done.
+(default preset, the two in turn); of a batch whose pairs overlap the time that a pair has the lane beyond the
+library call's for the same pair, the batch's time over that of a loop of library calls, and the same for
+pairs one after another; the time of a second run over all pairs of the folder, and the resident memory of the
+process that runs a batch of many small pairs, by the pairs done.
 """
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -66,6 +70,74 @@ def overhead(data: Path, numbers: list[str], folder: Path) -> None:
     print(f"overhead: median {percent:.1f} %, {statistics.median(extra):.2f} s a pair")
 
 
+class LaneClock:
+    """How long each pair of a batch in this process has the lane, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._since = 0.0
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        from flows import pair
+
+        take, leave = pair.take_lane, pair.leave_lane
+
+        def timed_take(**how: bool) -> None:
+            take(**how)
+            self._since = time.perf_counter()
+
+        def timed_leave() -> None:
+            self.seconds.append(time.perf_counter() - self._since)
+            leave()
+
+        pair.take_lane, pair.leave_lane = timed_take, timed_leave
+        try:
+            yield
+        finally:
+            pair.take_lane, pair.leave_lane = take, leave
+
+
+def lanes(data: Path, numbers: list[str], folder: Path, rounds: int) -> None:
+    """A batch whose pairs overlap, and one whose do not, over a loop of library calls, all in turn."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from flows.batch import stylize_folder
+    from flows.runtime.lanes import BEHIND
+    from pst_core import stylize
+
+    source = folder / "lanes-in"
+    pairs = [
+        {role: next((data / sub).glob(f"{prefix}{number}.*")) for role, (sub, prefix) in FILES.items()}
+        for number in numbers
+    ]
+    for path in {path for paths in pairs for path in paths.values()}:
+        place = source / path.parent.name / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+    calls: list[float] = []
+
+    def batch(behind: int, name: str) -> None:
+        os.environ |= {BEHIND: str(behind), "PST_HOME": str(folder / f"lanes-home-{name}")}
+        stylize_folder(source, folder / f"lanes-out-{name}", return_state=True).result()
+
+    clock, took = LaneClock(), dict[str, list[float]](library=[], overlapping=[], alternating=[])
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        batch(1, "first")  # loads libraries and weights
+        for turn in range(rounds):
+            calls += (each := [timed(lambda paths=paths: stylize(**paths)) for paths in pairs])
+            took["library"].append(sum(each))
+            with clock.listening():
+                took["overlapping"].append(timed(lambda turn=turn: batch(1, f"o{turn}")))
+            took["alternating"].append(timed(lambda turn=turn: batch(0, f"a{turn}")))
+    lane, call = statistics.mean(clock.seconds), statistics.mean(calls)
+    print(f"lane: {lane:.2f} s a pair, library call {call:.2f} s: {lane - call:+.2f} s of lane time a pair")
+    for name, title in (("overlapping", "pairs overlap"), ("alternating", "one after another")):
+        ratios = [one / other for one, other in zip(took[name], took["library"], strict=True)]
+        print(f"batch of {len(pairs)}, {title}: {statistics.mean(took[name]) / len(pairs):.2f} s a pair, "
+              f"{statistics.median(ratios):.3f} times the library's loop")  # fmt: skip
+
+
 def run(
     arguments: list[str], environment: dict[str, str], watch: Callable[[psutil.Process], None] | None = None
 ) -> float:
@@ -111,12 +183,15 @@ def main() -> None:
     parser.add_argument("--pairs", default="1,4,7,16,22")
     parser.add_argument("--small", type=int, default=200)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "luan60")
-    parser.add_argument("--only", choices=["overhead", "cached", "memory"])
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only", choices=["overhead", "lanes", "cached", "memory"])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, prefect_server(own=True) as address:
         folder = Path(name)
         if arguments.only in (None, "overhead"):
             overhead(arguments.data, arguments.pairs.split(","), folder)
+        if arguments.only in (None, "lanes"):
+            lanes(arguments.data, arguments.pairs.split(","), folder, arguments.rounds)
         if arguments.only in (None, "cached"):
             command = ["run", str(arguments.data), "--out", str(folder / "all")]
             environment = {"PST_HOME": str(folder / "all-home"), "PREFECT_API_URL": f"{address}/api"}

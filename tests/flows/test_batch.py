@@ -17,10 +17,11 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.sorting import FlowRunSort
 from pyarrow import parquet
 
-from flows import batch
+from flows import batch, shard
 from flows.batch import run_batch, stylize_folder
 from flows.orders.batch_order import BatchOrder, check_order, find_orders
 from flows.pair import stylize_pair
+from flows.results import finished
 from flows.results.outcomes import PairOutcome
 from flows.results.standing import find_standings
 from pst_core import Config, stylize
@@ -456,7 +457,13 @@ def meddle(task, photograph, monkeypatch):
 
 def test_input_that_changes_before_it_is_read_is_refused(tmp_path, monkeypatch):
     source = make_folder(tmp_path / "in", 1)
-    meddle(segmentation.segment, source / "content" / "p0.png", monkeypatch)
+
+    def settle(*planned):
+        found = finished.settle(*planned)
+        Image.new("RGB", (80, 60), (9, 9, 9)).save(source / "content" / "p0.png")
+        return found
+
+    monkeypatch.setattr(shard, "settle", settle)
     _, summary = run_folder(source, tmp_path / "out")
     assert "changed while it was worked on" in summary.failed[0].error
 

@@ -1,3 +1,5 @@
+import threading
+
 import torch
 
 from pst_core import machine
@@ -32,3 +34,33 @@ def test_fixed_numbers_are_made_once_for_each_arithmetic():
         list(row) for row in numbers
     ]
     assert constant(numbers, torch.float32, here).dtype == torch.float32
+
+
+def test_flags_of_reproducible_blocks_hold_until_the_last_of_any_thread_ends():
+    flags = torch.backends.cudnn
+    before = flags.deterministic
+    first, second = machine.reproducible(), machine.reproducible()
+    first.__enter__()
+    second.__enter__()
+    assert flags.deterministic
+    first.__exit__(None, None, None)  # as one thread ends before another that began later
+    assert flags.deterministic
+    second.__exit__(None, None, None)
+    assert flags.deterministic == before
+
+
+def test_a_new_thread_computes_with_as_many_threads_as_the_process():
+    found, before = [], torch.get_num_threads()
+
+    def look():
+        machine.prepare_thread()
+        found.append(torch.get_num_threads())
+
+    torch.set_num_threads(before + 1)
+    try:
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+    finally:
+        torch.set_num_threads(before)
+    assert found == [before + 1]

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from pst_core.errors import ImageError, MapError
-from pst_core.images import reading
-from pst_core.images.input_files import InputFile, InputFiles, decoding_once, probe
+from pst_core.images import input_files, limits, reading
+from pst_core.images.input_files import InputFile, InputFiles, probe, reading_once
 from pst_core.images.roles import ROLES
 
 
@@ -137,10 +137,10 @@ def decoded(monkeypatch):
 
 
 def test_within_a_block_a_photograph_is_decoded_once(files, decoded):
-    with decoding_once():
+    with reading_once():
         inputs = files.load()
         assert files.content.photograph() is files.content.photograph() is inputs.content
-        with decoding_once():  # within another it is the same one
+        with reading_once():  # within another it is the same one
             assert files.style.photograph() is inputs.style
         again = InputFile(**files.style.model_dump())  # as a task gets it, made anew
         assert again.photograph() is inputs.style
@@ -149,11 +149,11 @@ def test_within_a_block_a_photograph_is_decoded_once(files, decoded):
 
 def test_beyond_the_block_nothing_is_kept(files, decoded):
     outside = [files.content.photograph() for _ in range(2)]
-    with decoding_once():
+    with reading_once():
         inside = files.content.photograph()
-    with decoding_once():
+    with reading_once():
         later = files.content.photograph()
-    with pytest.raises(KeyError), decoding_once():  # whatever happens in it
+    with pytest.raises(KeyError), reading_once():  # whatever happens in it
         raise KeyError
     last = files.content.photograph()
     assert decoded == ["content.png"] * 5
@@ -163,7 +163,7 @@ def test_beyond_the_block_nothing_is_kept(files, decoded):
 
 
 def test_what_a_file_was_in_the_block_it_stays(files):
-    with decoding_once():
+    with reading_once():
         first = files.content.photograph()
         save(files.content.path, seed=99)
         assert files.content.photograph() is first
@@ -174,6 +174,44 @@ def test_what_a_file_was_in_the_block_it_stays(files):
             files.style.photograph()
         with pytest.raises(ImageError, match=r"style\.png changed"):
             files.style.photograph()
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Names of the files that were read, in order."""
+    names, read = [], limits.open_steadily
+    monkeypatch.setattr(
+        limits, "open_steadily", lambda path, *flags: names.append(path.name) or read(path, *flags)
+    )
+    return names
+
+
+def test_within_a_block_a_file_is_read_once_from_its_hash_to_its_pixels(files, read):
+    with reading_once():
+        again = {role: probe(file.path) for role, file in files.given.items()}
+        assert InputFiles(**again) == files
+        files.load()
+        files.load()
+    assert read == [f"{role}.png" for role in ROLES]
+
+
+def test_what_changed_after_its_hash_was_taken_is_read_again_and_refused(files, read):
+    with reading_once():
+        probe(files.content.path)
+        save(files.content.path, seed=99)
+        with pytest.raises(ImageError, match=r"content\.png changed"):
+            files.content.photograph()
+    assert read == ["content.png"] * 2
+
+
+def test_what_would_be_too_much_to_hold_is_read_again(files, read, monkeypatch):
+    monkeypatch.setattr(input_files, "MOST_HELD", files.content.path.stat().st_size)
+    with reading_once():
+        for role in ("content", "style"):
+            probe(getattr(files, role).path)
+        files.content.photograph()
+        files.style.photograph()
+    assert read == ["content.png", "style.png", "style.png"]
 
 
 def test_a_map_is_decoded_as_it_was_probed_and_refused_once_it_changed(files):

@@ -12,6 +12,8 @@ from pst_core.pipeline import artifacts
 from pst_core.pipeline.artifacts import IMAGE, REGIONS, TARGETS, WORKING_PAIR, Kind
 from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
+from pst_core.store import Store
+from pst_core.store.handing import handing_on
 
 CPU = torch.device("cpu")
 
@@ -103,6 +105,22 @@ def test_images_pairs_and_regions_come_back(random_image):
         ("naïve note",),
     )
     assert (back.names, back.model, back.confidence) == (regions.names, "a model", (0.1, 1.0, 1 / 3))
+
+
+@pytest.mark.usefixtures("pst_home")
+def test_what_is_handed_on_is_what_the_file_would_be_read_as(odd_targets, random_image, monkeypatch):
+    turned = random_image(7, 5).transpose(1, 2)  # as no file holds it: not row by row
+    with handing_on():
+        image, targets = IMAGE.keep(turned), TARGETS.keep(odd_targets)
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "read", None)  # nothing is read
+            found = IMAGE.load(image)
+            assert as_bytes(TARGETS.load(targets)) == as_bytes(odd_targets)
+            handed_on = TARGETS.load(targets).regional_grams["conv1_1"]
+    read = IMAGE.load(image)
+    assert torch.equal(found, read)
+    assert found.stride() == read.stride() != turned.stride()
+    assert handed_on.stride() == TARGETS.load(targets).regional_grams["conv1_1"].stride()
 
 
 @pytest.mark.usefixtures("pst_home")
