@@ -1,5 +1,7 @@
 """Regions of two bare photographs by what these show: see `evidence`, `clustering`, `confidence`."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,12 +21,14 @@ from pst_core.regions.labels import (
     given_to_nearest,
     hidden,
     match_regions,
+    one_region,
 )
 from pst_core.settings.config import FoundRegionSettings
 
 Floats = NDArray[np.float32]
 
 BORDER_RADIUS, BORDER_EPSILON = 3, 1e-3
+AS_A_WHOLE = "The photographs show no regions that can be trusted: each is taken as a whole."
 
 
 def cluster_photographs(
@@ -35,6 +39,9 @@ def cluster_photographs(
     counted: tuple[Mask | None, Mask | None] = (None, None),
 ) -> Regions:
     """Find regions that both photographs have, and how far to trust each.
+
+    Regions that are not to be trusted at all are one: as masks that are the same everywhere they would
+    still be compared, and evened, one by one.
 
     Parameters
     ----------
@@ -54,6 +61,9 @@ def cluster_photographs(
     """
     pair = look_at(content, counted[0], encoder), look_at(style, counted[1], encoder)
     labels, confidence = cluster_pair(pair, settings.regions, settings.seed)
+    if confidence == 0:
+        whole = one_region((content, style), counted)
+        return replace(whole, source="cluster", notes=(AS_A_WHOLE,))
     count = 1 + max(int(side.max()) for side in labels)
     maps = [
         hidden(_full_size(_on_cells(side, seen.seen), count, seen, pixels), mask)

@@ -3,7 +3,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from pst_core.errors import MapError
-from pst_core.regions.labels import display_colors
+from pst_core.regions import confidence
+from pst_core.regions.labels import display_colors, one_region
 from pst_core.regions.photographs import cluster_photographs
 from pst_core.settings.config import Config
 
@@ -92,6 +93,16 @@ def test_photographs_that_have_little_in_common_are_doubtful(photographs, small_
     upside_down = np.ascontiguousarray(photographs[1][:, ::-1])
     found = cluster_photographs(photographs[0], upside_down, small_encoder, Config())
     assert found.count == 1 or max(found.confidence) < 0.5
+
+
+def test_regions_that_are_not_trusted_at_all_are_one_region(photographs, small_encoder, monkeypatch):
+    counted = np.ones(photographs[0].shape[1:], np.bool_)
+    counted[:, :40] = False
+    monkeypatch.setattr(confidence, "SURE_SEPARATION", np.inf)
+    found = cluster_photographs(*photographs, small_encoder, Config(), (counted, None))
+    whole = one_region(photographs, (counted, None))
+    assert np.array_equal(found.content, whole.content) and np.array_equal(found.style, whole.style)
+    assert found.trust == [1] and found.source == "cluster" and "taken as a whole" in found.notes[0]
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 400), (300, 16)])
