@@ -58,22 +58,26 @@ def cluster_pair(pair: Pair, regions: int | None, seed: int) -> Clustered:
     before = seen[0] & ~learnt.behind[0], seen[1] & ~learnt.behind[1]
     if min(_shares(learnt.behind, seen) + _shares(before, seen)) < LEAST_SHARE:
         parts = _parts(learnt.pair, seen, seed)
-        return Clustered(parts, _parted(rows, parts, learnt.stability))
+        return Clustered(parts, _confidence(pair, rows, parts, learnt.stability))
     layers = before[0][seen[0]].astype(np.int16), before[1][seen[1]].astype(np.int16)
     parts = _parts(learnt.pair, before, seed)
     contrast = min(each.contrast for each in pair)
     return Clustered(
         (_joined(layers[0], parts[0]), _joined(layers[1], parts[1])),
-        confidence_of(float(separations(rows, layers, 2).min()), contrast, learnt.stability),
+        _confidence(pair, rows, layers, learnt.stability, contrast),
     )
 
 
-def _parted(rows: tuple[Rows, Rows], parts: CellLabels, stability: float) -> float:
-    """Confidence in parts of photographs without a backdrop."""
-    count = 1 + int(max(side.max() for side in parts))
+def _confidence(
+    pair: Pair, rows: tuple[Rows, Rows], labels: CellLabels, stability: float, contrast: float = 1.0
+) -> float:
+    """Confidence in regions of all cells; there is nothing to doubt about one."""
+    count = 1 + int(max(side.max() for side in labels))
     if count == 1:
         return 1.0
-    return confidence_of(float(separations(rows, parts, count).min()), stability=stability)
+    separation = float(separations(rows, labels, count).min())
+    colored, strip = all(each.colored for each in pair), any(each.strip for each in pair)
+    return confidence_of(separation, contrast, stability, colored=colored, strip=strip)
 
 
 def standing(pair: Pair, parts: Masks) -> tuple[Rows, Rows]:
@@ -116,9 +120,13 @@ def _joined(layers: Labels, parts: Labels) -> Labels:
 
 
 def _parts(pair: Pair, parts: Masks, seed: int) -> CellLabels:
-    """Clusters of a part of each photograph: as many as have a fair share of both and find each other."""
+    """Clusters of a part of each photograph: as many as have a fair share of both and find each other.
+
+    One where either is gray: clusters of texture and place alone take their colours at random.
+    """
     rows = standing(pair, parts)
-    for count in range(MOST_PARTS, 1, -1):
+    most = MOST_PARTS if all(each.colored for each in pair) else 1
+    for count in range(most, 1, -1):
         labels = _clusters(rows, count, seed)
         shares = [
             _least(side, count) * side.size / each.seen.sum() for side, each in zip(labels, pair, strict=True)

@@ -11,9 +11,17 @@ SURE_SEPARATION = 0.15  # of two regions, from which they are trusted in full
 SURE_CONTRAST = 0.3  # between the probabilities of a backdrop and of what stands before it, likewise
 UNSURE_STABILITY = 0.7  # of backdrops, below which they are not trusted at all
 SURE_STABILITY = 0.75  # and from which in full
+WITHOUT_COLOR, IN_STRIPS = 0.75, 0.75  # most trust where hues tell nothing, and where height tells little
 
 
-def confidence_of(separation: float, contrast: float = 1.0, stability: float = 1.0) -> float:
+def confidence_of(
+    separation: float,
+    contrast: float = 1.0,
+    stability: float = 1.0,
+    *,
+    colored: bool = True,
+    strip: bool = False,
+) -> float:
     """How far to trust a pair's regions, on [0, 1], for all of them alike.
 
     A region trusted less than its neighbours would take colours from them, and stand out as a patch.
@@ -26,13 +34,18 @@ def confidence_of(separation: float, contrast: float = 1.0, stability: float = 1
         The least of both photographs, between 0 and 1.
     stability
         Of what was learnt of backdrops, between 0 and 1.
+    colored
+        Whether hues had their say in both photographs.
+    strip
+        Whether either is a strip.
     """
     doubts = (
         separation / SURE_SEPARATION,
         contrast / SURE_CONTRAST,
         (stability - UNSURE_STABILITY) / (SURE_STABILITY - UNSURE_STABILITY),
     )
-    return round(float(np.prod(np.clip(doubts, 0, 1))), 4)
+    most = (1.0 if colored else WITHOUT_COLOR) * (IN_STRIPS if strip else 1.0)
+    return round(most * float(np.prod(np.clip(doubts, 0, 1))), 4)
 
 
 def separations(rows: tuple[Rows, Rows], labels: tuple[Labels, Labels], count: int) -> Rows:

@@ -24,6 +24,8 @@ CELL = 4  # pixels of that side to a cell
 NEIGHBOURHOOD = 7  # cells a side over which texture is told
 FEATURES = ("conv2_1", "conv3_1")  # of the encoder: textures and small patterns, what any VGG-19 agrees on
 FLAT = 0.5  # CIELAB units: texture below it is noise
+LEAST_COLOR = 1.0  # CIELAB units: deviation of a photograph's hues, below which it is gray, or of one tint
+STRIP = 2.5  # times as wide as high: hardly anything above or below what a photograph shows
 # Log odds that a cell is backdrop, as soft scores: how much nearer it lies to the upper border than to the
 # lower one (from -1 to 1), its texture (natural logarithm) by itself and against its own photograph, how much
 # more texture lies below it than above (logarithm), and its row (0 above, 1 below: being nearer to the lower
@@ -69,6 +71,18 @@ class Evidence:
     texture: Rows
     features: Rows
     backdrop: Rows
+
+    @property
+    def colored(self) -> bool:
+        """Whether hues tell one thing from another."""
+        hues = self.lab[1:, self.seen]
+        return float(np.sqrt(hues.var(axis=1).sum())) >= LEAST_COLOR
+
+    @property
+    def strip(self) -> bool:
+        """Whether there is hardly any height to tell what lies above from what lies below."""
+        height, width = self.image.shape[1:]
+        return width >= STRIP * height
 
     @property
     def cut(self) -> float:

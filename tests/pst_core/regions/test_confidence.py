@@ -3,10 +3,12 @@ import pytest
 from sklearn.metrics import pairwise_distances
 
 from pst_core.regions.confidence import (
+    IN_STRIPS,
     SURE_CONTRAST,
     SURE_SEPARATION,
     SURE_STABILITY,
     UNSURE_STABILITY,
+    WITHOUT_COLOR,
     confidence_of,
     separations,
 )
@@ -52,6 +54,13 @@ def test_confidence_grows_with_separation_and_contrast_up_to_1():
     assert confidence_of(-0.5) == 0 and confidence_of(SURE_SEPARATION) == 1 == confidence_of(1.0, 1.0)
     assert 0 < confidence_of(SURE_SEPARATION / 2) < confidence_of(SURE_SEPARATION)
     assert confidence_of(1.0, SURE_CONTRAST / 2) == pytest.approx(0.5)
+
+
+def test_where_evidence_is_missing_trust_has_a_limit_and_doubts_count_on_top():
+    assert confidence_of(1.0, colored=False) == WITHOUT_COLOR and confidence_of(1.0, strip=True) == IN_STRIPS
+    assert confidence_of(SURE_SEPARATION / 2, colored=False, strip=True) == pytest.approx(
+        0.5 * WITHOUT_COLOR * IN_STRIPS, abs=1e-4
+    )
 
 
 def test_nothing_is_trusted_of_photographs_whose_backdrops_are_not_stable():

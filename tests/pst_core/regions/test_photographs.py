@@ -105,6 +105,40 @@ def test_regions_that_are_not_trusted_at_all_are_one_region(photographs, small_e
     assert found.trust == [1] and found.source == "cluster" and "taken as a whole" in found.notes[0]
 
 
+def in_gray(pixels):
+    return np.repeat(np.tensordot([0.3, 0.6, 0.1], pixels, 1)[None], 3, axis=0).astype(np.float32)
+
+
+@pytest.mark.parametrize("gray", [(True, False), (False, True), (True, True)])
+def test_where_a_photograph_is_gray_only_backdrops_are_told_and_trusted_less(gray, small_encoder, landscape):
+    day, dusk = (
+        unit(landscape(96, 128, **colors, horizon=0.4, seed=seed)[0])
+        for colors, seed in ((DAY, 1), (DUSK, 2))
+    )
+    for image in (day, dusk):
+        image[:, 50:, 64:] = np.reshape((0.9, 0.3, 0.1), (3, 1, 1)) + 0.3 * (image[:, 50:, 64:] - 0.4)
+    assert cluster_photographs(day, dusk, small_encoder, Config()).count > 2
+    shown = [in_gray(each) if faded else each for each, faded in zip((day, dusk), gray, strict=True)]
+    found = cluster_photographs(*shown, small_encoder, Config())
+    assert found.count == 2
+    assert 0 < found.confidence[0] <= confidence.WITHOUT_COLOR
+
+
+def test_strips_are_trusted_less(landscape, small_encoder):
+    wide, square = (
+        [
+            unit(landscape(48, width, **colors, horizon=0.5, seed=seed)[0])
+            for colors, seed in ((DAY, 1), (DUSK, 2))
+        ]
+        for width in (144, 72)
+    )
+    trust = [
+        cluster_photographs(*pair, small_encoder, Config()).confidence[0]
+        for pair in (square, wide, (square[0], wide[1]))
+    ]
+    assert trust == [1.0, confidence.IN_STRIPS, confidence.IN_STRIPS]
+
+
 @pytest.mark.parametrize("shape", [(16, 16), (16, 400), (300, 16)])
 def test_plain_photographs_of_any_size_are_one_region_or_whole(shape, small_encoder):
     plain = np.full((3, *shape), 0.4, np.float32)
