@@ -1,4 +1,4 @@
-"""Looks as .cube files (Adobe, Cube LUT Specification 1.0), which Resolve, Photoshop, darktable, ffmpeg read."""
+"""Looks as .cube files (Adobe, Cube LUT Specification 1.0), which Resolve, Photoshop and ffmpeg read."""
 
 import numpy as np
 
@@ -18,8 +18,9 @@ def cube_of(lattice: Lattice, title: str) -> bytes:
 
     Examples
     --------
-    >>> print(cube_of(Lattice.identity(2), "as it is").decode().splitlines()[:6])
-    ['TITLE "as it is"', 'LUT_3D_SIZE 2', 'DOMAIN_MIN 0 0 0', 'DOMAIN_MAX 1 1 1', '0.000000 0.000000 0.000000', '1.000000 0.000000 0.000000']
+    >>> lines = cube_of(Lattice.identity(2), "as it is").decode().splitlines()
+    >>> lines[:2], lines[4:6]
+    (['TITLE "as it is"', 'LUT_3D_SIZE 2'], ['0.000000 0.000000 0.000000', '1.000000 0.000000 0.000000'])
     """
     named = printable(title).replace('"', "'").encode("ascii", "replace").decode()
     head = f'TITLE "{named}"\nLUT_3D_SIZE {len(lattice.values)}\nDOMAIN_MIN 0 0 0\nDOMAIN_MAX 1 1 1\n'

@@ -183,7 +183,7 @@ def _smoothness() -> csc_matrix:
 
 @lru_cache(maxsize=1)
 def _differences() -> tuple[tuple[csr_matrix, ...], ...]:
-    """Slopes along the three axes at every point: forwards, and backwards; at an end the one that is there."""
+    """Slopes along the three axes at every point: forwards, and backwards; at an end what there is."""
     first, each = _stencil([-1, 1]) * (POINTS - 1), identity(POINTS, format="csr")
     ways = vstack([first, first[-1]], format="csr"), vstack([first[0], first], format="csr")
     return tuple(tuple(_along(_one_axis(way, each, axis)) for axis in range(3)) for way in ways)
@@ -211,9 +211,7 @@ def _along(parts: Sequence[csr_matrix]) -> csr_matrix:
 
 def _slopes(values: Doubles) -> list[Doubles]:
     """Jacobians, each of shape (points, 3, 3): output by input."""
-    return [
-        np.stack([operator @ values for operator in operators], axis=-1) for operators in _differences()
-    ]
+    return [np.stack([operator @ values for operator in operators], axis=-1) for operators in _differences()]
 
 
 def _steepest(values: Doubles) -> float:
