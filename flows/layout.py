@@ -32,6 +32,10 @@ SCORES = "scores.parquet"
 TABLE_DATA, TABLE_TEXT = "table.parquet", "table.md"
 DRAWINGS = {"table": "table.png", "comparison": "comparison.png", "ablation": "ablation.png"}
 
+# A look's folder.
+LOOK = "look.cube"
+REGION_LOOK, REGION_MASK = "look.{region}.cube", "look.{region}.png"
+
 # A user study's page, and the folder of its tally.
 STUDY = "study.html"
 ANSWERS = "answers-*.json"

@@ -109,6 +109,11 @@ def _colored(labels: Labels, regions: Regions) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(colors))
 
 
+def draw_mask(mask: NDArray[np.float32]) -> bytes:
+    """Draw a soft mask, shape (H, W), on [0, 1], in gray; PNG."""
+    return as_png(Image.fromarray(np.round(255 * mask.clip(0, 1)).astype(np.uint8)))
+
+
 def draw_preview(
     content: NDArray[np.float32], style: NDArray[np.float32], regions: Regions, form: str
 ) -> bytes:

@@ -51,6 +51,7 @@ for _place, _panel, _help in (
     ("stylize:stylize", FILES, "Give the photograph CONTENT the look of the photograph STYLE."),
     ("regions:regions", FILES,
      "Show which regions of CONTENT and STYLE would be used, before any work."),
+    ("look:look", FILES, "Write the look of a finished result as .cube files, which other programs read."),
     ("run:run", BATCH,
      "Restyle every pair of a folder or a manifest; what is done already is not done again."),
     ("resume:resume", BATCH,

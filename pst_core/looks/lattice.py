@@ -1,0 +1,73 @@
+"""A change of colours as a grid of them, interpolated in between: what other programs call a 3D LUT."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pst_core.shapes import expect_shapes
+
+if TYPE_CHECKING:
+    import PyOpenColorIO
+
+Floats = NDArray[np.float32]
+
+SIZE = 33
+"""Grid points along each axis: what programs for pictures expect."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Colours at the points of a grid over all colours, in the picture's own encoding.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (N, N, N, 3)
+        By red, green and blue of the input: red, green and blue of the output.
+    """
+
+    values: Floats
+
+    def __post_init__(self) -> None:
+        expect_shapes("values: N N N 3", self.values)
+
+    @classmethod
+    def identity(cls, size: int = SIZE) -> Self:
+        """The lattice that changes nothing.
+
+        Examples
+        --------
+        >>> Lattice.identity(2).values[1, 0, 1].tolist()
+        [1.0, 0.0, 1.0]
+        """
+        levels = np.linspace(0, 1, size, dtype=np.float32)
+        return cls(np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1))
+
+    def apply(self, image: Floats) -> Floats:
+        """Change a picture's colours, tetrahedral between grid points.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (3, H, W)
+            On [0, 1]; what lies beyond counts as its end.
+
+        Returns
+        -------
+        ndarray of float32, shape (3, H, W)
+        """
+        import PyOpenColorIO as ocio  # noqa: N813 - its own short name
+
+        expect_shapes("image: 3 H W", image)
+        colors = np.moveaxis(image, 0, -1).astype(np.float32, order="C")  # a copy: OpenColorIO works in place
+        height, width = colors.shape[:2]
+        self._processor().apply(ocio.PackedImageDesc(colors, width, height, 3))
+        return np.ascontiguousarray(np.moveaxis(colors, -1, 0))
+
+    def _processor(self) -> "PyOpenColorIO.CPUProcessor":
+        import PyOpenColorIO as ocio  # noqa: N813
+
+        lut: Any = ocio.Lut3DTransform(len(self.values))
+        lut.setInterpolation(ocio.INTERP_TETRAHEDRAL)
+        lut.setData(np.ascontiguousarray(self.values).ravel())
+        return ocio.Config.CreateRaw().getProcessor(lut).getDefaultCPUProcessor()
