@@ -34,7 +34,7 @@ DRAWINGS = {"table": "table.png", "comparison": "comparison.png", "ablation": "a
 
 # A look's folder.
 LOOK = "look.cube"
-REGION_LOOK, REGION_MASK = "look.{region}.cube", "look.{region}.png"
+REGION_LOOK, REGION_MASK = "look.REGION.cube", "look.REGION.png"
 
 # A user study's page, and the folder of its tally.
 STUDY = "study.html"

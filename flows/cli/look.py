@@ -102,8 +102,8 @@ def _files(look: "Look", title: str, size: tuple[int, int]) -> Mapping[str, byte
     for region, lattice, mask in zip(
         _file_names(look.names), look.regions, look.masks_at(*size), strict=True
     ):
-        files[REGION_LOOK.format(region=region)] = cube_of(lattice, f"{title}, {region}")
-        files[REGION_MASK.format(region=region)] = draw_mask(mask)
+        files[REGION_LOOK.replace("REGION", region)] = cube_of(lattice, f"{title}, {region}")
+        files[REGION_MASK.replace("REGION", region)] = draw_mask(mask)
     return files
 
 
