@@ -1,8 +1,13 @@
-"""Looks that tests are made with."""
+"""Looks that tests are made with, and colour-science, which knows nothing of this program."""
 
 import numpy as np
 
+with np.printoptions():  # it sets them for the whole process
+    import colour
+
 from pst_core.looks.lattice import Lattice
+
+__all__ = ["bent", "colour"]
 
 
 def bent():

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-import colour
 import numpy as np
 import pytest
+from lattices import colour
 from picture_runs import QUICK, everything, pixels_of, refused, stylize
 
 from flows.cli.app import run

@@ -179,9 +179,9 @@ def test_what_a_file_was_in_the_block_it_stays(files):
 @pytest.fixture
 def read(monkeypatch):
     """Names of the files that were read, in order."""
-    names, read = [], limits.open_steadily
+    names, read = [], limits.read_accepted
     monkeypatch.setattr(
-        limits, "open_steadily", lambda path, *flags: names.append(path.name) or read(path, *flags)
+        limits, "read_accepted", lambda path, *more: names.append(path.name) or read(path, *more)
     )
     return names
 

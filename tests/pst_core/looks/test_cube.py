@@ -1,6 +1,5 @@
-import colour
 import numpy as np
-from lattices import bent
+from lattices import bent, colour
 
 from pst_core.looks.cube import cube_of
 from pst_core.looks.lattice import Lattice

@@ -1,7 +1,6 @@
-import colour
 import numpy as np
 import pytest
-from lattices import bent
+from lattices import bent, colour
 
 from pst_core.looks.lattice import SIZE, Lattice
 

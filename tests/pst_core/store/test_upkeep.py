@@ -51,7 +51,7 @@ def test_a_record_that_cannot_be_read_just_now_loses_nothing(filled, monkeypatch
     store, unreadable, system_open = filled.stands().store, getattr(filled, which), os.open
 
     def fail(path, *arguments):
-        if path == unreadable:
+        if Path(path) == unreadable:
             raise OSError(errno.EIO, "Input/output error")
         return system_open(path, *arguments)
 
