@@ -206,7 +206,7 @@ def test_two_runs_at_once_share_the_work(batch, tmp_path):
     assert finals(tmp_path / "out") == shared
 
 
-def test_kills_at_random_moments_cost_one_step_each(tmp_path):
+def test_kills_at_random_moments_cost_the_steps_at_work_alone(tmp_path):
     trial = kill_batch(tmp_path, kills=2, pairs=2, seed=1, address=PREFECT_API_URL.value())
     assert trial.kills == 2 and trial.files == 10
     assert trial.good, trial
