@@ -58,7 +58,7 @@ def look(
     earlier = load_recipe(result)
     paths = earlier.paths({role: path for role, path in given.items() if path is not None})
     paths.pop("start", None)
-    _check_folder(output)
+    _check_free(output, [LOOK], overwrite=overwrite)
     from pst_core.files import check_writable, names_synced_together, write_bytes_atomically
     from pst_core.images.reading import read_photograph
     from pst_core.pipeline.look import fit_look
@@ -68,9 +68,11 @@ def look(
     check_writable(output)
     config = earlier.chosen().config
     found = preview_regions(**paths, config=config)
+    for region in _file_names(found.regions.called):
+        names = [name.replace("REGION", region) for name in (REGION_LOOK, REGION_MASK)]
+        _check_free(output, names, overwrite=overwrite)
     fitted = fit_look(found.inputs, found.regions, picture.filled, config)
     files = _files(fitted, result.stem, (picture.height, picture.width))
-    _check_free(output, list(files), overwrite=overwrite)
     with uninterrupted(), names_synced_together():
         for name, data in files.items():
             write_bytes_atomically(output / name, data, overwrite=overwrite)
@@ -82,12 +84,9 @@ def look(
             print(f"note: {note}", file=sys.stderr)
 
 
-def _check_folder(output: Path) -> None:
+def _check_free(output: Path, names: Sequence[str], *, overwrite: bool) -> None:
     if output.exists() and not output.is_dir():
         raise OutputError(f"{output} is a file: name a folder, for a look is several files.")
-
-
-def _check_free(output: Path, names: Sequence[str], *, overwrite: bool) -> None:
     there = [name for name in names if (output / name).exists()]
     if there and not overwrite:
         raise OutputError(f"{output / there[0]} exists already: name another folder, or use --overwrite.")
@@ -99,9 +98,8 @@ def _files(look: "Look", title: str, size: tuple[int, int]) -> Mapping[str, byte
     from pst_core.pictures import draw_mask
 
     files = {LOOK: cube_of(look.whole, title)}
-    for region, lattice, mask in zip(
-        _file_names(look.names), look.regions, look.masks_at(*size), strict=True
-    ):
+    regions = _file_names(look.names)
+    for region, lattice, mask in zip(regions, look.regions, look.masks_at(*size), strict=True):
         files[REGION_LOOK.replace("REGION", region)] = cube_of(lattice, f"{title}, {region}")
         files[REGION_MASK.replace("REGION", region)] = draw_mask(mask)
     return files

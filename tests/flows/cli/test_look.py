@@ -70,6 +70,19 @@ def test_bad_input_is_refused_and_nothing_is_lost(result, arguments, named, capf
     refused(capfd, before, named)
 
 
+@pytest.mark.parametrize("name", ["look.cube", "look.ff0000.png"])
+def test_what_is_in_the_way_is_known_before_the_work(result, name, capfd, monkeypatch):
+    from pst_core.pipeline import look as engine
+
+    monkeypatch.setattr(engine, "fit_look", lambda *_: pytest.fail("worked for nothing"))
+    Path("full").mkdir()
+    Path("full", name).write_text("mine")
+    capfd.readouterr()
+    before = everything()
+    assert look(result, "-o", "full") == 1
+    refused(capfd, before, f"{name} exists already")
+
+
 def test_what_is_there_is_replaced_where_that_is_asked_for(result):
     Path("full").mkdir()
     Path("full/look.cube").write_text("mine")
