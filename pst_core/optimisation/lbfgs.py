@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pst_core.optimisation.losses import Losses
+from pst_core.optimisation.losses import Losses, evaluate
 
 FIRST_MOVE = 0.01  # root mean square of the first step, on [0, 1]: there is no curvature yet to go by
 LARGEST_MOVE = 0.1  # root mean square of any step: beyond it the quadratic model says nothing
@@ -91,19 +91,16 @@ class BufferedDescent:
 
     def advance(self) -> None:
         """Evaluate the loss once, and step."""
-        point = self.image.detach().requires_grad_()
-        losses = self.loss(point)
-        (gradient,) = torch.autograd.grad(losses.total, point)
-        self._record(losses)
+        found, gradient = evaluate(self.loss, self.image)
+        self._record(found)
         self._step(gradient.flatten())
         self.done += 1
 
-    def _record(self, losses: Losses) -> None:
-        total = losses.total.detach()
+    def _record(self, found: Tensor) -> None:
+        total = found[0]
         self.best.copy_(torch.where(total < self.lowest, self.image, self.best))
         self.lowest.copy_(torch.minimum(self.lowest, total))
-        row = torch.stack([total, losses.content.detach(), losses.style.detach()])
-        self.losses.index_copy_(0, self.done, row[None])
+        self.losses.index_copy_(0, self.done, found[None])
 
     def _step(self, slope: Tensor) -> None:
         begun, point = self.done > 0, self.image.flatten()

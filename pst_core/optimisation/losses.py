@@ -4,6 +4,7 @@ Features F have shape (N, D): N filters, D positions. Masks M have shape (R, D),
 shapes than those stated raise `ValueError`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -182,3 +183,23 @@ class Losses:
     total: Tensor
     content: Tensor
     style: Tensor
+
+
+def evaluate(loss: Callable[[Tensor], Losses], image: Tensor) -> tuple[Tensor, Tensor]:
+    """Losses of an image, and the slope of their total.
+
+    Parameters
+    ----------
+    image : Tensor, shape (3, H, W)
+
+    Returns
+    -------
+    found : Tensor, shape (3,)
+        Total, content and style.
+    gradient : Tensor, shape (3, H, W)
+    """
+    point = image.detach().requires_grad_()
+    losses = loss(point)
+    (gradient,) = torch.autograd.grad(losses.total, point)
+    found = torch.stack([losses.total.detach(), losses.content.detach(), losses.style.detach()])
+    return found, gradient

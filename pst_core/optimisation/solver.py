@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pst_core.errors import DivergenceError
 from pst_core.optimisation.lbfgs import BufferedDescent, LimitedMemoryBFGS
-from pst_core.optimisation.losses import Losses
+from pst_core.optimisation.losses import Losses, evaluate
 from pst_core.optimisation.record import Evaluation
 from pst_core.optimisation.replay import repeated
 
@@ -127,19 +127,16 @@ def _descend(
     best, lowest = image, torch.full((), torch.inf, device=image.device)
     flush = 1 if image.device.type == "cpu" else FLUSH
     for iteration in range(iterations):
-        point = image.detach().requires_grad_()
-        losses = loss(point)
-        (gradient,) = torch.autograd.grad(losses.total, point)
-        total = losses.total.detach()
-        best = torch.where(total < lowest, point.detach(), best)
-        lowest = torch.minimum(lowest, total)
-        pending.append(torch.stack([total, losses.content.detach(), losses.style.detach()]))
+        found, gradient = evaluate(loss, image)
+        best = torch.where(found[0] < lowest, image.detach(), best)
+        lowest = torch.minimum(lowest, found[0])
+        pending.append(found)
         if len(pending) >= flush or iteration == iterations - 1:
             if not _fetch(pending, trace, callback, growth):
                 return image, None
             pending = []
         if iteration < iterations - 1:
-            image = stepper.step(point.detach(), gradient)
+            image = stepper.step(image.detach(), gradient)
     return best, trace
 
 
