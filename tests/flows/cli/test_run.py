@@ -206,8 +206,9 @@ def test_two_runs_at_once_share_the_work(batch, tmp_path):
     assert finals(tmp_path / "out") == shared
 
 
-def test_kills_at_random_moments_cost_the_steps_at_work_alone(tmp_path):
-    trial = kill_batch(tmp_path, kills=2, pairs=2, seed=1, address=PREFECT_API_URL.value())
+@pytest.mark.parametrize("behind", [0, 1], ids=["one after another", "overlapping"])
+def test_kills_at_random_moments_cost_one_step_each_of_a_pair_at_work(tmp_path, behind):
+    trial = kill_batch(tmp_path, kills=2, pairs=2, seed=1, address=PREFECT_API_URL.value(), behind=behind)
     assert trial.kills == 2 and trial.files == 10
     assert trial.good, trial
 
