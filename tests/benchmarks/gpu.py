@@ -16,19 +16,24 @@ why, and the others go on:
 - pairs: a second, from files to PNG files, on as many threads as there are cores (8 wanted at 700 pixels);
 - large: a 24-megapixel content, and of it what comes after the stages (under 1 s wanted);
 - equality: differences to the CPU's picture, in levels of 255, at the 99.9th percentile (2 allowed);
+- bits: whether a picture has the same ones again, and without graphs;
+- starved: what becomes of a pair that may have so much of the memory that it took at first;
 - presets: `quality` and the method `luan`, once each.
 """
 
 import json
+import math
 import subprocess
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -37,12 +42,13 @@ from one_pair import parser_of, paths_of
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from pst_core import Config, stylize
+from pst_core import Config, PstError, stylize
 from pst_core.cores import usable_cores
 from pst_core.images.inputs import load_inputs
 from pst_core.images.writing import write_image
-from pst_core.machine import describe_device, has_fast_bfloat16, reproducible
+from pst_core.machine import describe_device, free_device, has_fast_bfloat16, reproducible
 from pst_core.network.encoder import open_encoder
+from pst_core.optimisation import replay
 from pst_core.optimisation.lbfgs import BufferedDescent
 from pst_core.optimisation.objectives import regional_losses
 from pst_core.optimisation.replay import captured
@@ -51,6 +57,8 @@ from pst_core.pipeline.stylize import Result
 
 WARM_UP = 3
 LARGE = (6000, 4000)
+PAIRS_A_LANE = 6
+SHARES = (2.0, 1.5, 1.2, 1.0, 0.7)  # of the memory that a pair took at first
 
 
 @dataclass
@@ -135,13 +143,13 @@ def at_size(run: Run, side: int, rate: float | None) -> dict[str, Any]:
 
 def with_graph(run: Run, descent: BufferedDescent, times: int) -> dict[str, Any]:
     start = time.perf_counter()
-    replay = captured(descent.advance, run.device)
+    again = captured(descent.advance, run.device)
     run.wait()
     seconds = time.perf_counter() - start
-    if replay == descent.advance:
+    if again == descent.advance:
         return {"graph": "refused"}
-    run.seconds(replay, WARM_UP)
-    return {"capture_seconds": seconds, "with_graph": 1 / run.seconds(replay, times)}
+    run.seconds(again, WARM_UP)
+    return {"capture_seconds": seconds, "with_graph": 1 / run.seconds(again, times)}
 
 
 def descent_at(run: Run, side: int, evaluations: int) -> BufferedDescent:
@@ -176,8 +184,8 @@ def pairs(run: Run) -> dict[str, Any]:
             write_image(Path(folder) / f"{index}.png", result.image, overwrite=True)
             return result
 
-        rounds = 1 if run.quick or run.device.type == "cpu" else 3
-        tasks = list(enumerate(numbers * rounds))
+        least = 1 if run.quick or run.device.type == "cpu" else PAIRS_A_LANE * lanes
+        tasks = list(enumerate(numbers * math.ceil(least / len(numbers))))
         list(pool.map(done, tasks[:lanes]))  # warms up
         run.wait()
         start = time.perf_counter()
@@ -219,6 +227,59 @@ def equality(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def bits(run: Run) -> dict[str, Any]:
+    with watched() as graphs:
+        first = stylize(*run.paths, config=run.config())
+    again = stylize(*run.paths, config=run.config())
+    with mock.patch.object(replay, "captured", lambda advance, _device: advance):
+        plain = stylize(*run.paths, config=run.config())
+    return {
+        "same_again": np.array_equal(first.image, again.image),
+        "same_without_graphs": np.array_equal(first.image, plain.image), **graphs,
+    }  # fmt: skip
+
+
+@contextmanager
+def watched() -> Iterator[dict[str, int]]:
+    """How many graphs were captured in the block, and how many refused."""
+    counts = {"captured": 0, "refused": 0}
+
+    def counting(advance: Callable[[], None], device: torch.device) -> Callable[[], None]:
+        again = captured(advance, device)
+        counts["refused" if again == advance else "captured"] += 1
+        return again
+
+    with mock.patch.object(replay, "captured", counting):
+        yield counts
+
+
+def starved(run: Run) -> dict[str, Any]:
+    if run.device.type != "cuda":
+        return {"skipped": "a GPU's memory is looked at"}
+    free_device()
+    torch.cuda.reset_peak_memory_stats(run.device)
+    enough = stylize(*run.paths, config=run.config())
+    taken = torch.cuda.max_memory_reserved(run.device)
+    whole = torch.cuda.get_device_properties(run.device).total_memory
+    try:
+        return {"gigabytes": taken / 1e9} | {
+            str(share): with_memory(run, share * taken / whole, enough) for share in SHARES
+        }
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, run.device)
+
+
+def with_memory(run: Run, fraction: float, enough: Result) -> dict[str, Any]:
+    free_device()
+    torch.cuda.set_per_process_memory_fraction(fraction, run.device)
+    with watched() as graphs:
+        try:
+            result = stylize(*run.paths, config=run.config())
+        except (PstError, RuntimeError) as error:
+            return {"failed": f"{type(error).__name__}: {error}".partition("\n")[0], **graphs}
+    return {"same": np.array_equal(result.image, enough.image), **graphs}
+
+
 def presets(run: Run) -> dict[str, Any]:
     ways: dict[str, dict[str, Any]] = {"quality": {"preset": "quality"}, "luan": {"method": "luan"}}
     return {name: once(run, **settings) for name, settings in ways.items()}
@@ -234,7 +295,9 @@ def once(run: Run, **settings: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-PARTS = {part.__name__: part for part in (machine, evaluations, pairs, large, equality, presets)}
+PARTS = {
+    part.__name__: part for part in (machine, evaluations, pairs, large, equality, bits, starved, presets)
+}
 
 
 def measured(part: Callable[[Run], dict[str, Any]], run: Run) -> dict[str, Any]:

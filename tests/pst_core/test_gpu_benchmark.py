@@ -54,6 +54,9 @@ def test_every_part_has_its_figures(benchmark, data, capsys):
     assert found["pairs"]["pairs"] == 2 and found["pairs"]["a_second"] > 0
     assert 0 < found["large"]["after_stages"] < found["large"]["seconds"]
     assert found["equality"]["most"] == 0  # the CPU's with the CPU's
+    assert found["bits"] == {"same_again": True, "same_without_graphs": True, "captured": 0, "refused": 0} | {
+        "took": found["bits"]["took"]
+    }
     for preset in ("quality", "luan"):
         first, after = found["presets"][preset]["last_stage"]
         assert 0 < after < first and np.isfinite(first)
