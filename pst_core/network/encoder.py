@@ -10,6 +10,7 @@ from torch.nn import functional
 from pst_core.machine import check_device, pick_dtype
 from pst_core.network.weights import CONVOLUTIONS, Weights, load_weights
 from pst_core.settings.config import EncoderSettings
+from pst_core.streams import prepare_device, settle
 
 # Mean and inverse deviation of the input on [0, 1], RGB.
 NORMALISATION = {
@@ -58,6 +59,7 @@ class Encoder(nn.Module):
         self.scale: Tensor
         self.register_buffer("mean", torch.tensor(mean, device=device).view(1, 3, 1, 1))
         self.register_buffer("scale", torch.tensor(scale, device=device).view(1, 3, 1, 1))
+        settle(device)
 
     @property
     def device(self) -> torch.device:
@@ -118,6 +120,7 @@ def open_encoder(settings: EncoderSettings, layers: Iterable[str]) -> tuple[Weig
         If this machine lacks the device, or the weights cannot be had.
     """
     device = check_device(settings.device)
+    prepare_device(device)
     weights = weights_for(settings, layers)
     return weights, make_encoder(weights, frozenset(layers), pick_dtype(settings.precision, device), device)
 

@@ -2,22 +2,25 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from threading import Lock
+from threading import Lock, local
+from typing import Any
 
 import torch
 
-WARM_UP = 2  # times before a capture, in which libraries make what must not be made in one
+from pst_core.streams import own_stream
+
+WARM_UP = 1  # times before a capture, in which libraries make what must not be made in one
 LEAST_REPLAYS = 3  # a capture takes about as long as doing its work once: fewer do not pay for it
 
-_one_capture = Lock()  # a process may have one at a time, though it has several lanes
+_one_at_a_time = Lock()  # to begin, end or drop a graph: the GPU's generator of random numbers knows them all
 
 
 def repeated(advance: Callable[[], None], count: int, device: torch.device) -> Iterator[None]:
     """Do something on a GPU again and again; the host may look at what came out in between.
 
-    The first times are done one operation after another, the others as replays of a graph, if it can be
+    The first time is done one operation after another, the others as replays of a graph, if it can be
     captured; otherwise they go on as before, which is told once.
 
     Parameters
@@ -35,7 +38,7 @@ def repeated(advance: Callable[[], None], count: int, device: torch.device) -> I
     """
     before = WARM_UP if count >= WARM_UP + LEAST_REPLAYS else count
     for _ in range(before):
-        with _beside(device):
+        with own_stream(device):
             advance()
         yield
     if count > before:
@@ -46,32 +49,62 @@ def repeated(advance: Callable[[], None], count: int, device: torch.device) -> I
 
 
 def captured(advance: Callable[[], None], device: torch.device) -> Callable[[], None]:
-    """What has the effect of `advance`: a graph's replay, or itself where none can be captured."""
+    """What has the effect of `advance`: a graph's replay, or itself where none can be captured.
+
+    The replay may be called until this thread captures something else.
+    """
     try:
-        graph = torch.cuda.CUDAGraph()
-        # Other lanes may ask for memory meanwhile: a mistake is what this thread alone must not do.
-        with (
-            _one_capture,
-            _beside(device) as stream,
-            torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
-        ):
+        with own_stream(device), _recorded(device) as graph:
             advance()
     except RuntimeError as error:  # an old driver, too little memory, an operation that cannot be captured
+        _last.drop(device)
         _tell_once(str(error).partition("\n")[0])
         return advance
     replay: Callable[[], None] = graph.replay
     return replay
 
 
+class _LastGraph(local):
+    """The graph of a device that a thread captured last: the next one takes over its memory.
+
+    Memory that is given back and asked for anew makes all lanes wait for the whole GPU.
+    """
+
+    def __init__(self) -> None:
+        self.graphs: dict[torch.device, torch.cuda.CUDAGraph] = {}
+
+    def memory(self, device: torch.device) -> Any:  # noqa: ANN401 - torch has no public name for it
+        return self.graphs[device].pool() if device in self.graphs else None
+
+    def drop(self, device: torch.device) -> None:
+        """Give its memory back."""
+        with _one_at_a_time:
+            self.graphs.pop(device, None)
+
+
+_last = _LastGraph()
+
+
 @contextmanager
-def _beside(device: torch.device) -> Iterator[torch.cuda.Stream]:
-    """A stream of its own, as captures need one: after what was queued before, before what comes after."""
-    here = torch.cuda.current_stream(device)
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    stream.wait_stream(here)
-    with torch.cuda.stream(stream):
-        yield stream
-    here.wait_stream(stream)
+def _recorded(device: torch.device) -> Iterator[torch.cuda.CUDAGraph]:
+    """A graph of the block's operations in the current stream.
+
+    `torch.cuda.graph` does as much, but waits for the whole GPU first and gives all free memory back, for
+    which every other lane would wait. Other lanes may ask for memory meanwhile: a mistake is what this
+    thread alone must not do.
+    """
+    graph = torch.cuda.CUDAGraph()
+    with _one_at_a_time:
+        graph.capture_begin(_last.memory(device), capture_error_mode="thread_local")
+    try:
+        yield graph
+    except BaseException:
+        with suppress(RuntimeError), _one_at_a_time:  # says once more that the capture failed
+            graph.capture_end()
+        raise
+    with _one_at_a_time:
+        graph.capture_end()
+        _last.graphs[device] = graph
 
 
 @cache

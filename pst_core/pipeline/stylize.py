@@ -25,6 +25,7 @@ from pst_core.pipeline.walk import walk
 from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
 from pst_core.settings.config import Config
+from pst_core.streams import own_stream
 
 Floats = NDArray[np.float32]
 
@@ -131,7 +132,8 @@ def stylize(
         finder = finder_for(inputs, config)
     side = max(inputs.content.height, inputs.content.width)
     taken = _InMemory(inputs, finder, encoder, config, given, plan_stages(config, side), clock, callback)
-    regions, (full, strength) = walk(taken, config, side)
+    with own_stream(encoder.device):
+        regions, (full, strength) = walk(taken, config, side)
     return Result(
         image=full, trace=tuple(taken.traces), regions=regions, config=config, inputs=inputs, weights=weights,
         color_match=strength, seconds=clock.seconds, peak_memory=peak_memory(),

@@ -99,8 +99,8 @@ class Regions:
 
 def shares(labels: Labels, count: int) -> NDArray[np.float64]:
     """Share of pixels with each label from 0 to ``count - 1`` among those in any region, shape (count,)."""
-    inside = labels[labels != NOWHERE]
-    found: NDArray[np.float64] = np.bincount(inside, minlength=count)[:count] / max(inside.size, 1)
+    counts = np.array([np.count_nonzero(labels == region) for region in range(count)], np.float64)
+    found: NDArray[np.float64] = counts / max(int(np.count_nonzero(labels != NOWHERE)), 1)
     return found
 
 

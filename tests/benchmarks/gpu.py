@@ -13,9 +13,11 @@ why, and the others go on:
 - machine: the device, its driver, torch, cores, and the rate of a large product of bfloat16 matrices;
 - evaluations: of the regional loss with its step, a second, at three sizes, as a graph's replays and without,
   and the share of the matrices' rate that their arithmetic comes to;
-- pairs: a second, from files to PNG files, on as many threads as there are cores (8 wanted at 700 pixels);
+- pairs: a second, from files to PNG files, on as many threads as there are cores, and as many processes
+  (8 wanted at 700 pixels);
 - large: a 24-megapixel content, and of it what comes after the stages (under 1 s wanted);
-- equality: differences to the CPU's picture, in levels of 255, at the 99.9th percentile (2 allowed);
+- equality: differences to the CPU's picture by the same arithmetic, in levels of 255, at the 99.9th
+  percentile (2 allowed);
 - bits: whether a picture has the same ones again, and without graphs;
 - starved: what becomes of a pair that may have so much of the memory that it took at first;
 - presets: `quality` and the method `luan`, once each.
@@ -23,14 +25,16 @@ why, and the others go on:
 
 import json
 import math
+import multiprocessing
 import subprocess
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -174,26 +178,36 @@ def enlarged(path: str, side: int, kind: Image.Resampling) -> np.ndarray:
 
 
 def pairs(run: Run) -> dict[str, Any]:
-    numbers = sorted(int(path.stem[2:]) for path in (run.data / "input").glob("in*.png"))
     lanes = 2 if run.quick else usable_cores()
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(lanes, initializer=one_thread) as pool:
+    ways: dict[str, Executor] = {
+        "threads": ThreadPoolExecutor(lanes, initializer=one_thread),
+        "processes": ProcessPoolExecutor(lanes, multiprocessing.get_context("spawn"), one_thread),
+    }
+    return {"lanes": lanes} | {name: restyled(run, lanes, pool) for name, pool in ways.items()}
 
-        def done(task: tuple[int, int]) -> Result:
-            index, number = task
-            result = stylize(*paths_of(run.data, number), config=run.config())
-            write_image(Path(folder) / f"{index}.png", result.image, overwrite=True)
-            return result
 
-        least = 1 if run.quick or run.device.type == "cpu" else PAIRS_A_LANE * lanes
-        tasks = list(enumerate(numbers * math.ceil(least / len(numbers))))
-        list(pool.map(done, tasks[:lanes]))  # warms up
-        run.wait()
+def restyled(run: Run, lanes: int, pool: Executor) -> dict[str, Any]:
+    """Pairs a second on so many lanes, from files to files."""
+    numbers = sorted(int(path.stem[2:]) for path in (run.data / "input").glob("in*.png"))
+    least = 1 if run.quick or run.device.type == "cpu" else PAIRS_A_LANE * lanes
+    tasks = list(enumerate(numbers * math.ceil(least / len(numbers))))
+    with tempfile.TemporaryDirectory() as folder, pool:
+        done = partial(restyle, run.data, run.config(), Path(folder))
+        list(pool.map(done, [(index, numbers[0]) for index in range(2 * lanes)]))  # warms up
         start = time.perf_counter()
         results = list(pool.map(done, tasks))
         seconds = time.perf_counter() - start
-    names = results[0].seconds
-    each = {name: sum(result.seconds[name] for result in results) / len(results) for name in names}
-    return {"a_second": len(tasks) / seconds, "lanes": lanes, "pairs": len(tasks), "seconds_in_a_lane": each}
+    each = {name: sum(result[name] for result in results) / len(results) for name in results[0]}
+    return {"a_second": len(tasks) / seconds, "pairs": len(tasks), "seconds_in_a_lane": each}
+
+
+def restyle(data: Path, config: Config, folder: Path, task: tuple[int, int]) -> dict[str, float]:
+    """One pair from its files to its picture's; seconds of each step."""
+    index, number = task
+    result = stylize(*paths_of(data, number), config=config)
+    start = time.perf_counter()
+    write_image(folder / f"{index}.png", result.image, overwrite=True)
+    return result.seconds | {"write": time.perf_counter() - start}
 
 
 def one_thread() -> None:
@@ -218,12 +232,19 @@ def large(run: Run) -> dict[str, Any]:
 
 
 def equality(run: Run) -> dict[str, Any]:
-    here = stylize(*run.paths, config=run.config())
-    there = stylize(*run.paths, config=run.config(device="cpu"))
-    differences = 255 * np.abs(here.image - there.image)
+    return {precision: differences(run, precision) for precision in ("float32", "bfloat16")}
+
+
+def differences(run: Run, precision: str) -> dict[str, float]:
+    """How far a device's picture is from the CPU's, both in one arithmetic."""
+    here, there = (
+        stylize(*run.paths, config=run.config(precision=precision, device=device)).image
+        for device in (str(run.device), "cpu")
+    )
+    apart = 255 * np.abs(here - there)
     return {
-        "percentile_99.9": float(np.percentile(differences, 99.9)), "most": float(differences.max()),
-        "mean": float(differences.mean()), "dtypes": [here.dtype, there.dtype],
+        "percentile_99.9": float(np.percentile(apart, 99.9)), "most": float(apart.max()),
+        "mean": float(apart.mean()),
     }  # fmt: skip
 
 
@@ -260,18 +281,18 @@ def starved(run: Run) -> dict[str, Any]:
     torch.cuda.reset_peak_memory_stats(run.device)
     enough = stylize(*run.paths, config=run.config())
     taken = torch.cuda.max_memory_reserved(run.device)
-    whole = torch.cuda.get_device_properties(run.device).total_memory
+    whole, index = torch.cuda.get_device_properties(run.device).total_memory, run.device.index or 0
     try:
         return {"gigabytes": taken / 1e9} | {
-            str(share): with_memory(run, share * taken / whole, enough) for share in SHARES
+            str(share): with_memory(run, index, share * taken / whole, enough) for share in SHARES
         }
     finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, run.device)
+        torch.cuda.set_per_process_memory_fraction(1.0, index)
 
 
-def with_memory(run: Run, fraction: float, enough: Result) -> dict[str, Any]:
+def with_memory(run: Run, index: int, fraction: float, enough: Result) -> dict[str, Any]:
     free_device()
-    torch.cuda.set_per_process_memory_fraction(fraction, run.device)
+    torch.cuda.set_per_process_memory_fraction(fraction, index)
     with watched() as graphs:
         try:
             result = stylize(*run.paths, config=run.config())

@@ -51,9 +51,11 @@ def test_every_part_has_its_figures(benchmark, data, capsys):
     for size in (small, larger):
         share = size["teraflop"] * size["without_graph"] / found["machine"]["matrix_teraflops"]
         assert size["share_without_graph"] == pytest.approx(share)
-    assert found["pairs"]["pairs"] == 2 and found["pairs"]["a_second"] > 0
+    for lanes in ("threads", "processes"):
+        assert found["pairs"][lanes]["pairs"] == 2 and found["pairs"][lanes]["a_second"] > 0
     assert 0 < found["large"]["after_stages"] < found["large"]["seconds"]
-    assert found["equality"]["most"] == 0  # the CPU's with the CPU's
+    for precision in ("float32", "bfloat16"):
+        assert found["equality"][precision]["most"] == 0  # the CPU's with the CPU's
     assert found["bits"] == {"same_again": True, "same_without_graphs": True, "captured": 0, "refused": 0} | {
         "took": found["bits"]["took"]
     }

@@ -1,7 +1,7 @@
 """Work captured once and replayed, with recordings on the CPU in the place of CUDA's graphs."""
 
-import contextlib
 import logging
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -15,42 +15,51 @@ from pst_core.optimisation.replay import LEAST_REPLAYS, WARM_UP, repeated
 HERE = torch.device("cpu")
 
 
+class Graph:
+    """A graph that records; it may be refused when it is begun, or when it ends."""
+
+    def __init__(self, device):
+        self.device, self.work = device, RecordedWork()
+
+    def capture_begin(self, memory, capture_error_mode):
+        self.device.events.append("begin")
+        self.device.modes.append(capture_error_mode)
+        self.device.memories.append(memory)
+        if self.device.refusal is not None and not self.device.late:
+            raise self.device.refusal
+        self.work.__enter__()
+
+    def capture_end(self):
+        self.device.events.append("end")
+        self.work.__exit__(None, None, None)
+        if self.device.refusal is not None:
+            raise self.device.refusal
+
+    def pool(self):
+        return self
+
+    def replay(self):
+        self.device.events.append("replay")
+        self.work.replay()
+
+
 class StandIn:
-    """What the module asks of torch.cuda, on the CPU: streams that change nothing, graphs that record."""
+    """What the module asks of torch.cuda, on the CPU."""
 
     def __init__(self, refusal=None, late=False):
         self.refusal, self.late = refusal, late
-        self.captures, self.waits, self.modes = 0, [], []
+        self.events, self.modes, self.memories = [], [], []
 
     def CUDAGraph(self):  # noqa: N802
-        if self.refusal is not None and not self.late:
-            raise self.refusal
-        return RecordedWork()
-
-    @contextlib.contextmanager
-    def graph(self, graph, stream, capture_error_mode):
-        self.modes.append(capture_error_mode)
-        self.captures += 1
-        with graph:
-            yield
-        if self.refusal is not None:
-            raise self.refusal
-
-    def Stream(self, device):  # noqa: N802
-        return SimpleNamespace(wait_stream=lambda other: self.waits.append("aside"))
-
-    def current_stream(self, device):
-        return SimpleNamespace(wait_stream=lambda other: self.waits.append("here"))
-
-    def stream(self, stream):
-        return contextlib.nullcontext()
+        return Graph(self)
 
 
 @pytest.fixture
 def stand_in(monkeypatch):
     def put(**how):
         made = StandIn(**how)
-        monkeypatch.setattr(replay, "torch", SimpleNamespace(cuda=made))
+        monkeypatch.setattr(replay, "torch", SimpleNamespace(cuda=made, device=torch.device))
+        monkeypatch.setattr(replay, "_last", replay._LastGraph())
         return made
 
     replay._tell_once.cache_clear()
@@ -72,16 +81,37 @@ def test_work_is_captured_once_after_a_warm_up_and_replayed(stand_in):
     made, work = stand_in(), Counter()
     seen = [work.total.item() for _ in repeated(work, 10, HERE)]
     assert seen == list(range(1, 11))
-    assert made.captures == 1 and work.calls == WARM_UP + 1
+    assert made.events == ["begin", "end"] + ["replay"] * (10 - WARM_UP) and work.calls == WARM_UP + 1
     assert made.modes == ["thread_local"]  # other lanes of the process go on
-    assert made.waits == ["aside", "here"] * (WARM_UP + 1)
+
+
+def test_a_threads_graphs_take_over_the_memory_of_the_one_before(stand_in):
+    made = stand_in()
+    for _ in range(2):
+        list(repeated(Counter(), 10, HERE))
+    elsewhere = threading.Thread(target=lambda: list(repeated(Counter(), 10, HERE)))
+    elsewhere.start()
+    elsewhere.join()
+    first, second, other = made.memories
+    assert first is None and isinstance(second, Graph)
+    assert other is None  # two threads' graphs run at once
+
+
+def test_after_a_failure_memory_is_asked_for_anew(stand_in):
+    made = stand_in()
+    list(repeated(Counter(), 10, HERE))
+    made.refusal, made.late = torch.cuda.OutOfMemoryError("CUDA out of memory."), True
+    list(repeated(Counter(), 10, HERE))
+    made.refusal = None
+    list(repeated(Counter(), 10, HERE))
+    assert [memory is None for memory in made.memories] == [True, False, True]
 
 
 @pytest.mark.parametrize("count", range(WARM_UP + LEAST_REPLAYS))
 def test_what_is_done_a_few_times_is_not_captured(stand_in, count):
     made, work = stand_in(), Counter()
     assert len(list(repeated(work, count, HERE))) == work.calls == work.total == count
-    assert made.captures == 0
+    assert made.events == []
 
 
 @pytest.mark.parametrize(
@@ -112,6 +142,21 @@ def test_a_mistake_in_the_work_itself_is_not_swallowed(stand_in):
         list(repeated(work, 10, HERE))
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_capture_ends_whatever_happens_in_it(stand_in, again):
+    made, calls = stand_in(), []
+
+    def work():
+        calls.append(None)
+        if len(calls) == WARM_UP + 1:
+            if again:  # the end says once more that it failed
+                made.refusal, made.late = RuntimeError("capture failed"), True
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+    list(repeated(work, 10, HERE))
+    assert made.events == ["begin", "end"] and len(calls) == 11
+
+
 @pytest.mark.parametrize("refusal", [None, RuntimeError("CUDA driver version is insufficient")])
 def test_stages_come_out_the_same_with_a_graph_and_without(stand_in, monkeypatch, refusal):
     image = torch.rand(3, 6, 9, generator=torch.Generator().manual_seed(2))
@@ -124,6 +169,6 @@ def test_stages_come_out_the_same_with_a_graph_and_without(stand_in, monkeypatch
     monkeypatch.setattr(solver, "_replays", lambda image: True)
     made = stand_in(refusal=refusal)
     found = solver.minimise(image, loss, iterations=24, history=5)
-    assert made.captures == (refusal is None)
+    assert ("replay" in made.events) == (refusal is None)
     torch.testing.assert_close(found[0], expected[0], rtol=1e-6, atol=1e-7)
     assert [record.total for record in found[1]] == pytest.approx([record.total for record in expected[1]])
