@@ -28,6 +28,7 @@ from tasks.filtering import filter_image
 from tasks.keys import key_of
 from tasks.optimisation import optimise
 from tasks.precomputation import precompute
+from tasks.progress import announcing
 from tasks.rendering import render
 from tasks.results import Explained, Optimised, Precomputed, Rendered, Scored, Segmented
 from tasks.scoring import score
@@ -136,7 +137,7 @@ def make_pair(
     run
         Called with a task and its inputs by name: it runs the task, or only looks up what it would return.
     computed
-        Called when the picture is made; what is left is to measure and explain it.
+        Called when the picture is computed; what is left is to encode, measure and explain it.
 
     Returns
     -------
@@ -152,8 +153,8 @@ def make_pair(
 
     steps = _Steps(files, config, network, noted)
     with passing_in_memory():
-        segmented, rendered = walk(steps, config, files.content.side)
-        computed()
+        with announcing(computed):
+            segmented, rendered = walk(steps, config, files.content.side)
         scored = noted(
             score, picture=rendered.picture, content=files.content, style=files.style,
             regions=segmented.regions, models=ModelFiles.at(None), network=network,

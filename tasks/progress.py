@@ -1,4 +1,4 @@
-"""Who wants to know how far a stage is: a display, an artifact in Prefect's UI. A task only tells."""
+"""Who wants to know how far a pair is: a display, an artifact in Prefect's UI, a lane. A task only tells."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Listener = Callable[[Stage, "Evaluation"], None]
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_computed: ContextVar[Callable[[], None] | None] = ContextVar("computed", default=None)
 
 
 @contextmanager
@@ -29,3 +30,26 @@ def tell(stage: Stage, evaluation: "Evaluation") -> None:
     """Tell whoever listens."""
     if (listener := _listener.get()) is not None:
         listener(stage, evaluation)
+
+
+@contextmanager
+def announcing(computed: Callable[[], None]) -> Iterator[None]:
+    """Call once: as soon as the picture of the block's pair is computed, or when the block has ended well."""
+    pending = [computed]
+
+    def once() -> None:
+        if pending:
+            pending.pop()()
+
+    token = _computed.set(once)
+    try:
+        yield
+        once()
+    finally:
+        _computed.reset(token)
+
+
+def tell_computed() -> None:
+    """Tell whoever waits for it that what is left of the picture is to encode it."""
+    if (computed := _computed.get()) is not None:
+        computed()

@@ -3,6 +3,7 @@
 from pst_core.images.input_files import InputFile
 from pst_core.settings.config import FinishSettings
 from pst_core.store import Reference
+from tasks.progress import tell_computed
 from tasks.results import Rendered
 from tasks.unit import unit
 
@@ -19,6 +20,7 @@ def render(image: Reference, working: Reference, content: InputFile, settings: F
     device, photograph = check_device(settings.device), content.photograph()
     pair = WORKING_PAIR.load(working, device)
     full, strength = steps.render(IMAGE.load(image, device), pair, photograph.filled, settings)
+    tell_computed()
     depth = photograph.bit_depth if settings.bit_depth == "auto" else settings.bit_depth
     full = photograph.with_hidden(full)
     carried, notes = carry(photograph.stored, settings.metadata)

@@ -18,6 +18,7 @@ from flows.results.outcomes import PairOutcome
 from flows.runtime import cancellation
 from flows.runtime.lanes import BEHIND, leave_lane, take_lane
 from pst_core.errors import OutputError
+from pst_core.images import writing
 from pst_core.store import open_store
 from tasks import filtering, rendering, scoring, starting
 
@@ -93,6 +94,28 @@ def test_pairs_overlap_with_the_same_bits_and_are_told_of_one_by_one(tmp_path, p
     starts.clear()
     run_folder(source, out)
     assert finals(out) == overlapped and {*starts} == {threading.get_ident()}
+
+
+def test_a_picture_is_encoded_while_the_next_pair_is_computed(tmp_path, monkeypatch):
+    computing, waits = threading.Event(), []
+    encode = writing.encode_png
+
+    def late(*pixels, **how):
+        if not waits:
+            waits.append(computing.wait(SECONDS))
+        return encode(*pixels, **how)
+
+    starts = []
+
+    def begin(_):
+        starts.append(None)
+        if len(starts) == 2:
+            computing.set()
+
+    monkeypatch.setattr(writing, "encode_png", late)
+    instead(monkeypatch, starting.start, begin)
+    _, summary = run_folder(make_folder(tmp_path / "in", 2), tmp_path / "out")
+    assert summary.counts == {"done": 2} and waits == [True]
 
 
 def test_a_disk_that_fills_up_behind_fails_its_pair_alone(tmp_path, monkeypatch):
