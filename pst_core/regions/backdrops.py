@@ -79,7 +79,8 @@ def _rows(pair: Pair) -> list[Rows]:
 
     features = [standardised(np.log1p(each.features.clip(0)), each.seen) for each in pair]
     both = np.concatenate([own[each.seen.ravel()] for own, each in zip(features, pair, strict=True)])
-    components = PCA(min(COMPONENTS, *both.shape), svd_solver="full").fit(both)
+    # By eigenvectors of the covariance: thousands of rows are taken apart in a tenth of the time.
+    components = PCA(min(COMPONENTS, *both.shape), svd_solver="covariance_eigh").fit(both)
     scale = WEIGHT_FEATURES / max(float(components.explained_variance_[0]) ** 0.5, 1e-9)
     return [
         np.column_stack(

@@ -89,7 +89,7 @@ def standing(pair: Pair, parts: Masks) -> tuple[Rows, Rows]:
 
     features = [standardised(each.features[part.ravel()]) for each, part in zip(pair, parts, strict=True)]
     both = np.concatenate(features)
-    components = PCA(min(COMPONENTS, *both.shape), svd_solver="full").fit_transform(both)
+    components = PCA(min(COMPONENTS, *both.shape), svd_solver="covariance_eigh").fit_transform(both)
     components *= WEIGHT_FEATURES / max(np.sqrt(components.var(axis=0).sum()), 1e-9)
     cut = len(features[0])
     content, style = (

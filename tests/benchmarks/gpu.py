@@ -217,7 +217,7 @@ def one_thread() -> None:
 
 
 def large(run: Run) -> dict[str, Any]:
-    size = (300, 200) if run.quick else LARGE
+    size = (96, 64) if run.quick else LARGE
     content = np.asarray(Image.open(run.paths[0]).convert("RGB").resize(size, Image.Resampling.BICUBIC))
     style = np.asarray(Image.open(run.paths[1]).convert("RGB"))
     if not run.quick:
