@@ -178,12 +178,15 @@ def enlarged(path: str, side: int, kind: Image.Resampling) -> np.ndarray:
 
 
 def pairs(run: Run) -> dict[str, Any]:
-    lanes = 2 if run.quick else usable_cores()
-    ways: dict[str, Executor] = {
-        "threads": ThreadPoolExecutor(lanes, initializer=one_thread),
-        "processes": ProcessPoolExecutor(lanes, multiprocessing.get_context("spawn"), one_thread),
+    threads, processes = (2, 1) if run.quick else (usable_cores(),) * 2
+    return {
+        "threads": restyled(run, threads, ThreadPoolExecutor(threads, initializer=one_thread)),
+        "processes": restyled(
+            run,
+            processes,
+            ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), one_thread),
+        ),
     }
-    return {"lanes": lanes} | {name: restyled(run, lanes, pool) for name, pool in ways.items()}
 
 
 def restyled(run: Run, lanes: int, pool: Executor) -> dict[str, Any]:
@@ -198,7 +201,9 @@ def restyled(run: Run, lanes: int, pool: Executor) -> dict[str, Any]:
         results = list(pool.map(done, tasks))
         seconds = time.perf_counter() - start
     each = {name: sum(result[name] for result in results) / len(results) for name in results[0]}
-    return {"a_second": len(tasks) / seconds, "pairs": len(tasks), "seconds_in_a_lane": each}
+    return {
+        "a_second": len(tasks) / seconds, "lanes": lanes, "pairs": len(tasks), "seconds_in_a_lane": each,
+    }  # fmt: skip
 
 
 def restyle(data: Path, config: Config, folder: Path, task: tuple[int, int]) -> dict[str, float]:
