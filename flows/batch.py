@@ -17,7 +17,7 @@ from flows.layout import sheet_path
 from flows.orders.batch_order import BatchOrder, FoundOrders, check_order
 from flows.orders.conflicts import OnConflict
 from flows.orders.planning import PairOrder, Prober
-from flows.orders.saved import SavedOrder
+from flows.orders.saved import KeptOrder
 from flows.pairs.pair import Pairing
 from flows.results.gallery import write_gallery
 from flows.results.outcomes import Outcomes, PairOutcome, Summary
@@ -77,7 +77,7 @@ def run_batch(order: BatchOrder, found: FoundOrders, pool: str | None = None) ->
     return run_found(stylize_folder, order, lambda: _stylize(order, found, pool), Summary)
 
 
-def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State], kind: type[Kind]) -> Kind:
+def run_found(like: Flow[..., State], order: KeptOrder, run: Callable[[], State], kind: type[Kind]) -> Kind:
     """Run an order whose pairs are known as a flow with the name, and the runs' names, of a deployed one.
 
     Returns what it hands back, of its kind, whether its run counts as failed or not; raises what ended it.

@@ -1,6 +1,5 @@
 """`pst look`: the look of a finished result, for other programs."""
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,11 +9,13 @@ from cyclopts import Parameter
 
 from flows.cli.groups import Json, Quiet, Switch
 from flows.display.meter import emit
-from flows.layout import LOOK, REGION_LOOK, REGION_MASK
+from flows.layout import LOOK, LOOK_DATA
+from flows.results.looks import names_of_files
 from flows.runtime.interrupts import uninterrupted
 from pst_core.errors import OutputError
 
 if TYPE_CHECKING:
+    from pst_core.images.reading import Photograph
     from pst_core.pipeline.look import Look
 
 
@@ -58,21 +59,25 @@ def look(
     earlier = load_recipe(result)
     paths = earlier.paths({role: path for role, path in given.items() if path is not None})
     paths.pop("start", None)
-    _check_free(output, [LOOK], overwrite=overwrite)
+    _check_free(output, [LOOK, LOOK_DATA], overwrite=overwrite)
     from pst_core.files import check_writable, names_synced_together, write_bytes_atomically
     from pst_core.images.reading import read_photograph
-    from pst_core.pipeline.look import fit_look
+    from pst_core.network.identity import Network
+    from pst_core.pipeline.look import Finding, fit_look
     from pst_core.pipeline.regions import preview_regions
 
     picture = read_photograph(result)
     check_writable(output)
     config = earlier.chosen().config
     found = preview_regions(**paths, config=config)
-    for region in _file_names(found.regions.called):
-        names = [name.replace("REGION", region) for name in (REGION_LOOK, REGION_MASK)]
-        _check_free(output, names, overwrite=overwrite)
-    fitted = fit_look(found.inputs, found.regions, picture.filled, config)
-    files = _files(fitted, result.stem, (picture.height, picture.width))
+    _check_free(output, names_of_files(found.regions.called), overwrite=overwrite)
+    inputs, finding = found.inputs, None
+    if inputs.content_map is None:
+        finding = Finding.of(config, Network.of(config, has_maps=False))
+    fitted = fit_look(
+        inputs.content.filled, inputs.style.filled, found.regions, picture.filled, config, finding
+    )
+    files = _files(fitted, result.stem, inputs.content)
     with uninterrupted(), names_synced_together():
         for name, data in files.items():
             write_bytes_atomically(output / name, data, overwrite=overwrite)
@@ -92,22 +97,13 @@ def _check_free(output: Path, names: Sequence[str], *, overwrite: bool) -> None:
         raise OutputError(f"{output / there[0]} exists already: name another folder, or use --overwrite.")
 
 
-def _files(look: "Look", title: str, size: tuple[int, int]) -> Mapping[str, bytes]:
+def _files(look: "Look", title: str, content: "Photograph") -> Mapping[str, bytes]:
     """Name -> bytes of every file."""
     from pst_core.looks.cube import cube_of
     from pst_core.pictures import draw_mask
+    from pst_core.pipeline.artifacts import LOOK as KIND
 
-    files = {LOOK: cube_of(look.whole, title)}
-    regions = _file_names(look.names)
-    for region, lattice, mask in zip(regions, look.regions, look.masks_at(*size), strict=True):
-        files[REGION_LOOK.replace("REGION", region)] = cube_of(lattice, f"{title}, {region}")
-        files[REGION_MASK.replace("REGION", region)] = draw_mask(mask)
-    return files
-
-
-def _file_names(names: Sequence[str]) -> list[str]:
-    """What regions are called, as parts of files' names: each one once."""
-    plain = [re.sub(r"[^0-9a-z]+", "-", name.lower()).strip("-") or "region" for name in names]
-    if len(set(plain)) == len(plain):
-        return plain
-    return [f"{place}-{name}" for place, name in enumerate(plain)]
+    files = [KIND.pack(look), cube_of(look.whole, title)]
+    for region, lattice, mask in zip(look.names, look.regions, look.masks_at(content.filled), strict=True):
+        files += [cube_of(lattice, f"{title}, {region}"), draw_mask(mask)]
+    return dict(zip(names_of_files(look.names), files, strict=True))

@@ -34,7 +34,7 @@ def figures(data: Path, results: Path, number: int) -> tuple[list[float], Lattic
     regions = regions_of(inputs, None, None, config)
     content, result = inputs.content.filled, read_photograph(results / f"{number}.png").filled
     started = time.perf_counter()
-    look = fit_look(inputs, regions, result, config)
+    look = fit_look(content, inputs.style.filled, regions, result, config)
     seconds = time.perf_counter() - started
     looked = [look.whole.apply(content), look.apply_by_region(content)]
     labels = regions.content, regions.style

@@ -1,0 +1,106 @@
+"""A look applied to a photograph of any size, strip by strip: each region's own where that region lies.
+
+Where regions lie is known at a small size. Their borders are the photograph's own edges, to which a local
+affine model brings them at full size (fast guided filter, He and Sun 2015).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pst_core.filters.guided import guided_coefficients, strips, upsampled_strips
+from pst_core.images.profiles import Samples
+from pst_core.images.reading import Photograph
+from pst_core.images.writing import to_levels
+from pst_core.looks.lattice import Lattice
+
+Floats = NDArray[np.float32]
+
+RADIUS, EPSILON = 4, 1e-4  # of the guided filter, in pixels of the small size and on [0, 1] squared
+LEAST_SHARE = 1 / 512  # on [0, 1]: less of a look, anywhere in a strip, is not to be seen
+
+
+class Shares(NamedTuple):
+    """How much of each look a photograph takes, place by place.
+
+    Attributes
+    ----------
+    masks : Tensor, shape (K, h, w)
+        Of each look; they sum to 1.
+    guide : Tensor, shape (3, h, w)
+        The photograph at that size.
+    """
+
+    masks: Tensor
+    guide: Tensor
+
+
+def enlarged(shares: Shares, image: Floats) -> Floats:
+    """The masks at the full size of a photograph, shape (3, H, W), by its edges; shape (K, H, W)."""
+    masks = np.empty((len(shares.masks), *image.shape[1:]), np.float32)
+    for rows, strip in _enlarged(shares, image):
+        masks[:, rows] = strip.numpy()
+    return masks
+
+
+def _enlarged(shares: Shares, image: Floats) -> Iterator[tuple[slice, Tensor]]:
+    models = guided_coefficients(*shares, RADIUS, EPSILON)
+    for rows, strip in upsampled_strips(*models, torch.from_numpy(image)):
+        masks = strip.clamp_(0, 1)
+        yield rows, masks.div_(masks.sum(dim=0).clamp_min(1e-6))
+
+
+def strips_of(
+    lattices: Sequence[Lattice], image: Floats, shares: Shares | None
+) -> Iterator[tuple[slice, Floats]]:
+    """Change a photograph's colours strip by strip, which bounds memory.
+
+    Parameters
+    ----------
+    lattices
+        K of them.
+    image : ndarray of float32, shape (3, H, W)
+        On [0, 1].
+    shares
+        How much of each lattice goes where; None takes the last one everywhere.
+
+    Yields
+    ------
+    rows : slice
+    strip : ndarray of float32, shape (3, rows, W)
+    """
+    if shares is None:
+        for rows in strips(*image.shape[1:]):
+            yield rows, lattices[-1].apply(image[:, rows])
+        return
+    for rows, masks in _enlarged(shares, image):
+        changed = np.zeros((3, rows.stop - rows.start, image.shape[2]), np.float32)
+        for lattice, mask in zip(lattices, masks.numpy(), strict=True):
+            if mask.max() >= LEAST_SHARE:
+                part = lattice.apply(image[:, rows])
+                part *= mask
+                changed += part
+        yield rows, changed
+
+
+def levels_of(
+    lattices: Sequence[Lattice], photograph: Photograph, shares: Shares | None, bit_depth: Literal[8, 16]
+) -> Samples:
+    """A photograph under a look, as integers that a file holds; see `strips_of` and `to_levels`.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16, shape (H, W, 3), or (H, W, 4) where the photograph is transparent
+    """
+    channels = 3 if photograph.alpha is None else 4
+    kind = np.uint8 if bit_depth == 8 else np.uint16
+    samples = np.empty((photograph.height, photograph.width, channels), kind)
+    for rows, strip in strips_of(lattices, photograph.filled, shares):
+        alpha = None if photograph.alpha is None else photograph.alpha[rows]
+        shown = strip if alpha is None else np.where(alpha > 0, strip, photograph.pixels[:, rows])
+        samples[rows] = to_levels(shown, alpha, bit_depth)
+    return samples
