@@ -1,7 +1,7 @@
 """A look applied to a photograph of any size, strip by strip: each region's own where that region lies.
 
 Where regions lie is known at a small size. Their borders are the photograph's own edges, to which a local
-affine model brings them at full size (fast guided filter, He and Sun 2015).
+affine model brings them (fast guided filter, He and Sun 2015).
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pst_core.filters.guided import guided_coefficients, strips, upsampled_strips
+from pst_core.filters.guided import enlarged_rows, strips, upsample_through_guide
+from pst_core.filters.resizing import fit_size, resize
 from pst_core.images.profiles import Samples
 from pst_core.images.reading import Photograph
 from pst_core.images.writing import to_levels
@@ -20,6 +21,9 @@ from pst_core.looks.lattice import Lattice
 
 Floats = NDArray[np.float32]
 
+MIDDLE = (
+    2048  # pixels at which borders are brought to edges: at full size that takes seconds, and shows nothing
+)
 RADIUS, EPSILON = 4, 1e-4  # of the guided filter, in pixels of the small size and on [0, 1] squared
 LEAST_SHARE = 1 / 512  # on [0, 1]: less of a look, anywhere in a strip, is not to be seen
 
@@ -43,15 +47,22 @@ def enlarged(shares: Shares, image: Floats) -> Floats:
     """The masks at the full size of a photograph, shape (3, H, W), by its edges; shape (K, H, W)."""
     masks = np.empty((len(shares.masks), *image.shape[1:]), np.float32)
     for rows, strip in _enlarged(shares, image):
-        masks[:, rows] = strip.numpy()
+        masks[:, rows] = strip
     return masks
 
 
-def _enlarged(shares: Shares, image: Floats) -> Iterator[tuple[slice, Tensor]]:
-    models = guided_coefficients(*shares, RADIUS, EPSILON)
-    for rows, strip in upsampled_strips(*models, torch.from_numpy(image)):
-        masks = strip.clamp_(0, 1)
-        yield rows, masks.div_(masks.sum(dim=0).clamp_min(1e-6))
+def _enlarged(shares: Shares, image: Floats) -> Iterator[tuple[slice, Floats]]:
+    """Masks by the photograph's edges at `MIDDLE`, and from there plainly, strip by strip."""
+    import cv2
+
+    height, width = image.shape[1:]
+    guide = resize(torch.from_numpy(image), fit_size(height, width, MIDDLE)).clamp(0, 1)
+    masks = upsample_through_guide(shares.masks, shares.guide, guide, RADIUS, EPSILON).clamp_(0, 1)
+    masks /= masks.sum(dim=0).clamp_min(1e-6)
+    for rows in strips(height, width):
+        narrow = enlarged_rows(masks, rows, height).numpy()
+        size = (width, rows.stop - rows.start)
+        yield rows, np.stack([cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR) for mask in narrow])
 
 
 def strips_of(
@@ -78,12 +89,15 @@ def strips_of(
             yield rows, lattices[-1].apply(image[:, rows])
         return
     for rows, masks in _enlarged(shares, image):
-        changed = np.zeros((3, rows.stop - rows.start, image.shape[2]), np.float32)
-        for lattice, mask in zip(lattices, masks.numpy(), strict=True):
-            if mask.max() >= LEAST_SHARE:
-                part = lattice.apply(image[:, rows])
-                part *= mask
-                changed += part
+        strip = image[:, rows]
+        changed = np.zeros_like(strip)
+        for lattice, mask in zip(lattices, masks, strict=True):
+            inside = np.flatnonzero(mask.max(axis=0) >= LEAST_SHARE)
+            if len(inside):
+                columns = slice(inside[0], inside[-1] + 1)
+                part = lattice.apply(strip[:, :, columns])
+                part *= mask[:, columns]
+                changed[:, :, columns] += part
         yield rows, changed
 
 

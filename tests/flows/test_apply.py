@@ -8,8 +8,8 @@ import pytest
 from batch_runs import QUICK, overrides_of
 from lattices import bent
 from outcome_tables import read_outcomes
-from PIL import Image
 from picture_runs import save_map, save_photograph
+from PIL import Image
 
 from flows.apply import apply_folder
 from flows.batch import stylize_folder
@@ -66,7 +66,7 @@ def test_every_photograph_takes_the_look(cube, shoot, tmp_path):
         wanted = to_levels(bent().apply(read_photograph(shoot / source).filled))
         with Image.open(tmp_path / "out" / name) as picture:
             assert np.abs(np.asarray(picture).astype(int) - wanted).max() <= 1
-    assert [row["state"] for row in read_outcomes(tmp_path / "out")] == ["done", "done"]
+    assert [outcome.state for outcome in read_outcomes(tmp_path / "out")] == ["done", "done"]
 
 
 def test_what_is_done_is_not_done_again(cube, shoot, tmp_path, computed):
@@ -117,7 +117,7 @@ def test_what_is_in_the_way_is_treated_as_in_a_batch(cube, shoot, tmp_path, poli
 def test_another_look_replaces_what_this_program_made(cube, shoot, tmp_path):
     applied(cube, shoot, tmp_path / "out")
     before = (tmp_path / "out" / "a.png").read_bytes()
-    cube.write_bytes(cube_of(type(bent())(bent().values**2), "darker"))
+    cube.write_bytes(cube_of(type(bent())(bent().values ** 2), "darker"))
     assert states(applied(cube, shoot, tmp_path / "out")[1]) == {"a": "done", "day/b": "done"}
     assert (tmp_path / "out" / "a.png").read_bytes() != before
 
