@@ -50,6 +50,7 @@ def stylize_folder(
     allow_outside: bool = False,
     picture_name: str | None = None,
     pool: str | None = None,
+    look: bool = False,
 ) -> State:
     """Restyle a whole folder of photographs, pair by pair; what is done already is not done again.
 
@@ -64,10 +65,12 @@ def stylize_folder(
         allow_outside: Whether a manifest's paths may lead out of its folder.
         picture_name: Puts all pictures into the folder itself, named so; {name}{ext} is the pair's name.
         pool: Work pool whose workers do the pairs; without one they are done here.
+        look: Whether each result's look is written beside it, for other programs.
     """
     order = BatchOrder(
         source=source, out=out, pairing=pairing, style=style, preset=preset, settings=settings_of(settings),
         on_conflict=on_conflict, allow_outside=allow_outside, picture_name=picture_name,
+        look=look,
     )  # fmt: skip
     return _stylize(order, check_order(order), pool)
 

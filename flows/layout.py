@@ -101,6 +101,11 @@ def losses_path(picture: Path) -> Path:
     return picture.with_name(f"{picture.stem}.losses.parquet")
 
 
+def look_path(picture: Path, name: str) -> Path:
+    """Where a file of a single picture's look goes: ``result.png`` -> ``result.look.cube``."""
+    return picture.with_name(f"{picture.stem}.{name}")
+
+
 def key_path(page: Path) -> Path:
     """Where the key of a study's page goes: ``study.html`` -> ``study.key.json``."""
     return page.with_name(f"{page.stem}.key.json")

@@ -1,12 +1,33 @@
 """The look of a finished pair, and other photographs under it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pst_core.images.input_files import InputFile
+from pst_core.images.roles import PHOTOGRAPHS
 from pst_core.network.identity import Network
-from pst_core.settings.config import FoundRegionSettings, OutputSettings, WorkingSettings
+from pst_core.settings.config import Config, FoundRegionSettings, OutputSettings, WorkingSettings
 from pst_core.store import Reference
 from tasks.results import Applied, Fitted, FittedRegion
 from tasks.scoring import PREVIEW_SIDE
 from tasks.unit import unit
+
+
+def inputs_of_fit(
+    picture: Reference,
+    regions: Reference,
+    photographs: Mapping[str, InputFile],
+    config: Config,
+    network: Network,
+) -> dict[str, Any]:
+    """What `fit` takes for a finished pair with these photographs, by role."""
+    found = network.finder is not None
+    return {
+        "picture": picture, "regions": regions, "settings": config.section(WorkingSettings),
+        "finding": config.section(FoundRegionSettings) if found else None,
+        "network": network if found else None,
+        **{role: photographs[role] for role in PHOTOGRAPHS},
+    }  # fmt: skip
 
 
 @unit("fit-look", run_name="look")

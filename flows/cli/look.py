@@ -1,22 +1,18 @@
 """`pst look`: the look of a finished result, for other programs."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from flows.cli.groups import Json, Quiet, Switch
 from flows.display.meter import emit
 from flows.layout import LOOK, LOOK_DATA
-from flows.results.looks import names_of_files
+from flows.results.looks import files_of, names_of_files
 from flows.runtime.interrupts import uninterrupted
 from pst_core.errors import OutputError
-
-if TYPE_CHECKING:
-    from pst_core.images.reading import Photograph
-    from pst_core.pipeline.look import Look
 
 
 def look(
@@ -62,8 +58,7 @@ def look(
     _check_free(output, [LOOK, LOOK_DATA], overwrite=overwrite)
     from pst_core.files import check_writable, names_synced_together, write_bytes_atomically
     from pst_core.images.reading import read_photograph
-    from pst_core.network.identity import Network
-    from pst_core.pipeline.look import Finding, fit_look
+    from pst_core.pipeline.look import finding_of_pair, fit_look
     from pst_core.pipeline.regions import preview_regions
 
     picture = read_photograph(result)
@@ -71,13 +66,12 @@ def look(
     config = earlier.chosen().config
     found = preview_regions(**paths, config=config)
     _check_free(output, names_of_files(found.regions.called), overwrite=overwrite)
-    inputs, finding = found.inputs, None
-    if inputs.content_map is None:
-        finding = Finding.of(config, Network.of(config, has_maps=False))
+    inputs = found.inputs
+    finding = finding_of_pair(config, has_maps=inputs.content_map is not None)
     fitted = fit_look(
         inputs.content.filled, inputs.style.filled, found.regions, picture.filled, config, finding
     )
-    files = _files(fitted, result.stem, inputs.content)
+    files = files_of(fitted, result.stem, inputs.content)
     with uninterrupted(), names_synced_together():
         for name, data in files.items():
             write_bytes_atomically(output / name, data, overwrite=overwrite)
@@ -95,15 +89,3 @@ def _check_free(output: Path, names: Sequence[str], *, overwrite: bool) -> None:
     there = [name for name in names if (output / name).exists()]
     if there and not overwrite:
         raise OutputError(f"{output / there[0]} exists already: name another folder, or use --overwrite.")
-
-
-def _files(look: "Look", title: str, content: "Photograph") -> Mapping[str, bytes]:
-    """Name -> bytes of every file."""
-    from pst_core.looks.cube import cube_of
-    from pst_core.pictures import draw_mask
-    from pst_core.pipeline.artifacts import LOOK as KIND
-
-    files = [KIND.pack(look), cube_of(look.whole, title)]
-    for region, lattice, mask in zip(look.names, look.regions, look.masks_at(content.filled), strict=True):
-        files += [cube_of(lattice, f"{title}, {region}"), draw_mask(mask)]
-    return dict(zip(names_of_files(look.names), files, strict=True))

@@ -25,11 +25,12 @@ class BatchOrder(SavedOrder):
     style: Path | None = None
     on_conflict: OnConflict = "changed"
     picture_name: str | None = None
+    look: bool = False
 
     def pair_order(self, pair: Pair, picture: str | None = None) -> PairOrder:
         """The order of one of its pairs; see `config_of`."""
         preset = pair.given.get("preset", self.preset)
-        return PairOrder(pair, self.out, self.config_of(pair), preset, self.on_conflict, picture)
+        return PairOrder(pair, self.out, self.config_of(pair), preset, self.on_conflict, picture, self.look)
 
     def pictures_of(self, pairs: Sequence[Pair]) -> Sequence[str | None]:
         """Where each pair's picture goes, if not into its own folder."""

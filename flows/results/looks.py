@@ -12,14 +12,16 @@ from pst_core.images.input_files import InputFile, probe
 from pst_core.images.roles import PHOTOGRAPHS, has_maps
 from pst_core.network.identity import Network
 from pst_core.report import read_own
-from pst_core.settings.config import Config, FoundRegionSettings, WorkingSettings
+from pst_core.settings.config import Config
 from pst_core.steady import read_steadily
 from pst_core.store import Reference, StoreMiss, open_store
 from pst_core.store.handing import bytes_of
+from tasks.looks import inputs_of_fit
 from tasks.pair import Made
 from tasks.results import Fitted
 
 if TYPE_CHECKING:
+    from pst_core.images.reading import Photograph
     from pst_core.pipeline.look import Look
 
 WAY_OUT = "name a .cube file, a folder that pst look wrote, or a pair's folder of results"
@@ -57,7 +59,7 @@ def names_of_files(names: Sequence[str]) -> list[str]:
     return files
 
 
-def files_of_look(fitted: Fitted) -> dict[str, bytes]:
+def files_kept(fitted: Fitted) -> dict[str, bytes]:
     """Name -> bytes of every file of a look that is in the store.
 
     Raises
@@ -69,6 +71,18 @@ def files_of_look(fitted: Fitted) -> dict[str, bytes]:
     parts += [part for region in fitted.regions for part in (region.cube, region.mask)]
     names = names_of_files([region.name for region in fitted.regions])
     return {name: bytes_of(part) for name, part in zip(names, parts, strict=True)}
+
+
+def files_of(look: "Look", title: str, content: "Photograph") -> dict[str, bytes]:
+    """Name -> bytes of every file of a look of a content."""
+    from pst_core.looks.cube import cube_of
+    from pst_core.pictures import draw_mask
+    from pst_core.pipeline.artifacts import LOOK as KIND
+
+    files = [KIND.pack(look), cube_of(look.whole, title)]
+    for region, lattice, mask in zip(look.names, look.regions, look.masks_at(content.filled), strict=True):
+        files += [cube_of(lattice, f"{title}, {region}"), draw_mask(mask)]
+    return dict(zip(names_of_files(look.names), files, strict=True))
 
 
 def find_look(path: Path) -> LookSource:
@@ -87,7 +101,7 @@ def find_look(path: Path) -> LookSource:
     if path.suffix.lower() == Path(LOOK).suffix:
         return LookSource(kept=_keep(_whole(path)))
     data = path / LOOK_DATA if path.is_dir() else path
-    if data.name == LOOK_DATA and data.exists():
+    if data.name.endswith(LOOK_DATA) and data.exists():
         return LookSource(kept=_keep(_read(data)))
     if (report := read_own(path / REPORT)) and "key" in report:
         return LookSource(fitted_to=_parts_of_result(path, report))
@@ -133,19 +147,7 @@ def _parts_of_result(folder: Path, report: Mapping[str, Any]) -> dict[str, Any]:
         ) from error
     files = {role: _as_it_was(folder, role, report["inputs"][role]) for role in PHOTOGRAPHS}
     network = Network.of(made.config, has_maps=has_maps(report["inputs"]))
-    return fit_inputs(made, files, network)
-
-
-def fit_inputs(made: Made, files: Mapping[str, InputFile], network: Network) -> dict[str, Any]:
-    """What `tasks.looks.fit` takes for a finished pair with these photographs."""
-    found = network.finder is not None
-    return {
-        "picture": made.rendered.picture, "regions": made.segmented.regions,
-        "settings": made.config.section(WorkingSettings),
-        "finding": made.config.section(FoundRegionSettings) if found else None,
-        "network": network if found else None,
-        **{role: files[role] for role in PHOTOGRAPHS},
-    }  # fmt: skip
+    return inputs_of_fit(made.rendered.picture, made.segmented.regions, files, made.config, network)
 
 
 def _as_it_was(folder: Path, role: str, told: Mapping[str, str]) -> InputFile:

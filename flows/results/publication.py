@@ -12,6 +12,7 @@ from typing import Any
 from flows.layout import CURVE, LOSSES, REGIONS, Place
 from flows.orders.planning import Plan
 from flows.results.conflicts import Wanted, bring_up_to_date, choose
+from flows.results.looks import files_kept
 from pst_core.images.writing import embed
 from pst_core.pipeline.notes import notes_of
 from pst_core.report import Run, read_own
@@ -99,6 +100,7 @@ def _files(plan: Plan, made: Made, key: str, place: Place) -> dict[Path, bytes]:
         LOSSES: bytes_of(made.explained.losses),
         CURVE: bytes_of(made.explained.curve),
         REGIONS: bytes_of(made.explained.region_map),
+        **({} if made.fitted is None else files_kept(made.fitted)),
     }
     # Places in a report are seen from where it lies; the picture is called the same there.
     seen = place.folder / place.picture.name
@@ -107,7 +109,8 @@ def _files(plan: Plan, made: Made, key: str, place: Place) -> dict[Path, bytes]:
         scores=made.scored.scores | {"models": made.scored.models},
         files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     )  # fmt: skip
-    paths = (place.picture, *(place.folder / name for name in (LOSSES, CURVE, REGIONS)), place.report)
+    _, *beside = files
+    paths = (place.picture, *(place.folder / name for name in beside), place.report)
     return dict(zip(paths, (*files.values(), report.to_json()), strict=True))
 
 

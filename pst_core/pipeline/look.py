@@ -17,7 +17,7 @@ from pst_core.network.identity import Network
 from pst_core.pipeline.applying import Shares, enlarged, strips_of
 from pst_core.pipeline.working import make_working_pair
 from pst_core.regions.labels import Regions
-from pst_core.settings.config import FoundRegionSettings, OnDevice, WorkingSettings
+from pst_core.settings.config import Config, FoundRegionSettings, OnDevice, WorkingSettings
 
 Floats = NDArray[np.float32]
 
@@ -118,6 +118,11 @@ class Look:
         for rows, strip in strips_of((*self.regions, self.whole), image, self.shares):
             changed[:, rows] = strip
         return changed
+
+
+def finding_of_pair(config: Config, *, has_maps: bool) -> Finding | None:
+    """How a pair's regions are found; None where maps say them."""
+    return None if has_maps else Finding.of(config, Network.of(config, has_maps=False))
 
 
 def fit_look(

@@ -1,5 +1,6 @@
 """A look applied to a folder through Prefect: what is computed, kept, left, named; and what pictures hold."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from flows.apply import apply_folder
 from flows.batch import stylize_folder
+from pst_core.images.input_files import InputFile
 from pst_core.images.reading import read_photograph
 from pst_core.images.writing import to_levels, write_image
 from pst_core.looks.cube import cube_of
@@ -39,14 +41,20 @@ def shoot(tmp_path):
 
 @pytest.fixture
 def computed(monkeypatch):
-    """Names of the photographs to which a look is applied."""
-    begun, work = [], looks.apply.fn
+    """What is computed: names of the tasks, and of the photographs that they are given."""
+    begun = []
 
-    def noted(**inputs):
-        begun.append(inputs["photograph"].path.name)
-        return work(**inputs)
+    def noted(unit, work):
+        @functools.wraps(work)
+        def begin(*given, **inputs):
+            files = [each for each in (*given, *inputs.values()) if isinstance(each, InputFile)]
+            begun.append((unit.name, files[0].path.name))
+            return work(*given, **inputs)
 
-    monkeypatch.setattr(looks.apply, "fn", noted)
+        return begin
+
+    for unit in (looks.apply, looks.fit):
+        monkeypatch.setattr(unit, "fn", noted(unit, unit.fn))
     return begun
 
 
@@ -76,7 +84,7 @@ def test_what_is_done_is_not_done_again(cube, shoot, tmp_path, computed):
     (shoot / "day" / "b.png").rename(shoot / "renamed.png")
     summary = applied(cube, shoot, tmp_path / "out")[1]
     assert states(summary) == {"a": "cached", "c": "done", "renamed": "cached"}
-    assert computed == ["a.jpg", "b.png", "c.png"]
+    assert computed == [("apply-look", name) for name in ("a.jpg", "b.png", "c.png")]
     assert (tmp_path / "out" / "a.png").exists()
 
 
@@ -152,6 +160,28 @@ def test_a_pairs_result_brings_its_photograph_near_it(results, tmp_path):
         assert states(summary) == {"p": "done"}, summary.failed[0].error
         missed[*way] = np.abs(read_photograph(out / "p.png").pixels - wanted).mean()
     assert missed["maps",] < missed["whole",] < 0.1
+
+
+def test_a_look_lies_beside_a_result_when_asked_for_and_is_kept(results, tmp_path, computed):
+    plain = {path.name for path in results.iterdir()}
+    for look, ends in ((True, "done"), (True, "cached"), (False, "cached")):
+        order = {"settings": overrides_of(QUICK), "look": look, "return_state": True}
+        again = stylize_folder(tmp_path / "pair", tmp_path / "results", **order)
+        assert states(again.result()) == {"p": ends}
+    assert computed == [("fit-look", "p.png"), ("apply-look", "p.png")]
+    names = {
+        "look.cube",
+        "look.parquet",
+        "look.0000ff.cube",
+        "look.0000ff.png",
+        "look.ff0000.cube",
+        "look.ff0000.png",
+    }
+    assert {path.name for path in results.iterdir()} - plain == names
+    told = json.loads((results / "report.json").read_text())["files"]
+    assert names <= told.keys()
+    applied(results, tmp_path / "pair" / "content", tmp_path / "out")
+    assert computed == [("fit-look", "p.png"), ("apply-look", "p.png")]
 
 
 def test_an_order_is_taken_up_again(cube, shoot, tmp_path, monkeypatch, capsys):
