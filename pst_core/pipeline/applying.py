@@ -25,6 +25,8 @@ MIDDLE = (
     2048  # pixels at which borders are brought to edges: at full size that takes seconds, and shows nothing
 )
 RADIUS, EPSILON = 4, 1e-4  # of the guided filter, in pixels of the small size and on [0, 1] squared
+# Power to which masks are raised: a tenth of a look that is meant for something else is seen as a rim.
+STEEPNESS = 3
 LEAST_SHARE = 1 / 512  # on [0, 1]: less of a look, anywhere in a strip, is not to be seen
 
 
@@ -34,18 +36,21 @@ class Shares(NamedTuple):
     Attributes
     ----------
     masks : Tensor, shape (K, h, w)
-        Of each look; they sum to 1.
+        Of each region of the photograph; they sum to 1.
+    takes : Tensor, shape (K, L)
+        How much each region takes of each look; rows sum to 1.
     guide : Tensor, shape (3, h, w)
-        The photograph at that size.
+        The photograph at the masks' size.
     """
 
     masks: Tensor
+    takes: Tensor
     guide: Tensor
 
 
 def enlarged(shares: Shares, image: Floats) -> Floats:
-    """The masks at the full size of a photograph, shape (3, H, W), by its edges; shape (K, H, W)."""
-    masks = np.empty((len(shares.masks), *image.shape[1:]), np.float32)
+    """How much of each look each pixel takes of a photograph, shape (3, H, W); shape (L, H, W)."""
+    masks = np.empty((shares.takes.shape[1], *image.shape[1:]), np.float32)
     for rows, strip in _enlarged(shares, image):
         masks[:, rows] = strip
     return masks
@@ -58,7 +63,8 @@ def _enlarged(shares: Shares, image: Floats) -> Iterator[tuple[slice, Floats]]:
     height, width = image.shape[1:]
     guide = resize(torch.from_numpy(image), fit_size(height, width, MIDDLE)).clamp(0, 1)
     masks = upsample_through_guide(shares.masks, shares.guide, guide, RADIUS, EPSILON).clamp_(0, 1)
-    masks /= masks.sum(dim=0).clamp_min(1e-6)
+    masks = masks.clamp_min_(1e-6) ** STEEPNESS
+    masks = torch.einsum("kl,khw->lhw", shares.takes, masks / masks.sum(dim=0))
     for rows in strips(height, width):
         narrow = enlarged_rows(masks, rows, height).numpy()
         size = (width, rows.stop - rows.start)

@@ -93,8 +93,8 @@ class Look:
     @property
     def shares(self) -> Shares:
         """Where in the content each look belongs, and the whole one nowhere."""
-        nowhere = np.zeros_like(self.content[:1])
-        return Shares(torch.from_numpy(np.concatenate([self.masks, nowhere])), torch.from_numpy(self.content))
+        own = torch.eye(len(self.regions), len(self.regions) + 1)
+        return Shares(torch.from_numpy(self.masks), own, torch.from_numpy(self.content))
 
     def masks_at(self, image: Floats) -> Floats:
         """The masks at the content's full size, by its edges; shape (R, H, W).

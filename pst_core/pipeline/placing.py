@@ -1,7 +1,5 @@
 """Where the regions of a look lie in another photograph: by a map of its own, or found as the pair's were."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,11 +16,10 @@ from pst_core.pipeline.applying import Shares
 from pst_core.pipeline.look import Look
 from pst_core.pipeline.working import area_masks
 from pst_core.regions.found import find_regions
-from pst_core.regions.labels import PRESENT_SHARE, Labels
+from pst_core.regions.labels import PRESENT_SHARE, Labels, Regions
 from pst_core.regions.marked import labels_by_name
 from pst_core.settings.config import FoundRegionSettings
 
-CPU = torch.device("cpu")
 SIDE = 350  # pixels at which it is known where regions lie: their borders are found at full size
 
 Placed = tuple[Shares | None, tuple[str, ...]]
@@ -71,7 +68,7 @@ def place_by_map(look: Look, photograph: Photograph, semantic: SemanticMap) -> P
             "use the same colours, or leave the map out."
         )
     with reproducible():
-        return _shares(photograph, lambda size: area_masks(labels, len(look.regions), size, CPU)), notes
+        return _shares(photograph, labels, torch.eye(len(look.regions))), notes
 
 
 def place_as_found(
@@ -88,29 +85,34 @@ def place_as_found(
             common = find_regions(photograph.filled, look.content, finder, encoder, settings, counted)
     except MapError:
         return None, ("It has no region in common with the look's own photograph: it takes the whole look.",)
-    takes = torch.from_numpy(_takes(look, common.style, common.count) * common.trust[:, None]).float()
-    labels = common.content
-
-    def masks(size: tuple[int, int]) -> Tensor:
-        return torch.einsum("kr,khw->rhw", takes, area_masks(labels, common.count, size, CPU))
-
     with reproducible():
-        return _shares(photograph, masks), ()
+        return _shares(photograph, common.content, _takes(look, common)), ()
 
 
-def _takes(look: Look, labels: Labels, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Share of each region's look in each common region of the look's own photograph, shape (count, R)."""
-    held = [labels == region for region in range(count)]
-    return np.array([
+def _takes(look: Look, common: Regions) -> Tensor:
+    """How much of each region's look the common regions take: as far as they lie there, and are trusted."""
+    held = [common.style == region for region in range(common.count)]
+    lie = [
         look.masks[:, inside].mean(axis=1) if inside.mean() >= PRESENT_SHARE else np.zeros(len(look.masks))
         for inside in held
-    ])  # fmt: skip
+    ]
+    return torch.from_numpy(np.array(lie) * common.trust[:, None]).float()
 
 
-def _shares(photograph: Photograph, masks_of: Callable[[tuple[int, int]], Tensor]) -> Shares:
-    """Shares at a small size, the whole look's what the regions leave."""
+def _shares(photograph: Photograph, labels: Labels, takes: Tensor) -> Shares:
+    """Shares by the regions that lie in a photograph; what these do not take, the whole look does.
+
+    Parameters
+    ----------
+    labels : ndarray of int16, shape (H, W)
+        Of any size; `NOWHERE` in no region.
+    takes : Tensor, shape (K, R)
+        How much each region takes of each region's look.
+    """
     image = torch.from_numpy(photograph.filled)
     small = resize(image, fit_size(image.shape[1], image.shape[2], SIDE)).clamp(0, 1)
-    masks = masks_of((small.shape[1], small.shape[2]))
-    rest = (1 - masks.sum(dim=0, keepdim=True)).clamp(0, 1)
-    return Shares(torch.cat([masks, rest]), small)
+    masks = area_masks(labels, len(takes), (small.shape[1], small.shape[2]), torch.device("cpu"))
+    nowhere = (1 - masks.sum(dim=0, keepdim=True)).clamp(0, 1)
+    takes = torch.cat([takes, torch.zeros(1, takes.shape[1])])
+    whole = 1 - takes.sum(dim=1, keepdim=True)
+    return Shares(torch.cat([masks, nowhere]), torch.cat([takes, whole], dim=1), small)
