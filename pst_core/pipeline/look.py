@@ -46,7 +46,8 @@ class Finding(BaseModel):
     def of(cls, settings: FoundRegionSettings, network: Network) -> Self:
         """What a look remembers of how its pair's regions were found."""
         assert network.finder is not None
-        told = settings.section(FoundRegionSettings).model_dump() | network.settings.model_dump()
+        sections = settings.section(FoundRegionSettings), network.settings
+        told = {name: value for each in sections for name, value in each.model_dump(mode="json").items()}
         chosen = {name: value for name, value in told.items() if name not in _PLACES}
         return cls(settings=chosen | {"segmentation": network.finder.way}, finder=told_of(network))
 
