@@ -163,7 +163,7 @@ def fit_look(
         after = resize(torch.from_numpy(result), before.shape[1:]).clamp(0, 1).numpy()
         masks, counted = pair.soft_masks.numpy(), pair.content_counted[0].numpy()
         return Look(
-            whole=fit_lattice(before, after, counted),
+            whole=fit_lattice(before, after, counted, masks.argmax(axis=0)),
             regions=tuple(fit_lattice(before, after, mask * counted) for mask in masks),
             names=regions.called,
             masks=masks,
