@@ -96,6 +96,8 @@ def load_batch_order(out: Path) -> BatchOrder:
     except FileNotFoundError as error:
         if (out / layout.EVALUATION).exists():
             way_out = f"{out} holds an evaluation: pst resume {out} goes on with it, and finds what is done."
+        elif (out / layout.APPLICATION).exists():
+            way_out = f"{out} holds photographs under a look: pst resume {out} finds what is done of them."
         else:
             way_out = f"{out} holds no batch: begin one with pst run FOLDER --out {out}."
         raise ConfigError(way_out) from error

@@ -22,6 +22,10 @@ from pst_core.settings.config import FoundRegionSettings
 
 SIDE = 350  # pixels at which it is known where regions lie: their borders are found at full size
 
+NOTHING_IN_COMMON = (
+    "No regions are found that it has in common with the look's own photograph: it takes the whole look."
+)
+
 Placed = tuple[Shares | None, tuple[str, ...]]
 """Shares of the regions' looks and of the whole one, or None for that alone everywhere; notes."""
 
@@ -84,7 +88,9 @@ def place_as_found(
         with reproducible():
             common = find_regions(photograph.filled, look.content, finder, encoder, settings, counted)
     except MapError:
-        return None, ("It has no region in common with the look's own photograph: it takes the whole look.",)
+        return None, (NOTHING_IN_COMMON,)
+    if common.count < 2:
+        return None, (NOTHING_IN_COMMON,)
     with reproducible():
         return _shares(photograph, common.content, _takes(look, common)), ()
 

@@ -17,7 +17,7 @@ from pst_core.pipeline.applying import Shares, levels_of, strips_of
 from pst_core.pipeline.artifacts import CPU, LOOK
 from pst_core.pipeline.look import Finding, Look, told_of
 from pst_core.pipeline.placing import place
-from pst_core.regions.labels import Regions, display_colors
+from pst_core.regions.labels import Regions, display_colors, one_region
 from pst_core.settings.config import Config, FoundRegionSettings
 
 RANDOM = np.random.default_rng(7)
@@ -106,15 +106,18 @@ def test_regions_that_are_not_trusted_take_the_whole_look(monkeypatch, look, set
     assert np.abs(result - given.pixels).max() < 1e-5
 
 
-def test_nothing_in_common_is_the_whole_look_and_told(monkeypatch, look, settings):
+@pytest.mark.parametrize("refused", [True, False])
+def test_nothing_in_common_is_the_whole_look_and_told(monkeypatch, look, settings, refused):
     def none(*_):
+        if not refused:
+            return one_region((photograph().pixels, look.content), (None, None))
         raise MapError("no region in common")
 
     monkeypatch.setattr(placing, "find_regions", none)
     monkeypatch.setattr(placing, "open_encoder", lambda *_: (None, None))
     network = Network.of(settings, has_maps=False)
     shares, notes = place(look, photograph(), None, settings.section(FoundRegionSettings), network)
-    assert shares is None and "no region in common" in notes[0]
+    assert shares is None and "No regions are found" in notes[0]
 
 
 def test_without_maps_or_a_way_to_find_it_is_the_whole_look(look):
