@@ -165,6 +165,8 @@ def _unpack_look(data: bytes, _: torch.device) -> Look:
             raise LookError("It holds a look of another version of this program: install that one.")
         whole, *regions = map(Lattice, arrays["lattices"])
         finding = None if said["finding"] is None else Finding(**said["finding"])
+        if not len(regions) == len(said["names"]) == len(arrays["masks"]):
+            raise ValueError("its parts do not fit together")
         return Look(whole, tuple(regions), tuple(said["names"]), arrays["masks"], arrays["content"], finding)
     except (KeyError, ValueError, TypeError) as error:
         raise _other("a look") from error
