@@ -39,7 +39,8 @@ def look(
     style
         Its style, if that is not where it was.
     output
-        Folder for look.cube, and a look.REGION.cube with look.REGION.png, its mask, for each region.
+        Folder for look.cube, a look.REGION.cube with look.REGION.png, its mask, for each region, and
+        look.parquet, which pst apply takes.
     content_map
         Its content's map, if that is not where it was.
     style_map
