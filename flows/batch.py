@@ -17,7 +17,7 @@ from flows.layout import sheet_path
 from flows.orders.batch_order import BatchOrder, FoundOrders, check_order
 from flows.orders.conflicts import OnConflict
 from flows.orders.planning import PairOrder, Prober
-from flows.orders.saved import SavedOrder
+from flows.orders.saved import KeptOrder
 from flows.pairs.pair import Pairing
 from flows.results.gallery import write_gallery
 from flows.results.outcomes import Outcomes, PairOutcome, Summary
@@ -50,6 +50,7 @@ def stylize_folder(
     allow_outside: bool = False,
     picture_name: str | None = None,
     pool: str | None = None,
+    look: bool = False,
 ) -> State:
     """Restyle a whole folder of photographs, pair by pair; what is done already is not done again.
 
@@ -64,10 +65,12 @@ def stylize_folder(
         allow_outside: Whether a manifest's paths may lead out of its folder.
         picture_name: Puts all pictures into the folder itself, named so; {name}{ext} is the pair's name.
         pool: Work pool whose workers do the pairs; without one they are done here.
+        look: Whether each result's look is written beside it, for other programs.
     """
     order = BatchOrder(
         source=source, out=out, pairing=pairing, style=style, preset=preset, settings=settings_of(settings),
         on_conflict=on_conflict, allow_outside=allow_outside, picture_name=picture_name,
+        look=look,
     )  # fmt: skip
     return _stylize(order, check_order(order), pool)
 
@@ -77,7 +80,7 @@ def run_batch(order: BatchOrder, found: FoundOrders, pool: str | None = None) ->
     return run_found(stylize_folder, order, lambda: _stylize(order, found, pool), Summary)
 
 
-def run_found(like: Flow[..., State], order: SavedOrder, run: Callable[[], State], kind: type[Kind]) -> Kind:
+def run_found(like: Flow[..., State], order: KeptOrder, run: Callable[[], State], kind: type[Kind]) -> Kind:
     """Run an order whose pairs are known as a flow with the name, and the runs' names, of a deployed one.
 
     Returns what it hands back, of its kind, whether its run counts as failed or not; raises what ended it.

@@ -32,9 +32,12 @@ SCORES = "scores.parquet"
 TABLE_DATA, TABLE_TEXT = "table.parquet", "table.md"
 DRAWINGS = {"table": "table.png", "comparison": "comparison.png", "ablation": "ablation.png"}
 
-# A look's folder.
-LOOK = "look.cube"
+# A look's folder; or beside a pair's result.
+LOOK, LOOK_DATA = "look.cube", "look.parquet"
 REGION_LOOK, REGION_MASK = "look.REGION.cube", "look.REGION.png"
+
+# The folder of photographs to which a look was applied.
+APPLICATION = "apply.json"
 
 # A user study's page, and the folder of its tally.
 STUDY = "study.html"
@@ -96,6 +99,11 @@ def report_path(picture: Path) -> Path:
 def losses_path(picture: Path) -> Path:
     """Where the losses of a single picture go: ``result.png`` -> ``result.losses.parquet``."""
     return picture.with_name(f"{picture.stem}.losses.parquet")
+
+
+def look_path(picture: Path, name: str) -> Path:
+    """Where a file of a single picture's look goes: ``result.png`` -> ``result.look.cube``."""
+    return picture.with_name(f"{picture.stem}.{name}")
 
 
 def key_path(page: Path) -> Path:

@@ -10,6 +10,7 @@ The tasks, in the order of `pst_core.pipeline.walk`, as `tasks.pair.make_pair` c
 5. ``render``: colours matched a last time, full size
 6. ``score``: measures and small pictures
 7. ``explain``: losses as a table and a curve, regions as a picture
+8. ``fit-look``, where it is asked for: the result's look
 """
 
 import time
@@ -58,6 +59,7 @@ def stylize_pair(
     preset: PresetName = "default",
     settings: Overrides = Overrides(),  # noqa: B008 - frozen
     on_conflict: OnConflict = "changed",
+    look: bool = False,
 ) -> PairOutcome | State[Any]:
     """Give one photograph the look of another, region by region.
 
@@ -71,11 +73,13 @@ def stylize_pair(
         preset: Settings to begin with.
         settings: Settings that replace the preset's.
         on_conflict: What happens to a result that is there already.
+        look: Whether the result's look is written beside it, for other programs.
     """
     pair = Pair(name, content, style, content_map, style_map)
     config = Config.make(preset, **settings_of(settings))
     with passing_in_memory():
-        return _stylize(plan_pair(PairOrder(pair, out, config, preset, on_conflict), Prober()))
+        order = PairOrder(pair, out, config, preset, on_conflict, look=look)
+        return _stylize(plan_pair(order, Prober()))
 
 
 @flow(name="stylize-pair", flow_run_name="{plan.value.order.name}", persist_result=False)
@@ -126,7 +130,7 @@ def _make(
         try:
             with listening(_listener(page, stop_if_asked)):
                 network = plan.network.under(config)
-                made = make_pair(plan.files, config, network, run, leave_lane)
+                made = make_pair(plan.files, config, network, run, leave_lane, look=plan.order.look)
             page.end()
             return made
         except Exception as error:

@@ -17,6 +17,10 @@ class MapError(PstError):
     """A semantic map does not fit its photograph or the regions asked for."""
 
 
+class LookError(PstError):
+    """A look cannot be read, or is not one that can be applied."""
+
+
 class WeightsError(PstError):
     """The encoder's weights cannot be had, or are not what they should be."""
 

@@ -324,6 +324,8 @@ def check_recipe(source: Path, found: object) -> Recipe:
     """
     if not isinstance(found, dict) or found.get("program") != PROGRAM:
         raise ConfigError(f"{source} holds no recipe of this program: name a result or its report.")
+    if "look" in found:
+        raise ConfigError(f"{source} is a photograph under a look: it is made again with pst apply.")
     other = f"{source} holds a recipe of another version of this program: install that one."
     if found.get("format") != FORMAT:
         raise ConfigError(other)

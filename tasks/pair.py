@@ -26,11 +26,12 @@ from pst_core.store.handing import handing_on
 from tasks.explaining import explain
 from tasks.filtering import filter_image
 from tasks.keys import key_of
+from tasks.looks import fit, inputs_of_fit
 from tasks.optimisation import optimise
 from tasks.precomputation import precompute
 from tasks.progress import announcing
 from tasks.rendering import render
-from tasks.results import Explained, Optimised, Precomputed, Rendered, Scored, Segmented
+from tasks.results import Explained, Fitted, Optimised, Precomputed, Rendered, Scored, Segmented
 from tasks.scoring import score
 from tasks.segmentation import region_settings, segment
 from tasks.starting import enlarge, start
@@ -47,6 +48,7 @@ class Made(BaseModel):
     rendered: Rendered
     scored: Scored
     explained: Explained
+    fitted: Fitted | None = None
 
 
 class _Steps:
@@ -129,6 +131,8 @@ def make_pair(
     network: Network,
     run: Callable[..., Any],
     computed: Callable[[], None] = lambda: None,
+    *,
+    look: bool = False,
 ) -> tuple[Made, tuple[str, ...]]:
     """Take every step of a pair.
 
@@ -138,6 +142,8 @@ def make_pair(
         Called with a task and its inputs by name: it runs the task, or only looks up what it would return.
     computed
         Called when the picture is computed; what is left is to encode, measure and explain it.
+    look
+        Whether to fit a look to it, besides.
 
     Returns
     -------
@@ -160,17 +166,21 @@ def make_pair(
             regions=segmented.regions, models=ModelFiles.at(None), network=network,
         )  # fmt: skip
         explained = noted(explain, stages=steps.stages, losses=tuple(steps.losses), regions=segmented.regions)
+        fitted = None
+        if look:
+            parts = rendered.picture, segmented.regions
+            fitted = noted(fit, **inputs_of_fit(*parts, files.given, config, network))
     made = Made(
         config=config, segmented=segmented, precomputed=steps.precomputed, rendered=rendered, scored=scored,
-        explained=explained,
+        explained=explained, fitted=fitted,
     )  # fmt: skip
     return made, tuple(keys)
 
 
-def count_steps(config: Config, content_side: int) -> int:
+def count_steps(config: Config, content_side: int, *, look: bool = False) -> int:
     """How many tasks a pair takes: each stage and its filter, and what comes before and after."""
     sizes = len(working_sizes(config, content_side))
-    return 2 * len(plan_stages(config, content_side)) + 2 * sizes + 4
+    return 2 * len(plan_stages(config, content_side)) + 2 * sizes + 4 + look
 
 
 def pair_key(files: InputFiles, config: Config, network: Network) -> str:

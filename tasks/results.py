@@ -97,3 +97,47 @@ class Explained(_Result):
     curve: Reference
     region_map: Reference
     stages: tuple[dict[str, Any], ...]
+
+
+class FittedRegion(_Result):
+    """A region's look as a file of its own, and where it lies in the content."""
+
+    name: str
+    cube: Reference
+    mask: Reference
+
+
+class Fitted(_Result):
+    """The look of a finished pair, and the files of it that other programs read.
+
+    Attributes
+    ----------
+    look : Reference
+    cube : Reference
+        Of the whole picture.
+    regions : tuple of FittedRegion
+    """
+
+    look: Reference
+    cube: Reference
+    regions: tuple[FittedRegion, ...]
+
+
+class Applied(_Result):
+    """A photograph under a look, at full size, with nothing but its pixels in it.
+
+    Attributes
+    ----------
+    picture, described : Reference
+        As of `Rendered`.
+    before, after : Reference
+        Small pictures of the photograph and of what became of it.
+    notes : tuple of str
+        How its file was read, where regions were found, what goes not along of what it says about itself.
+    """
+
+    picture: Reference
+    described: Reference
+    before: Reference
+    after: Reference
+    notes: tuple[str, ...]

@@ -218,6 +218,7 @@ def output_names():
         names |= {value} if isinstance(value, str) else {*getattr(value, "values", value.__iter__)()}
     picture, page = Path(layout.RESULT), Path(layout.STUDY)
     beside = layout.report_path(picture), layout.losses_path(picture), layout.key_path(page)
+    beside += (layout.look_path(picture, layout.LOOK),)
     return names | {path.name for path in beside}
 
 

@@ -52,6 +52,7 @@ for _place, _panel, _help in (
     ("regions:regions", FILES,
      "Show which regions of CONTENT and STYLE would be used, before any work."),
     ("look:look", FILES, "Write the look of a finished result as .cube files, which other programs read."),
+    ("apply:apply", BATCH, "Apply the look of a finished result to every photograph of a folder."),
     ("run:run", BATCH,
      "Restyle every pair of a folder or a manifest; what is done already is not done again."),
     ("resume:resume", BATCH,

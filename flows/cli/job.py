@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +13,7 @@ from flows.cli.again import check_against, with_arithmetic
 from flows.cli.options import Chosen
 from flows.display.meter import emit
 from flows.display.picture import choose_display
-from flows.layout import losses_path, report_path
+from flows.layout import LOOK, LOOK_DATA, look_path, losses_path, report_path
 from flows.runtime.interrupts import uninterrupted
 from pst_core.errors import OutputError
 from pst_core.images.roles import is_map
@@ -36,7 +37,7 @@ class Job:
     output : Path
     chosen : Chosen
         The settings.
-    overwrite, quiet, as_json, with_recipe, with_report : bool
+    overwrite, quiet, as_json, with_recipe, with_report, with_look : bool
     earlier : Recipe, optional
         Of the result that is made again.
     protected : tuple of Path
@@ -51,14 +52,16 @@ class Job:
     as_json: bool = False
     with_recipe: bool = True
     with_report: bool = True
+    with_look: bool = False
     earlier: Recipe | None = None
     protected: tuple[Path, ...] = ()
 
     @property
     def targets(self) -> tuple[Path, ...]:
-        """Every file that will be written, the picture first."""
+        """Every file that will be written, the picture first, but for those that are named after regions."""
         sides = (report_path(self.output), losses_path(self.output)) if self.with_report else ()
-        return (self.output, *sides)
+        looks = [look_path(self.output, name) for name in (LOOK, LOOK_DATA)] if self.with_look else []
+        return (self.output, *sides, *looks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,28 +248,47 @@ def _write(
 
     content = result.inputs.content
     embedded = recipe.model_dump(mode="json") if job.with_recipe else None
-    losses = losses_table(result.trace) if job.with_report else b""
-    writers: list[Callable[[], None]] = [
-        lambda: write_image(
+    beside: dict[Path, bytes] = {}
+    if job.with_report:
+        beside[report_path(job.output)] = report.to_json()
+        beside[losses_path(job.output)] = losses_table(result.trace)
+    beside |= _look(job, result)
+    writers: dict[Path, Callable[[], None]] = {
+        job.output: lambda: write_image(
             job.output, result.image, bit_depth=depth, alpha=content.alpha, carried=carried,
             recipe=embedded, overwrite=job.overwrite,
         ),
-        lambda: write_bytes_atomically(report_path(job.output), report.to_json(), overwrite=job.overwrite),
-        lambda: write_bytes_atomically(losses_path(job.output), losses, overwrite=job.overwrite),
-    ]  # fmt: skip
+    }  # fmt: skip
+    for path, data in beside.items():
+        writers[path] = partial(write_bytes_atomically, path, data, overwrite=job.overwrite)
     with uninterrupted():
-        _all_or_nothing(job.targets, writers)
+        _all_or_nothing(writers)
 
 
-def _all_or_nothing(targets: Sequence[Path], writers: Sequence[Callable[[], None]]) -> None:
+def _look(job: Job, result: "Result") -> dict[Path, bytes]:
+    """The files of the result's look, if it is asked for."""
+    if not job.with_look:
+        return {}
+    from flows.results.looks import files_of
+    from pst_core.pipeline.look import finding_of_pair, fit_look
+
+    inputs, config = result.inputs, result.config
+    finding = finding_of_pair(config, has_maps=inputs.content_map is not None)
+    pair = inputs.content.filled, inputs.style.filled
+    look = fit_look(*pair, result.regions, result.image, config, finding)
+    files = files_of(look, job.output.stem, inputs.content)
+    return {look_path(job.output, name): data for name, data in files.items()}
+
+
+def _all_or_nothing(writers: Mapping[Path, Callable[[], None]]) -> None:
     """Write files in order; when one fails, take back those that were not there before."""
     from pst_core.files import names_synced_together
 
-    there_before = {target for target in targets if os.path.lexists(target)}
+    there_before = {target for target in writers if os.path.lexists(target)}
     written: list[Path] = []
     try:
         with names_synced_together():
-            for target, write in zip(targets, writers, strict=False):  # fewer targets: no report is wanted
+            for target, write in writers.items():
                 write()
                 written.append(target)
     except BaseException:

@@ -1,21 +1,18 @@
 """`pst look`: the look of a finished result, for other programs."""
 
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from flows.cli.groups import Json, Quiet, Switch
 from flows.display.meter import emit
-from flows.layout import LOOK, REGION_LOOK, REGION_MASK
+from flows.layout import LOOK, LOOK_DATA
+from flows.results.looks import files_of, names_of_files
 from flows.runtime.interrupts import uninterrupted
 from pst_core.errors import OutputError
-
-if TYPE_CHECKING:
-    from pst_core.pipeline.look import Look
 
 
 def look(
@@ -42,7 +39,8 @@ def look(
     style
         Its style, if that is not where it was.
     output
-        Folder for look.cube, and a look.REGION.cube with look.REGION.png, its mask, for each region.
+        Folder for look.cube, a look.REGION.cube with look.REGION.png, its mask, for each region, and
+        look.parquet, which pst apply takes.
     content_map
         Its content's map, if that is not where it was.
     style_map
@@ -58,21 +56,23 @@ def look(
     earlier = load_recipe(result)
     paths = earlier.paths({role: path for role, path in given.items() if path is not None})
     paths.pop("start", None)
-    _check_free(output, [LOOK], overwrite=overwrite)
+    _check_free(output, [LOOK, LOOK_DATA], overwrite=overwrite)
     from pst_core.files import check_writable, names_synced_together, write_bytes_atomically
     from pst_core.images.reading import read_photograph
-    from pst_core.pipeline.look import fit_look
+    from pst_core.pipeline.look import finding_of_pair, fit_look
     from pst_core.pipeline.regions import preview_regions
 
     picture = read_photograph(result)
     check_writable(output)
     config = earlier.chosen().config
     found = preview_regions(**paths, config=config)
-    for region in _file_names(found.regions.called):
-        names = [name.replace("REGION", region) for name in (REGION_LOOK, REGION_MASK)]
-        _check_free(output, names, overwrite=overwrite)
-    fitted = fit_look(found.inputs, found.regions, picture.filled, config)
-    files = _files(fitted, result.stem, (picture.height, picture.width))
+    _check_free(output, names_of_files(found.regions.called), overwrite=overwrite)
+    inputs = found.inputs
+    finding = finding_of_pair(config, has_maps=inputs.content_map is not None)
+    fitted = fit_look(
+        inputs.content.filled, inputs.style.filled, found.regions, picture.filled, config, finding
+    )
+    files = files_of(fitted, result.stem, inputs.content)
     with uninterrupted(), names_synced_together():
         for name, data in files.items():
             write_bytes_atomically(output / name, data, overwrite=overwrite)
@@ -90,24 +90,3 @@ def _check_free(output: Path, names: Sequence[str], *, overwrite: bool) -> None:
     there = [name for name in names if (output / name).exists()]
     if there and not overwrite:
         raise OutputError(f"{output / there[0]} exists already: name another folder, or use --overwrite.")
-
-
-def _files(look: "Look", title: str, size: tuple[int, int]) -> Mapping[str, bytes]:
-    """Name -> bytes of every file."""
-    from pst_core.looks.cube import cube_of
-    from pst_core.pictures import draw_mask
-
-    files = {LOOK: cube_of(look.whole, title)}
-    regions = _file_names(look.names)
-    for region, lattice, mask in zip(regions, look.regions, look.masks_at(*size), strict=True):
-        files[REGION_LOOK.replace("REGION", region)] = cube_of(lattice, f"{title}, {region}")
-        files[REGION_MASK.replace("REGION", region)] = draw_mask(mask)
-    return files
-
-
-def _file_names(names: Sequence[str]) -> list[str]:
-    """What regions are called, as parts of files' names: each one once."""
-    plain = [re.sub(r"[^0-9a-z]+", "-", name.lower()).strip("-") or "region" for name in names]
-    if len(set(plain)) == len(plain):
-        return plain
-    return [f"{place}-{name}" for place, name in enumerate(plain)]

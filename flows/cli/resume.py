@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from flows.cli.apply import carry_out_application
 from flows.cli.evaluate import carry_out_evaluation
 from flows.cli.groups import Json, Pool, Quiet, Workers
 from flows.cli.helpers import Helpers
 from flows.cli.run import carry_out
+from flows.orders.apply_order import load_apply_order
 from flows.orders.batch_order import load_batch_order
 from flows.orders.evaluation_order import load_evaluation_order
 
@@ -37,4 +39,7 @@ def resume(
     if evaluation is not None:
         helpers.refuse("An evaluation")
         return carry_out_evaluation(evaluation, quiet=quiet, as_json=as_json)
+    if (application := load_apply_order(out)) is not None:
+        helpers.refuse("Applying a look")
+        return carry_out_application(application, quiet=quiet, as_json=as_json)
     return carry_out(load_batch_order(out), quiet=quiet, as_json=as_json, helpers=helpers)

@@ -26,6 +26,7 @@ def run(
     on_conflict: OnConflict = "changed",
     flat: Flag = False,
     name: str | None = None,
+    look: Flag = False,
     allow_outside: Flag = False,
     dry_run: Flag = False,
     workers: Workers = None,
@@ -55,6 +56,8 @@ def run(
         All pictures in DIR itself, called like their pairs: DIR/PAIR.png; everything else in DIR/details.
     name
         The same with names of your own, made of {name} (the pair's), {content}, {style}, {preset}, {ext}.
+    look
+        Write each result's look beside it: look.cube, and per region look.REGION.cube and its mask.
     allow_outside
         Let a manifest's paths lead out of its folder.
     dry_run
@@ -71,7 +74,7 @@ def run(
 
     order = make_order(
         source, out, resolve(options), pairing=pairing, style=style, on_conflict=on_conflict,
-        allow_outside=allow_outside, picture_name=LIKE_PAIRS if flat and name is None else name,
+        allow_outside=allow_outside, look=look, picture_name=LIKE_PAIRS if flat and name is None else name,
     )  # fmt: skip
     if dry_run:
         return list_standings(order, as_json=as_json)

@@ -30,6 +30,7 @@ def stylize(
     as_json: Json = False,
     no_recipe: Switch = False,
     no_report: Switch = False,
+    look: Switch = False,
     options: SettingOptions = NO_OPTIONS,
 ) -> None:
     """Make one picture, and say where it is.
@@ -58,6 +59,8 @@ def stylize(
         Leave the recipe out of the picture.
     no_report
         Write neither the report (.json) nor the losses (.losses.parquet) beside the picture.
+    look
+        Write its look beside it: .look.cube, and per region .look.REGION.cube and .look.REGION.png, its mask.
     """
     from flows.cli.job import run_job
 
@@ -69,7 +72,7 @@ def stylize(
     job = _new(paths, output, options) if result is None else _again(result, paths, output, options)
     job = replace(
         job, overwrite=overwrite, quiet=quiet, as_json=as_json,
-        with_recipe=not no_recipe, with_report=not no_report,
+        with_recipe=not no_recipe, with_report=not no_report, with_look=look,
         protected=(*job.protected, *([options.settings] if options.settings else [])),
     )  # fmt: skip
     _tell(run_job(job), quiet=quiet, as_json=as_json)

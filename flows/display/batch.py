@@ -10,6 +10,7 @@ from flows.display.terminal import console, printable, shows_bars
 from flows.display.watching import Watcher
 from flows.results.outcomes import PairOutcome, Summary
 from pst_core.pipeline.plan import Stage
+from pst_core.printing import counted
 from pst_core.quality.measures import in_words
 
 if TYPE_CHECKING:
@@ -91,9 +92,10 @@ class PlainWatcher(Watcher):
 class LiveWatcher(Live, PlainWatcher):
     """Two bars on the terminal: the batch's, and the pair's."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: str = "pair") -> None:
         Live.__init__(self, "left")
         PlainWatcher.__init__(self)
+        self.of = of
         self.batch = self.bar.add_task("starting", total=None, left="")
         self.pair = self.bar.add_task("", total=None, left="", visible=False)
         self.meter = Meter(())
@@ -103,7 +105,7 @@ class LiveWatcher(Live, PlainWatcher):
     def batch_started(self, total: int, notes: Sequence[str]) -> None:
         """Know how many there are."""
         super().batch_started(total, notes)
-        self.bar.update(self.batch, total=total, completed=0, description=f"0 of {total} pairs")
+        self.bar.update(self.batch, total=total, completed=0, description=f"0 of {counted(total, self.of)}")
 
     def pair_started(self, name: str, stages: Sequence[Stage]) -> None:
         """Show a pair's bar."""
@@ -130,7 +132,7 @@ class LiveWatcher(Live, PlainWatcher):
         self.bar.update(self.pair, visible=False)
         self.bar.update(
             self.batch, completed=self.ended, left=self._left(),
-            description=f"{self.ended} of {self.total} pairs{failures}",
+            description=f"{self.ended} of {counted(self.total, self.of)}{failures}",
         )  # fmt: skip
 
     def _left(self) -> str:
@@ -146,13 +148,13 @@ class LiveWatcher(Live, PlainWatcher):
         self.bar.console.print(Text(printable(text, stderr=True)))
 
 
-def choose_watcher(*, quiet: bool, as_json: bool) -> Watcher:
-    """Choose the display that suits who is looking."""
+def choose_watcher(*, quiet: bool, as_json: bool, of: str = "pair") -> Watcher:
+    """Choose the display that suits who is looking; `of` says what is counted."""
     if as_json:
         return JsonWatcher()
     if quiet:
         return Watcher()
-    return LiveWatcher() if shows_bars() else PlainWatcher()
+    return LiveWatcher(of) if shows_bars() else PlainWatcher()
 
 
 def describe(outcome: PairOutcome) -> str:
@@ -172,7 +174,7 @@ def print_summary(summary: Summary) -> None:
     whole = summary.total <= WHOLE_TABLE
     shown = summary.outcomes if whole else summary.failed
     print_table(
-        ("pair", "state", "what there is to know"),
+        (summary.of, "state", "what there is to know"),
         ((outcome.name, outcome.state, _known(outcome)) for outcome in shown),
     )
     print(f"{summary.sentence}. Results in {summary.out}.", flush=True)

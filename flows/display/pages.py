@@ -105,8 +105,8 @@ def show_pair(plan: Plan, made: Made, place: Place) -> None:
     )  # fmt: skip
 
 
-def show_batch(summary: Summary, sheet: bytes | None) -> None:
-    """Create the table of a batch, and the page of its contact sheet if there is one."""
+def show_batch(summary: Summary, sheet: bytes | None, shown: Sequence[str] = SHOWN) -> None:
+    """Create the table of a batch, and the page of its contact sheet, which shows pictures so called."""
     from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
     key = _key("batch", summary.out.name, str(summary.out.absolute()))
@@ -115,7 +115,7 @@ def show_batch(summary: Summary, sheet: bytes | None) -> None:
     create_table_artifact(key=key, table=_rows(summary), description=escape_markdown(told))
     if sheet is not None:
         picture = _fitting("contact sheet", sheet)
-        page = f"# {escape_markdown(summary.out.name)}\n\nContent, style, result.\n\n{picture}\n"
+        page = f"# {escape_markdown(summary.out.name)}\n\n{', '.join(shown).capitalize()}.\n\n{picture}\n"
         create_markdown_artifact(key=f"{key}-sheet", markdown=page, description="Contact sheet")
 
 
@@ -131,16 +131,16 @@ def show_evaluation(out: "Path", markdown: str, picture: bytes) -> None:
     )  # fmt: skip
 
 
-def draw_sheet(summary: Summary) -> bytes | None:
-    """Draw content, style and result of pairs from all over the batch, PNG; None where there is none."""
+def draw_sheet(summary: Summary, shown: Sequence[str] = SHOWN) -> bytes | None:
+    """Draw pictures so called of pairs from all over the batch, PNG; None where there is none."""
     from pst_core.pictures import draw_contact_sheet
 
-    shown = summary.outcomes.pictured
-    step = -(-len(shown) // SHEET_PAIRS) or 1
+    pictured = summary.outcomes.pictured
+    step = -(-len(pictured) // SHEET_PAIRS) or 1
     rows = []
-    for outcome in shown[::step]:
+    for outcome in pictured[::step]:
         try:
-            pictures = [open_store().read(outcome.previews[role]) for role in SHOWN]
+            pictures = [open_store().read(outcome.previews[role]) for role in shown]
         except (StoreMiss, KeyError):
             continue  # a preview that is gone, or is no longer what it was, is no reason to have no sheet
         rows.append((outcome.name, pictures))

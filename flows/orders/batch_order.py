@@ -25,11 +25,12 @@ class BatchOrder(SavedOrder):
     style: Path | None = None
     on_conflict: OnConflict = "changed"
     picture_name: str | None = None
+    look: bool = False
 
     def pair_order(self, pair: Pair, picture: str | None = None) -> PairOrder:
         """The order of one of its pairs; see `config_of`."""
         preset = pair.given.get("preset", self.preset)
-        return PairOrder(pair, self.out, self.config_of(pair), preset, self.on_conflict, picture)
+        return PairOrder(pair, self.out, self.config_of(pair), preset, self.on_conflict, picture, self.look)
 
     def pictures_of(self, pairs: Sequence[Pair]) -> Sequence[str | None]:
         """Where each pair's picture goes, if not into its own folder."""
@@ -95,6 +96,8 @@ def load_batch_order(out: Path) -> BatchOrder:
     except FileNotFoundError as error:
         if (out / layout.EVALUATION).exists():
             way_out = f"{out} holds an evaluation: pst resume {out} goes on with it, and finds what is done."
+        elif (out / layout.APPLICATION).exists():
+            way_out = f"{out} holds photographs under a look: pst resume {out} finds what is done of them."
         else:
             way_out = f"{out} holds no batch: begin one with pst run FOLDER --out {out}."
         raise ConfigError(way_out) from error

@@ -30,6 +30,8 @@ class PairOrder:
         What happens to a result that is there already.
     picture : str, optional
         Where the picture goes in the batch's folder, if not into the pair's own.
+    look : bool
+        Whether the result's look is to lie beside it.
     """
 
     pair: Pair
@@ -38,6 +40,7 @@ class PairOrder:
     preset: PresetName = "default"
     on_conflict: OnConflict = "changed"
     picture: str | None = None
+    look: bool = False
 
     @property
     def name(self) -> str:

@@ -15,17 +15,15 @@ from pst_core.settings.config import Config, PresetName
 from pst_core.steady import read_steadily
 
 
-class SavedOrder(BaseModel):
-    """An order of many pairs.
+class KeptOrder(BaseModel):
+    """An order that lies in the results' folder.
 
     Attributes
     ----------
-    source, pairing, allow_outside
-        See `flows.pairs.find.find_pairs`.
+    source : Path
+        What there is to be done for.
     out : Path
         Folder of the results.
-    preset, settings
-        Settings to begin with, and what was given apart from them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,20 +35,6 @@ class SavedOrder(BaseModel):
 
     source: Path
     out: Path
-    pairing: Pairing = "auto"
-    preset: PresetName = "default"
-    settings: dict[str, Any] = {}
-    allow_outside: bool = False
-
-    def config_of(self, pair: Pair) -> Config:
-        """The settings of a pair: what a manifest gives goes before what the order does.
-
-        Raises
-        ------
-        ConfigError
-            A setting of the order does not exist, or its value is out of its range.
-        """
-        return _config(json.dumps({"preset": self.preset} | self.settings | dict(pair.given)))
 
     def save(self) -> None:
         """Keep it in the results' folder, with absolute paths: it may be taken up from anywhere."""
@@ -80,6 +64,33 @@ class SavedOrder(BaseModel):
             raise ConfigError(
                 f"{path} cannot be used ({type(error).__name__}): begin anew with {cls.command}."
             ) from error
+
+
+class SavedOrder(KeptOrder):
+    """An order of many pairs.
+
+    Attributes
+    ----------
+    source, pairing, allow_outside
+        See `flows.pairs.find.find_pairs`.
+    preset, settings
+        Settings to begin with, and what was given apart from them.
+    """
+
+    pairing: Pairing = "auto"
+    preset: PresetName = "default"
+    settings: dict[str, Any] = {}
+    allow_outside: bool = False
+
+    def config_of(self, pair: Pair) -> Config:
+        """The settings of a pair: what a manifest gives goes before what the order does.
+
+        Raises
+        ------
+        ConfigError
+            A setting of the order does not exist, or its value is out of its range.
+        """
+        return _config(json.dumps({"preset": self.preset} | self.settings | dict(pair.given)))
 
 
 @lru_cache(maxsize=1024)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from flows.pairs.folders import pairs_in, photographs_in
+from flows.pairs.folders import contents_in, pairs_in, photographs_in
 from flows.pairs.manifest import read_manifest
 from flows.pairs.names import natural_key, show
 from flows.pairs.pair import (
@@ -95,6 +95,27 @@ def find_photographs(source: Path, *, out: Path | None = None) -> Found:
         raise PairingError(f"{show(source)} is a file: name a folder of photographs.")
     tally = Tally()
     return _sorted(photographs_in(source, out, tally), _passed_over(source, tally))
+
+
+def find_contents(source: Path, *, maps: Path | None = None, out: Path | None = None) -> Found:
+    """List the photographs of a folder and its subfolders, each as a pair with itself, with its own map.
+
+    Parameters
+    ----------
+    maps
+        Folder of maps; in place of the folder content_maps in the source.
+    out
+        The results' folder; what lies in it is no input.
+
+    Raises
+    ------
+    PairingError
+        It is no folder, or there is no photograph in it.
+    """
+    if not _require_source(source):
+        raise PairingError(f"{show(source)} is a file: name a folder of photographs.")
+    tally = Tally()
+    return _sorted(contents_in(source, maps, out, tally), _passed_over(source, tally))
 
 
 def _sorted(pairs: Iterable[Pair], notes: tuple[str, ...]) -> Found:

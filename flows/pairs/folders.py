@@ -76,6 +76,35 @@ def photographs_in(source: Path, out: Path | None, tally: Tally) -> list[Pair]:
     return [Pair(each.name, each.path, each.path, problem=each.problem) for each in photographs.files]
 
 
+def contents_in(source: Path, maps: Path | None, out: Path | None, tally: Tally) -> list[Pair]:
+    """Each photograph of a folder as a pair with itself, with its own map, if it has one.
+
+    Parameters
+    ----------
+    maps
+        Folder of maps, called like their photographs; in place of the source's own.
+
+    Raises
+    ------
+    PairingError
+        There is no photograph, or no such folder of maps.
+    """
+    if maps is not None and not is_folder(maps):
+        raise PairingError(f"There is no folder {show(maps)} of maps: name another, or leave it out.")
+    folder = source / "content" if is_folder(source / "content") else source
+    own = (source / f"{role}s" for role in MAPS)
+    photographs = list_side(folder, tally, (out, maps, *own))
+    _require_photographs(photographs)
+    there = maps or source / f"{MAPS[0]}s"
+    known = list_side(there, tally) if is_folder(there) else Side(there, {})
+    pairs = []
+    for each in photographs.files:
+        semantic, problem = _map_of(each, known)
+        problem = each.problem or problem
+        pairs.append(Pair(each.name, each.path, each.path, content_map=semantic, problem=problem))
+    return pairs
+
+
 def _same_names(source: Path, out: Path | None, tally: Tally) -> list[_Draft]:
     contents, styles = (list_side(source / role, tally, (out,)) for role in PHOTOGRAPHS)
     return _match(contents, styles, *_maps_in(source, tally), "of the same name")

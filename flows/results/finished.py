@@ -14,9 +14,10 @@ def find_made(plan: Plan) -> tuple[Made, Receipt] | None:
     """A pair that is finished already, every artifact of it as it was written; None otherwise."""
     try:
         receipt = open_store().read_receipt(plan.key)
-        return Made.model_validate_json(receipt.content), receipt
+        made = Made.model_validate_json(receipt.content)
     except (StoreMiss, ValueError):
         return None
+    return None if plan.order.look and made.fitted is None else (made, receipt)
 
 
 def find_done(plan: Plan) -> PairOutcome | None:

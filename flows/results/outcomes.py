@@ -214,12 +214,15 @@ class Summary:
         How many pairs it has.
     notes : tuple of str
         What there is to know of the source: how it was read, what was passed over.
+    of : str
+        What is counted: pairs, or photographs to which a look was applied.
     """
 
     out: Path
     outcomes: Outcomes
     total: int
     notes: tuple[str, ...] = ()
+    of: str = "pair"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -237,7 +240,7 @@ class Summary:
         parts = [f"{number} {state}" for state, number in sorted(self.counts.items())]
         if missing := self.total - len(self.outcomes):
             parts.append(f"{missing} not begun")
-        return f"{counted(self.total, 'pair')}: {', '.join(parts) or 'none begun'}"
+        return f"{counted(self.total, self.of)}: {', '.join(parts) or 'none begun'}"
 
     @property
     def models(self) -> str:

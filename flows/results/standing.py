@@ -70,7 +70,7 @@ def _stand(order: PairOrder, prober: Prober, failure: str | None) -> Standing:
         chosen = choose_place(plan)
     except PstError as error:
         return Standing(**place, state="failed", why=explain_failure(error)[0])
-    steps = count_steps(plan.config, plan.files.content.side)
+    steps = count_steps(plan.config, plan.files.content.side, look=plan.order.look)
     if chosen is None:
         why = "another result is there (--on-conflict skip)"
         return Standing(**place, state="left", steps=steps, why=why)
@@ -94,7 +94,7 @@ def _count_kept(plan: Plan) -> int:
         return found
 
     with contextlib.suppress(StoreMiss):  # the next step would have to be computed
-        make_pair(plan.files, plan.config, plan.network, look)
+        make_pair(plan.files, plan.config, plan.network, look, look=plan.order.look)
     return kept
 
 

@@ -21,16 +21,28 @@ def write_outcomes(summary: Summary) -> None:
     OutputError
         The folder cannot be written.
     """
-    rows, path = map(_table_row, summary.outcomes), summary.out / FAILED
-    write_atomically(
-        summary.out / OUTCOMES, lambda file: write_rows(file, rows, _schema(), compression="zstd"),
-        overwrite=True,
-    )  # fmt: skip
+    write_table(summary)
+    path = summary.out / FAILED
     if failed := summary.failed:
         lines = (f"{json.dumps(_manifest_row(outcome))}\n".encode() for outcome in failed if outcome.files)
         write_atomically(path, lambda file: file.writelines(lines), overwrite=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def write_table(summary: Summary) -> None:
+    """Write the batch's table alone.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
+    """
+    rows = map(_table_row, summary.outcomes)
+    write_atomically(
+        summary.out / OUTCOMES, lambda file: write_rows(file, rows, _schema(), compression="zstd"),
+        overwrite=True,
+    )  # fmt: skip
 
 
 def failures_of(out: Path) -> dict[str, str]:

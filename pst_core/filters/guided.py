@@ -244,7 +244,7 @@ def upsampled_strips(slopes: Tensor, offsets: Tensor, guide: Tensor) -> Iterator
         maps[None], size=(maps.shape[1], width), mode="bilinear", align_corners=False
     )[0]
     for rows in strips(height, width):
-        strip = _rows(columns, rows.start, rows.stop, height)
+        strip = enlarged_rows(columns, rows, height)
         local = strip[: 3 * channels].view(channels, 3, -1, width)
         yield rows, (local * guide[None, :, rows]).sum(dim=1) + strip[3 * channels :]
 
@@ -255,10 +255,10 @@ def strips(height: int, width: int) -> Iterator[slice]:
     return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
 
-def _rows(maps: Tensor, top: int, bottom: int, height: int) -> Tensor:
-    """Rows `top` to `bottom` of `maps` enlarged bilinearly to `height` rows (half-pixel centres)."""
+def enlarged_rows(maps: Tensor, rows: slice, height: int) -> Tensor:
+    """Some rows of maps of shape (C, h, W) as enlarged bilinearly to a height; shape (C, rows, W)."""
     small = maps.shape[1]
-    position = (torch.arange(top, bottom, device=maps.device) + 0.5) * (small / height) - 0.5
+    position = (torch.arange(rows.start, rows.stop, device=maps.device) + 0.5) * (small / height) - 0.5
     position = position.clamp(0, small - 1)
     above = position.floor().long().clamp(max=max(small - 2, 0))
     share = (position - above)[None, :, None]

@@ -38,6 +38,7 @@ _LONGEST_SIDE: dict[OutputFormat, int] = {"JPEG": 65535, "WEBP": 16383}
 # A JPEG segment holds 65533 bytes; XMP's begins with the 29 bytes of its identifier.
 _MAX_JPEG_XMP = 65533 - 29
 _PNG_XMP = b"XML:com.adobe.xmp"
+_PICTURE = Path("the picture.png")  # what messages call one without a name
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,14 @@ def encode_png(
     OutputError
         Pixels are not finite.
     """
-    target = Path("the picture.png")  # what messages call it
     _check_shapes(pixels, alpha, bit_depth, quality=100)
-    _check_request(target, "PNG", pixels, alpha, bit_depth)
-    return _encoded(target, "PNG", to_levels(pixels, alpha, bit_depth), _Metadata(NOTHING, None), 100)
+    _check_request(_PICTURE, "PNG", pixels, alpha, bit_depth)
+    return encode_levels(to_levels(pixels, alpha, bit_depth))
+
+
+def encode_levels(samples: Samples) -> bytes:
+    """Encode what `to_levels` returns as `encode_png` does."""
+    return _encoded(_PICTURE, "PNG", samples, _Metadata(NOTHING, None), 100)
 
 
 def as_chunks(carried: Carried) -> bytes:
@@ -134,7 +139,7 @@ def as_chunks(carried: Carried) -> bytes:
     OutputError
         EXIF is broken.
     """
-    carried = _checked(Path("the picture.png"), carried)
+    carried = _checked(_PICTURE, carried)
     return b"".join(png.chunk(kind, payload) for kind, payload in _chunks(carried))
 
 

@@ -7,7 +7,8 @@ The lattice T that a picture's colours c are sent through, to what they became, 
 with the largest singular value of T' held to `MAX_SLOPE`, by the alternating direction method of multipliers
 (Boyd et al. 2011). Where no pixel tells, T is as smooth as can be and goes back to the identity. A regression
 keeps means and loses spread, for what the colour alone does not explain counts as noise: so the targets are
-then moved until the outputs are distributed as the result's colours are, and fitted again.
+then moved until the outputs are distributed as the result's colours are, and fitted again. Where the picture
+has parts this goes part by part: what one of them needs is not given to another that has its colours, too.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,9 @@ DISTRIBUTIONS = 2  # times that targets are moved to the result's distribution
 LEAST_WEIGHT = 1e-3  # of a pixel that has a say
 
 
-def fit_lattice(content: Floats, result: Floats, weights: Floats | None = None) -> Lattice:
+def fit_lattice(
+    content: Floats, result: Floats, weights: Floats | None = None, parts: NDArray[np.integer] | None = None
+) -> Lattice:
     """Fit the change of colours from one picture to another.
 
     Parameters
@@ -45,6 +48,8 @@ def fit_lattice(content: Floats, result: Floats, weights: Floats | None = None) 
         On [0, 1], of one size: working size is enough.
     weights : ndarray of float32, shape (H, W), optional
         How much each pixel counts, such as a region's soft mask.
+    parts : ndarray of int, shape (H, W), optional
+        Which part of the picture each pixel is in.
 
     Returns
     -------
@@ -53,7 +58,8 @@ def fit_lattice(content: Floats, result: Floats, weights: Floats | None = None) 
     """
     expect_shapes("content: 3 H W, result: 3 H W", content, result)
     shares = np.ones(content.shape[1:], np.float32) if weights is None else weights
-    expect_shapes("content: 3 H W, weights: H W", content, shares)
+    labels = np.zeros(content.shape[1:], np.intp) if parts is None else parts
+    expect_shapes("content: 3 H W, weights: H W, parts: H W", content, shares, labels)
     chosen = _sample(shares)
     if not len(chosen):
         return Lattice.identity()
@@ -61,7 +67,7 @@ def fit_lattice(content: Floats, result: Floats, weights: Floats | None = None) 
     fit = _Fit(before, shares.ravel()[chosen].astype(np.float64))
     values = fit.toward(after)
     for _ in range(DISTRIBUTIONS):
-        values = fit.toward(_distributed(fit.design @ values, after))
+        values = fit.toward(_distributed(fit.design @ values, after, labels.ravel()[chosen]))
     return Lattice(_refined(values))
 
 
@@ -74,8 +80,16 @@ def _sample(weights: Floats) -> NDArray[np.intp]:
     return chosen
 
 
-def _distributed(colors: Doubles, wanted: Doubles) -> Doubles:
-    """Move colours, shape (K, 3), until they are distributed as others are."""
+def _distributed(colors: Doubles, wanted: Doubles, labels: NDArray[np.integer]) -> Doubles:
+    """Move colours, shape (K, 3), until those of each label are distributed as others of it are."""
+    moved = np.empty_like(colors)
+    for label in np.unique(labels):
+        inside = labels == label
+        moved[inside] = _moved(colors[inside], wanted[inside])
+    return moved
+
+
+def _moved(colors: Doubles, wanted: Doubles) -> Doubles:
     image = torch.from_numpy(colors.T[:, None].astype(np.float32))
     target = torch.from_numpy(wanted.T.astype(np.float32))
     everywhere = torch.ones(image.shape[1:], dtype=torch.bool)

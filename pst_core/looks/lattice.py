@@ -1,6 +1,7 @@
 """A change of colours as a grid of them, interpolated in between: what other programs call a 3D LUT."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -56,14 +57,26 @@ class Lattice:
         -------
         ndarray of float32, shape (3, H, W)
         """
+        expect_shapes("image: 3 H W", image)
+        changed = np.array(image, np.float32, order="C")
+        self.apply_in_place(changed)
+        return changed
+
+    def apply_in_place(self, image: Floats) -> None:
+        """Change a picture's colours as `apply` does, and hold no other.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (3, H, W)
+            Contiguous.
+        """
         import PyOpenColorIO as ocio  # noqa: N813 - its own short name
 
         expect_shapes("image: 3 H W", image)
-        colors = np.moveaxis(image, 0, -1).astype(np.float32, order="C")  # a copy: OpenColorIO works in place
-        height, width = colors.shape[:2]
-        self._processor().apply(ocio.PackedImageDesc(colors, width, height, 3))
-        return np.ascontiguousarray(np.moveaxis(colors, -1, 0))
+        red, green, blue = (plane.reshape(-1) for plane in image)
+        self._processor.apply(ocio.PlanarImageDesc(red, green, blue, image.shape[2], image.shape[1]))
 
+    @cached_property
     def _processor(self) -> "PyOpenColorIO.CPUProcessor":
         import PyOpenColorIO as ocio  # noqa: N813
 

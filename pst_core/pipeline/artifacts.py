@@ -9,15 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pst_core.errors import PstError
+from pst_core.errors import LookError, PstError
+from pst_core.looks.lattice import Lattice
 from pst_core.optimisation.targets import GROUPS, Targets
 from pst_core.parquet import pack_arrays, unpack_arrays
+from pst_core.pipeline.look import Finding, Look
 from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
 from pst_core.store import Reference, open_store
 from pst_core.store.handing import hand, handed
 
 CPU = torch.device("cpu")
+LOOK_FORMAT = 1
 T = TypeVar("T")
 
 
@@ -145,6 +148,30 @@ def _settle_targets(targets: Targets, device: torch.device) -> Targets:
     })  # fmt: skip
 
 
+def _pack_look(look: Look) -> bytes:
+    finding = None if look.finding is None else look.finding.model_dump(mode="json")
+    said = {"format": LOOK_FORMAT, "names": look.names, "finding": finding}
+    lattices = np.stack([look.whole.values, *(lattice.values for lattice in look.regions)])
+    arrays = {"lattices": lattices, "masks": look.masks, "content": look.content}
+    told = np.frombuffer(json.dumps(said).encode(), np.uint8)
+    return pack_arrays(arrays | {"said": told}, compression="zstd")
+
+
+def _unpack_look(data: bytes, _: torch.device) -> Look:
+    arrays = unpack_arrays(data)
+    try:
+        said = json.loads(arrays["said"].tobytes())
+        if said["format"] != LOOK_FORMAT:
+            raise LookError("It holds a look of another version of this program: install that one.")
+        whole, *regions = map(Lattice, arrays["lattices"])
+        finding = None if said["finding"] is None else Finding(**said["finding"])
+        if not len(regions) == len(said["names"]) == len(arrays["masks"]):
+            raise ValueError("its parts do not fit together")
+        return Look(whole, tuple(regions), tuple(said["names"]), arrays["masks"], arrays["content"], finding)
+    except (KeyError, ValueError, TypeError) as error:
+        raise _other("a look") from error
+
+
 def _tensors(data: bytes, names: Sequence[str], device: torch.device) -> dict[str, Tensor]:
     arrays = unpack_arrays(data)
     if set(arrays) != set(names):
@@ -161,6 +188,11 @@ IMAGE = Kind("image", "parquet", _pack_image, _unpack_image, _settled)
 REGIONS = Kind("regions", "parquet", _pack_regions, _unpack_regions, _settle_regions)
 WORKING_PAIR = Kind("working-pair", "parquet", _pack_working_pair, _unpack_working_pair, _settle_working_pair)
 TARGETS = Kind("targets", "parquet", _pack_targets, _unpack_targets, _settle_targets)
+CUBE = _of_bytes("cube", "cube")
+"""A lattice as `pst_core.looks.cube` writes it."""
+MASK = _of_bytes("mask", "png")
+"""Where a region lies, in gray, at its photograph's size."""
+LOOK = Kind("look", "parquet", _pack_look, _unpack_look, lambda look, _: look)
 LOSSES = _of_bytes("losses", "parquet")
 """A table as `pst_core.pipeline.trace` writes it."""
 CURVE = _of_bytes("curve", "png")

@@ -137,12 +137,12 @@ def make_working_pair(
         images.append(bring(resize(image, fitted).clamp(0, 1), device))
     matched = torch.from_numpy(regions.matched).to(device)
     trust = torch.where(matched, torch.from_numpy(regions.trust).to(device), 1.0)
-    content_masks = _area_masks(regions.content, regions.count, tuple(images[0].shape[1:]), device)
-    style_masks = _area_masks(regions.style, regions.count, tuple(images[1].shape[1:]), device)
+    content_masks = area_masks(regions.content, regions.count, tuple(images[0].shape[1:]), device)
+    style_masks = area_masks(regions.style, regions.count, tuple(images[1].shape[1:]), device)
     everywhere = content_masks
     if regions.content_counted is not None:  # what does not count is restyled all the same, as its neighbours
         labels = given_to_nearest(regions.content, regions.content_counted)
-        everywhere = _area_masks(labels, regions.count, tuple(images[0].shape[1:]), device)
+        everywhere = area_masks(labels, regions.count, tuple(images[0].shape[1:]), device)
     soft = guided_filter(everywhere, images[0], softness, MASK_EPSILON).clamp(0, 1)
     counted = _counted(regions.content, images[0]), _counted(regions.style, images[1])
     common: CommonGrade = common_grade(images[0], images[1], *counted) if graded else no_grade(device)
@@ -184,7 +184,7 @@ def _mask(counted: Tensor) -> Mask | None:
     return None if mask.all() else mask
 
 
-def _area_masks(labels: Labels, count: int, size: tuple[int, ...], device: torch.device) -> Tensor:
+def area_masks(labels: Labels, count: int, size: tuple[int, ...], device: torch.device) -> Tensor:
     """Share of each working pixel's area in each region; one region at a time, which bounds memory."""
     label_map = torch.from_numpy(labels).to(device)
     masks = [

@@ -277,7 +277,16 @@ class FilterSettings(ChosenFilter, Unmatched):
     """`tv`: weight of Chambolle's denoising; larger is smoother."""
 
 
-class FinishSettings(Colors, ColorTerm, StageCounts, OnDevice, Unmatched):
+class OutputSettings(Settings):
+    """How a picture is written."""
+
+    bit_depth: Literal["auto", 8, 16] = "auto"
+    """Bits per channel of the result; `auto`: the content's, where the format can."""
+    metadata: MetadataPolicy = "without-place"
+    """What goes along of the content's EXIF, XMP, IPTC and DPI: all, all but the place, or none."""
+
+
+class FinishSettings(OutputSettings, Colors, ColorTerm, StageCounts, OnDevice, Unmatched):
     """The closing colour match, and full size."""
 
     color_match: float | Literal["auto"] = "auto"
@@ -297,10 +306,6 @@ class FinishSettings(Colors, ColorTerm, StageCounts, OnDevice, Unmatched):
     """Regulariser of the guided upsampling, on [0, 1] squared."""
     upsampling_tolerance: float | None = Field(default=0.01, gt=0, le=1)
     """Error on [0, 1] at which a window of the guided upsampling has half its say; none: all have one."""
-    bit_depth: Literal["auto", 8, 16] = "auto"
-    """Bits per channel of the result; `auto`: the content's, where the format can."""
-    metadata: MetadataPolicy = "without-place"
-    """What goes along of the content's EXIF, XMP, IPTC and DPI: all, all but the place, or none."""
 
     @model_validator(mode="after")
     def _check_color_match(self) -> Self:

@@ -17,9 +17,10 @@ import numpy as np
 from one_pair import SHARED, paths_of
 
 from pst_core.images.inputs import load_inputs
-from pst_core.images.reading import read_photograph
+from pst_core.images.reading import Photograph, read_photograph
 from pst_core.looks.lattice import Lattice
-from pst_core.pipeline.look import fit_look
+from pst_core.pipeline.applying import levels_of
+from pst_core.pipeline.look import Look, fit_look
 from pst_core.pipeline.regions import regions_of
 from pst_core.quality.distances import color_distance
 from pst_core.quality.slopes import largest_slope
@@ -28,13 +29,13 @@ from pst_core.settings.config import Config
 RAMP = 2**12
 
 
-def figures(data: Path, results: Path, number: int) -> tuple[list[float], Lattice]:
-    """Gains of the whole and of the regional look, their slopes, and the whole look."""
+def figures(data: Path, results: Path, number: int) -> tuple[list[float], Look]:
+    """Gains of the whole and of the regional look, their slopes, and the look."""
     inputs, config = load_inputs(*paths_of(data, number)), Config()
     regions = regions_of(inputs, None, None, config)
     content, result = inputs.content.filled, read_photograph(results / f"{number}.png").filled
     started = time.perf_counter()
-    look = fit_look(inputs, regions, result, config)
+    look = fit_look(content, inputs.style.filled, regions, result, config)
     seconds = time.perf_counter() - started
     looked = [look.whole.apply(content), look.apply_by_region(content)]
     labels = regions.content, regions.style
@@ -44,7 +45,7 @@ def figures(data: Path, results: Path, number: int) -> tuple[list[float], Lattic
     )
     gains = [(before - each) / (before - after) for each in reached]
     slopes = [largest_slope(looked[0], content), largest_slope(looked[1], content, regions.content)]
-    return [*gains, *slopes, seconds], look.whole
+    return [*gains, *slopes, seconds], look
 
 
 def bend(look: Lattice) -> float:
@@ -66,24 +67,38 @@ def main() -> None:
         [int(part) for part in arguments.pairs.split(",")] if arguments.pairs
         else sorted(int(path.stem) for path in arguments.results.glob("*.png") if path.stem.isdigit())
     )  # fmt: skip
-    rows, bends, look = [], [], Lattice.identity()
+    rows, bends, look = [], [], Look.of_whole(Lattice.identity())
     for number in numbers:
         row, look = figures(arguments.data, arguments.results, number)
         rows.append(row)
-        bends.append(bend(look))
+        bends.append(bend(look.whole))
         print(f"{number:4} gain whole {row[0]:.3f} regional {row[1]:.3f}   slope {row[2]:.2f} {row[3]:.2f}   "
               f"fitted in {row[4]:.1f} s", flush=True)  # fmt: skip
     mean, most = np.mean(rows, axis=0), np.max(rows, axis=0)
     print(f"mean gain whole {mean[0]:.3f} (goal 0.80) regional {mean[1]:.3f} (goal 0.92)")
     print(f"largest slope whole {most[2]:.2f} regional {most[3]:.2f} (goal 4)")
     print(f"largest bend of a gray ramp of {RAMP} steps: {max(bends):.3f} levels of 255")
-    side = round((arguments.megapixels * 1e6) ** 0.5)
-    picture = np.random.default_rng(0).random((3, side, side), dtype=np.float32)
-    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    look.apply(picture)
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(f"{arguments.megapixels:g} megapixels in {time.perf_counter() - started:.2f} s, "
-          f"{max(used, 0) / 1024:.0f} MB beside it")  # fmt: skip
+    cost(look, arguments.megapixels)
+
+
+def cost(look: Look, megapixels: float) -> None:
+    """What a large picture takes under the whole look, and under all of them."""
+    side = round((megapixels * 1e6) ** 0.5)
+    pixels = np.random.default_rng(0).random((3, side, side), dtype=np.float32)
+    picture = Photograph(pixels, None, "", Path("large.png"), 8)
+    whole = f"{megapixels:g} megapixels under the whole look", (look.whole,), None
+    regional = f"under {len(look.regions)} regions' looks", (*look.regions, look.whole), look.shares
+    look.whole.apply(pixels[:, :1])  # loads what it is done with
+    for name, lattices, shares in (whole, regional):
+        before, started, worked = memory(), time.perf_counter(), time.process_time()
+        levels_of(lattices, picture, shares, 8)
+        seconds, of_cores = time.perf_counter() - started, time.process_time() - worked
+        print(f"{name}: {seconds:.2f} s, {of_cores:.2f} s of all cores, {memory() - before:.0f} MB more")
+
+
+def memory() -> float:
+    """The process's largest so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -56,6 +56,24 @@ def test_what_moved_is_named(result, tmp_path):
     assert Path("looks/look.cube").exists()
 
 
+def test_a_look_is_written_beside_a_picture_when_asked_for(pair, result):
+    assert stylize(*pair, "-o", "other.png", "--look", *QUICK, "--quiet") == 0
+    assert look(result, "-o", "looks", "--quiet") == 0
+    beside = {path.name.removeprefix("other."): path for path in Path().glob("other.look.*")}
+    assert beside.keys() == {path.name for path in Path("looks").iterdir()}
+    assert (
+        np.abs(colour.read_LUT("other.look.cube").table - colour.read_LUT("looks/look.cube").table).max()
+        < 0.05
+    )
+
+
+def test_a_look_that_is_in_the_way_is_known_before_the_work(pair, capfd):
+    Path("result.look.cube").write_text("mine")
+    before = everything()
+    assert stylize(*pair, "-o", "result.png", "--look", *QUICK) == 1
+    refused(capfd, before, "result.look.cube exists already")
+
+
 @pytest.mark.parametrize(("arguments", "named"), [
     (["content.png", "-o", "looks"], "carries no recipe"), (["result.png", "-o", "content.png"], "is a file"),
     (["result.png", "-o", "full"], "look.cube exists already"), (["gone.png", "-o", "looks"], "gone.png"),

@@ -208,7 +208,8 @@ def test_rows_are_enlarged_as_torch_does(random_image, small, large):
     maps = random_image(small, 5)
     expected = torch.nn.functional.interpolate(maps[None], size=(large, 5), mode="bilinear")[0]
     found = torch.cat(
-        [filters._rows(maps, top, min(top + 4, large), large) for top in range(0, large, 4)], dim=1
+        [filters.enlarged_rows(maps, slice(top, min(top + 4, large)), large) for top in range(0, large, 4)],
+        dim=1,
     )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 

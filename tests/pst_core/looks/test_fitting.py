@@ -57,6 +57,19 @@ def test_pixels_without_weight_say_nothing():
     assert np.abs(here.apply(COLORS) - 0.8 * COLORS).max() < 0.03
 
 
+def test_what_two_parts_contradict_each_other_in_is_met_halfway():
+    """Grays that stay in one part and turn warm in the other: not some of them here and others there."""
+    gray = np.repeat(RANDOM.uniform(0.3, 0.7, (1, 60, 80)), 3, axis=0).astype(np.float32)
+    warm = np.array([0.2, 0, -0.2], np.float32)[:, None, None]
+    parts = np.arange(80) // 40 * np.ones((60, 1), int)
+    result = gray + warm * parts
+    missed = [
+        np.abs(fit_lattice(gray, result, parts=each).apply(gray) - gray - warm / 2).mean()
+        for each in (parts, None)
+    ]
+    assert missed[0] < 0.01 < missed[1]
+
+
 def test_no_pixel_at_all_is_no_change():
     weights = np.zeros(COLORS.shape[1:], np.float32)
     assert np.array_equal(fit_lattice(COLORS, 1 - COLORS, weights).values, Lattice.identity().values)

@@ -20,11 +20,17 @@ def parts():
     return inputs, regions_of(inputs, None, None, config), config
 
 
+def unchanged(parts, rows=None):
+    inputs, regions, config = parts
+    content, style = inputs.content.filled, inputs.style.filled
+    return fit_look(content, style, regions, content[:, :rows], config)
+
+
 def test_each_region_takes_its_own_change(parts):
     inputs, regions, config = parts
     result = inputs.content.filled * 0.5
     result[:, :, 30:] = inputs.content.filled[:, :, 30:] * 0.5 + 0.5
-    look = fit_look(inputs, regions, result, config)
+    look = fit_look(inputs.content.filled, inputs.style.filled, regions, result, config)
     away = np.r_[:25, 35:60]  # from the border, which is soft
     regional = look.apply_by_region(inputs.content.filled)
     missed = np.abs(regional - result)[:, :, away].mean()
@@ -33,11 +39,12 @@ def test_each_region_takes_its_own_change(parts):
 
 
 def test_masks_have_the_size_that_is_asked_for(parts):
-    look = fit_look(*parts[:2], parts[0].content.filled, parts[2])
-    masks = look.masks_at(80, 120)
+    look = unchanged(parts)
+    larger = load_inputs(CONTENT.repeat(2, axis=0).repeat(2, axis=1), STYLE).content.filled
+    masks = look.masks_at(larger)
     assert masks.shape == (2, 80, 120) and np.abs(masks.sum(0) - 1).max() < 1e-5
 
 
 def test_another_size_is_refused(parts):
     with pytest.raises(PstError, match=r"60x20 .* 60x40"):
-        fit_look(*parts[:2], parts[0].content.filled[:, :20], parts[2])
+        unchanged(parts, rows=20)
