@@ -31,6 +31,7 @@ from pst_core.optimisation.targets import NO_TARGETS, Targets, compute_targets
 from pst_core.pipeline import finish
 from pst_core.pipeline.evenness import bound_slope
 from pst_core.pipeline.plan import Stage
+from pst_core.pipeline.strength import at_strength
 from pst_core.pipeline.working import WorkingPair, make_working_pair
 from pst_core.regions.found import find_regions
 from pst_core.regions.labels import Regions
@@ -207,7 +208,7 @@ def _filtered(image: Tensor, content: Tensor, settings: FilterSettings) -> Tenso
 def render(
     image: Tensor, pair: WorkingPair, content: Floats, settings: FinishSettings
 ) -> tuple[Floats, float]:
-    """Match colours a last time and bring the image to full size, shape (3, H, W) on [0, 1].
+    """Match colours a last time, bring the image to full size, and show as much of the style as is asked for.
 
     Parameters
     ----------
@@ -218,9 +219,11 @@ def render(
     Returns
     -------
     full : ndarray of float32, shape (3, H, W)
-    strength : float
-        Of the closing colour match.
+        On [0, 1].
+    color_match : float
+        Strength of the closing colour match.
     """
-    matched, strength = finish.match_colors(image, pair, settings)
+    matched, color_match = finish.match_colors(image, pair, settings)
     even = bound_slope(matched, pair, settings.max_slope)
-    return finish.render(even, pair, content, settings), strength
+    full = finish.render(even, pair, content, settings)
+    return at_strength(full, pair, content, settings.strength), color_match

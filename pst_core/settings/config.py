@@ -278,8 +278,11 @@ class FilterSettings(ChosenFilter, Unmatched):
 
 
 class FinishSettings(Colors, ColorTerm, StageCounts, OnDevice, Unmatched):
-    """The closing colour match, and full size."""
+    """The closing colour match, full size, and how much of the style is shown."""
 
+    strength: float = Field(default=1.0, ge=0, le=2)
+    """How much of the style is shown: 0 leaves the content as it is, 1 is the result; above 1 the change of
+    colours goes on, and light and texture stay as they are at 1."""
     color_match: float | Literal["auto"] = "auto"
     """Strength in [0, 1] of the closing colour match per region; `auto`: none after stages whose losses hold
     the colours already, else the largest that keeps structure."""
