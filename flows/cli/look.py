@@ -13,6 +13,7 @@ from flows.display.meter import emit
 from flows.layout import LOOK, REGION_LOOK, REGION_MASK
 from flows.runtime.interrupts import uninterrupted
 from pst_core.errors import OutputError
+from pst_core.images.roles import by_style
 
 if TYPE_CHECKING:
     from pst_core.pipeline.look import Look
@@ -56,8 +57,7 @@ def look(
 
     given = {"content": content, "style": style, "content_map": content_map, "style_map": style_map}
     earlier = load_recipe(result)
-    paths = earlier.paths({role: path for role, path in given.items() if path is not None})
-    paths.pop("start", None)
+    paths = by_style(earlier.paths({role: path for role, path in given.items() if path is not None}))[0]
     _check_free(output, [LOOK], overwrite=overwrite)
     from pst_core.files import check_writable, names_synced_together, write_bytes_atomically
     from pst_core.images.reading import read_photograph

@@ -165,6 +165,30 @@ def test_the_filters_radius_leaves_regions_features_and_first_image(tmp_path, co
     assert computed.count("filter") == computed.count("optimise") == 4
 
 
+def test_several_styles_are_those_of_the_library_and_their_shares_leave_the_regions(tmp_path, computed):
+    folder, files = make_folder(tmp_path / "in", 2), {}
+    for role in ("content", "style"):
+        files |= {role: folder / role / "p0.png", f"{role}_map": folder / f"{role}_maps" / "p0.png"}
+    other = folder / "style" / "p1.png", folder / "style_maps" / "p1.png"
+    for shares in ((0.7, 0.3), (0.3, 0.7)):
+        computed.clear()
+        outcome = stylize_pair(
+            **files, further_styles=(other[0],), further_style_maps=(other[1],), out=tmp_path / "out",
+            name="p0", settings=overrides_of(QUICK | {"shares": shares}),
+        )  # fmt: skip
+        assert (outcome.state, len(computed)) == ("done", outcome.steps - outcome.steps_cached)
+        assert ("segment" in computed) == (shares == (0.7, 0.3)) and "precompute" in computed
+        expected = stylize(
+            files["content"], [files["style"], other[0]], files["content_map"],
+            [files["style_map"], other[1]], Config(**QUICK, shares=shares),
+        ).image  # fmt: skip
+        found = read_photograph(tmp_path / "out" / "p0" / "result.png")
+        np.testing.assert_array_equal(np.rint(found.pixels * 255), np.rint(expected * 255))
+    report = json.loads((tmp_path / "out" / "p0" / "report.json").read_text())
+    assert report["shares"] == {"style": 0.3, "style_2": 0.7} and len(report["further_regions"]) == 1
+    assert report["inputs"]["style_2"]["name"] == "p1.png" and outcome.scores["color_distance_quick"] > 0
+
+
 def test_another_strength_takes_the_last_step_alone_and_is_measured_as_delivered(tmp_path, computed):
     folder, found = make_folder(tmp_path / "in", 1), {}
     for strength in (1.0, 0.5, 0.0):
