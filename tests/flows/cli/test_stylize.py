@@ -13,6 +13,8 @@ from picture_runs import QUICK, everything, pixels_of, refused, save_map, save_p
 from PIL import Image
 from pyarrow import parquet
 
+from flows.cli.again import load_recipe
+from pst_core.errors import ImageError
 from pst_core.images.embedding import read_recipe
 from pst_core.settings.config import Config
 
@@ -303,6 +305,10 @@ def test_several_styles_are_mixed_and_named_with_their_shares(three):
     assert read_recipe("mixed.png")["inputs"]["style_2_map"]["name"] == "map2.png"
     assert stylize("--from", "mixed.png", "-o", "again.png", "--quiet") == 0
     assert np.array_equal(pixels_of("mixed.png"), pixels_of("again.png"))
+    Path("style3.png").rename("moved.png")
+    with pytest.raises(ImageError, match=r"'style3\.png' of mixed\.png .*, STYLE and every --style\.$"):
+        load_recipe(Path("mixed.png")).paths({})
+    Path("moved.png").rename("style3.png")
     named = [*three[:1], "--style", three[1], *three[2:]]
     assert stylize(*named, "-o", "named.png", *QUICK, "--shares", "2,1,1", "--quiet") == 0
     assert np.array_equal(pixels_of("mixed.png"), pixels_of("named.png"))
