@@ -27,6 +27,7 @@ from flows.display.watching import watcher
 from flows.orders.conflicts import OnConflict
 from flows.orders.planning import PairOrder, Plan, Prober, plan_pair
 from flows.pairs.pair import Pair
+from flows.pairs.styles import name_styles
 from flows.results.finished import describe_outcome, keep, skipped
 from flows.results.outcomes import PairOutcome
 from flows.results.publication import choose_place
@@ -56,6 +57,8 @@ def stylize_pair(
     name: str = "pair",
     content_map: Path | None = None,
     style_map: Path | None = None,
+    further_styles: tuple[Path, ...] = (),
+    further_style_maps: tuple[Path, ...] = (),
     preset: PresetName = "default",
     settings: Overrides = Overrides(),  # noqa: B008 - frozen
     on_conflict: OnConflict = "changed",
@@ -70,12 +73,15 @@ def stylize_pair(
         name: The pair's name.
         content_map: Semantic map of the content; both maps or neither.
         style_map: Semantic map of the style.
+        further_styles: Photographs whose looks are mixed with the first; the setting shares says how.
+        further_style_maps: Semantic map of each of them, where there are maps.
         preset: Settings to begin with.
         settings: Settings that replace the preset's.
         on_conflict: What happens to a result that is there already.
         look: Whether the result's look is written beside it, for other programs.
     """
-    pair = Pair(name, content, style, content_map, style_map)
+    further = name_styles(further_styles, further_style_maps)
+    pair = Pair(name, content, style, content_map, style_map, further=further)
     config = Config.make(preset, **settings_of(settings))
     with passing_in_memory():
         order = PairOrder(pair, out, config, preset, on_conflict, look=look)

@@ -93,12 +93,16 @@ def _stage(
         draw.text((points[0][0] + 3, bottom + 10), name, color, font, anchor="lm")
 
 
-def draw_regions(regions: Regions) -> bytes:
-    """Draw the regions of content and style side by side in their colours; PNG."""
-    content, style = (_colored(labels, regions) for labels in (regions.content, regions.style))
-    sheet = Image.new("RGB", (content.width + GAP + style.width, max(content.height, style.height)), FAINT)
-    sheet.paste(content, (0, 0))
-    sheet.paste(style, (content.width + GAP, 0))
+def draw_regions(*regions: Regions) -> bytes:
+    """Draw the regions of content and style side by side in their colours, with each style in a row; PNG."""
+    rows = [(_colored(each.content, each), _colored(each.style, each)) for each in regions]
+    heights = [max(content.height, style.height) for content, style in rows]
+    wide = max(content.width + GAP + style.width for content, style in rows)
+    sheet = Image.new("RGB", (wide, sum(heights) + GAP * (len(rows) - 1)), FAINT)
+    for number, (content, style) in enumerate(rows):
+        top = sum(heights[:number]) + GAP * number
+        sheet.paste(content, (0, top))
+        sheet.paste(style, (content.width + GAP, top))
     return as_png(sheet)
 
 
@@ -195,7 +199,21 @@ def _borders(labels: Labels) -> NDArray[np.bool_]:
 
 def thumbnail(pixels: NDArray[np.float32], side: int) -> bytes:
     """Shrink a picture of shape (3, H, W) on [0, 1] to a long side in pixels; JPEG."""
-    image = as_image(pixels)
+    return _thumbnail(as_image(pixels), side)
+
+
+def thumbnail_of_several(pictures: Sequence[NDArray[np.float32]], side: int) -> bytes:
+    """Pictures as for `thumbnail` in a row, shrunk together; JPEG."""
+    images = [as_image(each) for each in pictures]
+    height = min(image.height for image in images)
+    alike = [image.resize((max(1, image.width * height // image.height), height)) for image in images]
+    row = Image.new("RGB", (sum(image.width for image in alike), height))
+    for number, image in enumerate(alike):
+        row.paste(image, (sum(each.width for each in alike[:number]), 0))
+    return _thumbnail(row, side)
+
+
+def _thumbnail(image: Image.Image, side: int) -> bytes:
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return _jpeg(image, 85)
 

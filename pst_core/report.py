@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from pst_core.errors import ConfigError
-from pst_core.images.roles import ROLES, START
+from pst_core.images.roles import EVERY_ROLE, START, styles_of
 from pst_core.network.identity import UNTRAINED
 from pst_core.provenance import versions
 from pst_core.settings.config import Config, Way
@@ -62,12 +62,18 @@ class Inputs(_Part):
     style: File
     content_map: File | None = None
     style_map: File | None = None
+    style_2: File | None = None
+    style_2_map: File | None = None
+    style_3: File | None = None
+    style_3_map: File | None = None
+    style_4: File | None = None
+    style_4_map: File | None = None
     start: File | None = None
 
     @property
     def given(self) -> dict[str, File]:
         """Role -> file."""
-        found = ((role, getattr(self, role)) for role in (*ROLES, START))
+        found = ((role, getattr(self, role)) for role in (*EVERY_ROLE, START))
         return {role: file for role, file in found if file is not None}
 
 
@@ -131,7 +137,12 @@ class Recipe(_Part):
     settings: Config
     """All of them: in place of `auto` what found the regions, in place of absolute paths the files' names."""
     weights: Weights
+    shares: dict[str, float] | None = None
+    """Of several styles: role -> its share, together 1."""
     regions: FoundRegions
+    """Of the content with its first style."""
+    further_regions: tuple[FoundRegions, ...] | None = None
+    """Of the content with each further style."""
     color_match_strength: float
     """Of the closing colour match, as it was used."""
     device: str
@@ -186,6 +197,8 @@ class Run:
         See `describe_weights` and `describe_regions`.
     losses : sequence of mapping
         Of each stage, see `summarise_losses`.
+    further_regions : sequence of mapping
+        Of the content with each further style.
     """
 
     output: Path
@@ -200,6 +213,7 @@ class Run:
     dtype: str
     losses: Sequence[Mapping[str, Any]]
     notes: Sequence[str]
+    further_regions: Sequence[Mapping[str, Any]] = ()
 
     def recipe(self) -> Recipe:
         """No times, absolute paths or environment variables: everything that decides the pixels."""
@@ -231,11 +245,20 @@ class Run:
             "settings": self._settings(),
             "weights": weights,
             "regions": self.regions,
+            **self._mixture(),
             "color_match_strength": float(self.color_match),
             "device": self.device,
             "dtype": self.dtype,
             "versions": versions(),
         }
+
+    def _mixture(self) -> dict[str, Any]:
+        """What is told of several styles."""
+        styles = styles_of(self.paths)
+        if len(styles) == 1:
+            return {}
+        shares = dict(zip(styles, self.config.shares_of(len(styles)), strict=True))
+        return {"shares": shares, "further_regions": self.further_regions}
 
     def _settings(self) -> Config:
         """All settings: what found the regions in place of ``auto``, and of absolute paths only the names."""

@@ -9,8 +9,8 @@ from tasks.unit import unit
 
 
 @unit("explain", run_name="report")
-def explain(stages: Sequence[Stage], losses: Sequence[Reference], regions: Reference) -> Explained:
-    """Join the stages' losses, draw their curve, and draw the regions of both photographs."""
+def explain(stages: Sequence[Stage], losses: Sequence[Reference], regions: Sequence[Reference]) -> Explained:
+    """Join the stages' losses, draw their curve, and draw the regions of the photographs."""
     from pst_core.pictures import draw_losses, draw_regions
     from pst_core.pipeline.artifacts import CURVE, LOSSES, REGION_MAP, REGIONS
     from pst_core.pipeline.trace import join_losses, read_trace, summarise_losses
@@ -20,6 +20,6 @@ def explain(stages: Sequence[Stage], losses: Sequence[Reference], regions: Refer
     return Explained(
         losses=LOSSES.keep(table),
         curve=CURVE.keep(draw_losses(trace)),
-        region_map=REGION_MAP.keep(draw_regions(REGIONS.load(regions))),
+        region_map=REGION_MAP.keep(draw_regions(*(REGIONS.load(each) for each in regions))),
         stages=tuple(summarise_losses(trace)),
     )

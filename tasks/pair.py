@@ -38,12 +38,18 @@ from tasks.starting import enlarge, start
 
 
 class Made(BaseModel):
-    """Everything about a finished pair that does not depend on where it goes."""
+    """Everything about a finished pair that does not depend on where it goes.
+
+    Attributes
+    ----------
+    segmented : tuple of Segmented
+        Of the content with each style.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: Config
-    segmented: Segmented
+    segmented: tuple[Segmented, ...]
     precomputed: Precomputed
     rendered: Rendered
     scored: Scored
@@ -60,18 +66,18 @@ class _Steps:
         self.losses: list[Reference] = []
         self.precomputed: Precomputed
 
-    def find_regions(self) -> Segmented:
-        """See `tasks.segmentation`."""
-        found: Segmented = self.run(
-            segment, files=self.files, settings=region_settings(self.config, self.files),
-            network=None if self.files.content_map is not None else self.network,
-        )  # fmt: skip
-        return found
+    def find_regions(self) -> tuple[Segmented, ...]:
+        """See `tasks.segmentation`; as often as there are styles."""
+        network = None if self.files.content_map is not None else self.network
+        return tuple(
+            self.run(segment, files=files, settings=region_settings(self.config, files), network=network)
+            for files in self.files.by_style
+        )
 
-    def prepare(self, regions: Segmented, size: int) -> Precomputed:
+    def prepare(self, regions: tuple[Segmented, ...], size: int) -> Precomputed:
         """See `tasks.precomputation`."""
         self.precomputed = self.run(
-            precompute, content=self.files.content, style=self.files.style, regions=regions.regions,
+            precompute, content=self.files.content, styles=self.files.styles, regions=_references(regions),
             size=size, staged=bool(self.stages), settings=self.config.section(PrecomputationSettings),
             network=self.network,
         )  # fmt: skip
@@ -161,14 +167,15 @@ def make_pair(
     with passing_in_memory():
         with announcing(computed):
             segmented, rendered = walk(steps, config, files.content.side)
+        regions = _references(segmented)
         scored = noted(
-            score, picture=rendered.picture, content=files.content, style=files.style,
-            regions=segmented.regions, models=ModelFiles.at(None), network=network,
+            score, picture=rendered.picture, content=files.content, styles=files.styles, regions=regions,
+            shares=config.shares_of(len(files.styles)), models=ModelFiles.at(None), network=network,
         )  # fmt: skip
-        explained = noted(explain, stages=steps.stages, losses=tuple(steps.losses), regions=segmented.regions)
+        explained = noted(explain, stages=steps.stages, losses=tuple(steps.losses), regions=regions)
         fitted = None
         if look:
-            parts = rendered.picture, segmented.regions
+            parts = rendered.picture, regions[0]
             fitted = noted(fit, **inputs_of_fit(*parts, files.given, config, network))
     made = Made(
         config=config, segmented=segmented, precomputed=steps.precomputed, rendered=rendered, scored=scored,
@@ -177,10 +184,14 @@ def make_pair(
     return made, tuple(keys)
 
 
-def count_steps(config: Config, content_side: int, *, look: bool = False) -> int:
+def _references(segmented: tuple[Segmented, ...]) -> tuple[Reference, ...]:
+    return tuple(each.regions for each in segmented)
+
+
+def count_steps(config: Config, files: InputFiles, *, look: bool = False) -> int:
     """How many tasks a pair takes: each stage and its filter, and what comes before and after."""
-    sizes = len(working_sizes(config, content_side))
-    return 2 * len(plan_stages(config, content_side)) + 2 * sizes + 4 + look
+    side, styles = files.content.side, len(files.styles)
+    return 2 * len(plan_stages(config, side)) + 2 * len(working_sizes(config, side)) + styles + 3 + look
 
 
 def pair_key(files: InputFiles, config: Config, network: Network) -> str:

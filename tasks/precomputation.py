@@ -1,5 +1,7 @@
 """Feature precomputation: what stays fixed while the image changes (paper, equations 1 and 2)."""
 
+from collections.abc import Sequence
+
 from pst_core.images.input_files import InputFile
 from pst_core.network.identity import Network
 from pst_core.settings.config import PrecomputationSettings
@@ -11,8 +13,8 @@ from tasks.unit import unit
 @unit("precompute", run_name="features at {size} px")
 def precompute(
     content: InputFile,
-    style: InputFile,
-    regions: Reference,
+    styles: Sequence[InputFile],
+    regions: Sequence[Reference],
     size: int,
     staged: bool,
     settings: PrecomputationSettings,
@@ -27,8 +29,8 @@ def precompute(
 
     weights, encoder = open_encoder(network.settings, settings.layers)
     pair, targets = steps.precompute(
-        content.photograph().filled, style.photograph().filled, REGIONS.load(regions), size, encoder,
-        settings, staged=staged,
+        content.photograph().filled, [style.photograph().filled for style in styles],
+        [REGIONS.load(each) for each in regions], size, encoder, settings, staged=staged,
     )  # fmt: skip
     return Precomputed(
         working=WORKING_PAIR.keep(pair), targets=TARGETS.keep(targets), weights=describe_weights(weights),

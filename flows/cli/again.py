@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.cli.options import Chosen
 from flows.layout import losses_path, report_path
 from pst_core.errors import ConfigError, ImageError, WeightsError
-from pst_core.images.roles import PHOTOGRAPHS, in_words
+from pst_core.images.roles import FURTHER, PHOTOGRAPHS, STYLES, in_words
 from pst_core.report import File, Recipe, check_recipe, read_own
 from pst_core.settings.config import Config
 from pst_core.steady import open_steadily, read_steadily
@@ -212,4 +212,6 @@ def _sha256(path: Path) -> str:
 def _way_out(role: str) -> str:
     if role in PHOTOGRAPHS:
         return "say where it is by naming CONTENT and STYLE"
-    return f"say where it is with --{role.replace('_', '-')}"
+    if role in STYLES:
+        return "say where it is by naming CONTENT, STYLE and every --style"
+    return f"say where it is with --{'style-map' if role in FURTHER else role.replace('_', '-')}"

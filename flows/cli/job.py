@@ -16,7 +16,7 @@ from flows.display.picture import choose_display
 from flows.layout import LOOK, LOOK_DATA, look_path, losses_path, report_path
 from flows.runtime.interrupts import uninterrupted
 from pst_core.errors import OutputError
-from pst_core.images.roles import is_map
+from pst_core.images.roles import STYLES, is_map, map_of, styles_of
 from pst_core.pipeline.trace import losses_table, summarise_losses
 from pst_core.report import Recipe, Report, Run, read_own
 
@@ -33,7 +33,7 @@ class Job:
     Attributes
     ----------
     paths : mapping
-        Role (``content``, ``style``, ``content_map``, ``style_map``, ``start``) -> file.
+        Role, see `pst_core.images.roles`, -> file.
     output : Path
     chosen : Chosen
         The settings.
@@ -85,6 +85,17 @@ class InputsRead:
         """Role -> sha256 of the file's bytes."""
         return {role: read.sha256 for role, read in (self.photographs | self.maps).items()}
 
+    @property
+    def styles(self) -> "list[Photograph]":
+        """The style, and those that it is mixed with."""
+        return [self.photographs[style] for style in styles_of(self.photographs)]
+
+    @property
+    def map_sources(self) -> "tuple[SemanticMap | None, list[SemanticMap] | None]":
+        """The content's map and the styles', as far as they are given."""
+        maps = [self.maps[map_of(style)] for style in STYLES if map_of(style) in self.maps]
+        return self.maps.get("content_map"), maps or None
+
 
 def run_job(job: Job) -> Outcome:
     """Make one picture and write it with its report.
@@ -98,6 +109,7 @@ def run_job(job: Job) -> Outcome:
 
     check_output(job)
     _check_depth(job)
+    job.chosen.config.shares_of(len(styles_of(job.paths)))
     started = time.perf_counter()
     files = read_files(job)
     depth = _bit_depth(job, files.photographs["content"])
@@ -162,7 +174,7 @@ def _check_replaceable(path: Path) -> None:
 
 def read_files(job: Job) -> InputsRead:
     """Read all that goes in, and see that the parts fit together."""
-    from pst_core.images.inputs import load_inputs, load_start
+    from pst_core.images.inputs import load_mixture, load_start
     from pst_core.images.reading import read_map, read_photograph
 
     files = InputsRead()
@@ -172,12 +184,9 @@ def read_files(job: Job) -> InputsRead:
         else:
             files.photographs[role] = read_photograph(path)
     # Whether the parts fit together is known before torch is even loaded.
-    inputs = load_inputs(
-        files.photographs["content"], files.photographs["style"],
-        files.maps.get("content_map"), files.maps.get("style_map"),
-    )  # fmt: skip
+    inputs = load_mixture(files.photographs["content"], files.styles, *files.map_sources)
     if "start" in files.photographs:
-        load_start(files.photographs["start"], inputs)
+        load_start(files.photographs["start"], inputs[0])
     return files
 
 
@@ -212,7 +221,7 @@ def _lost_transparency(job: Job, content: "Photograph") -> list[str]:
 def _stylize(job: Job, files: InputsRead) -> "Result":
     from pst_core.pipeline.plan import plan_stages
 
-    content, style = files.photographs["content"], files.photographs["style"]
+    content = files.photographs["content"]
     stages = plan_stages(job.chosen.config, max(content.width, content.height))
     if job.as_json:
         emit(
@@ -223,7 +232,7 @@ def _stylize(job: Job, files: InputsRead) -> "Result":
         from pst_core.pipeline.stylize import stylize  # takes seconds, so the display is up by now
 
         return stylize(
-            content, style, files.maps.get("content_map"), files.maps.get("style_map"), job.chosen.config,
+            content, files.styles, *files.map_sources, job.chosen.config,
             start=files.photographs.get("start"), callback=display.update,
         )  # fmt: skip
 
@@ -236,6 +245,7 @@ def _told(job: Job, files: InputsRead, result: "Result", notes: Sequence[str]) -
         job.output, job.paths, files.hashes, job.chosen.preset, result.config,
         describe_weights(result.weights), describe_regions(result.regions), result.color_match,
         result.device, result.dtype, summarise_losses(result.trace), (*result.notes, *notes),
+        [describe_regions(each) for each in result.further_regions],
     )  # fmt: skip
 
 

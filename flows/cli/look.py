@@ -13,6 +13,7 @@ from flows.layout import LOOK, LOOK_DATA
 from flows.results.looks import files_of, names_of_files
 from flows.runtime.interrupts import uninterrupted
 from pst_core.errors import OutputError
+from pst_core.images.roles import by_style
 
 
 def look(
@@ -54,8 +55,7 @@ def look(
 
     given = {"content": content, "style": style, "content_map": content_map, "style_map": style_map}
     earlier = load_recipe(result)
-    paths = earlier.paths({role: path for role, path in given.items() if path is not None})
-    paths.pop("start", None)
+    paths = by_style(earlier.paths({role: path for role, path in given.items() if path is not None}))[0]
     _check_free(output, [LOOK, LOOK_DATA], overwrite=overwrite)
     from pst_core.files import check_writable, names_synced_together, write_bytes_atomically
     from pst_core.images.reading import read_photograph

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from flows.cli.groups import Json, Quiet, Switch
 from flows.cli.options import NO_OPTIONS, SettingOptions, resolve
+from flows.pairs.styles import name_styles
 from pst_core.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def stylize(
     *,
     output: Annotated[Path | None, Parameter(name=("--output", "-o"))] = None,
     content_map: Path | None = None,
-    style_map: Path | None = None,
+    style_map: tuple[Path, ...] = (),
+    further: Annotated[tuple[Path, ...], Parameter(name="--style")] = (),
     start: Path | None = None,
     result: Annotated[Path | None, Parameter(name="--from")] = None,
     overwrite: Switch = False,
@@ -46,7 +48,10 @@ def stylize(
     content_map
         Semantic map of CONTENT: a picture in which equal colours mark what belongs together.
     style_map
-        Semantic map of STYLE; both maps or neither. Without them regions are found.
+        Semantic map of STYLE; both maps or neither. Without them regions are found. Given once more for each
+        --style, in their order.
+    further
+        Another photograph whose look is mixed with that of STYLE, and so on up to four; --shares says how.
     start
         Picture to start from in place of --init, of CONTENT's shape.
     result
@@ -64,11 +69,10 @@ def stylize(
     """
     from flows.cli.job import run_job
 
-    named = {
-        "content": content, "style": style, "content_map": content_map, "style_map": style_map,
-        "start": start,
-    }  # fmt: skip
-    paths = {role: path for role, path in named.items() if path is not None}
+    named = {"content": content, "style": style, "content_map": content_map, "start": start}
+    paths = {role: path for role, path in named.items() if path is not None} | _styles(
+        style, further, style_map
+    )
     job = _new(paths, output, options) if result is None else _again(result, paths, output, options)
     job = replace(
         job, overwrite=overwrite, quiet=quiet, as_json=as_json,
@@ -76,6 +80,14 @@ def stylize(
         protected=(*job.protected, *([options.settings] if options.settings else [])),
     )  # fmt: skip
     _tell(run_job(job), quiet=quiet, as_json=as_json)
+
+
+def _styles(style: Path | None, further: tuple[Path, ...], maps: tuple[Path, ...]) -> dict[str, Path]:
+    """Role -> file of all styles and their maps; the first may be named as the others are."""
+    styles = further if style is None else (style, *further)
+    first = {"style": styles[0]} if styles else {}
+    first |= {"style_map": maps[0]} if maps else {}
+    return first | name_styles(styles[1:], maps[1:])
 
 
 def _new(paths: dict[str, Path], output: Path | None, options: SettingOptions) -> "Job":

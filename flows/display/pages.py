@@ -151,13 +151,14 @@ def draw_sheet(summary: Summary, shown: Sequence[str] = SHOWN) -> bytes | None:
 def _pair_page(plan: Plan, made: Made, place: Place) -> str:
     pictures = _pictures(made)
     scored, weights = made.scored, made.precomputed.weights
+    regions = [each.description for each in made.segmented]
     by = {key: f" ({escape_markdown(model)})" for key, model in scored.models.items()}
     rows = [
         (f"{each.explanation or each.label}{by.get(each.key, '')}", each.text(scored.scores[each.key]))
         for each in REPORTED
     ]
     rows += [
-        ("Regions", f"{made.segmented.description['count']} ({made.segmented.description['source']})"),
+        ("Regions", ", ".join(f"{each['count']} ({each['source']})" for each in regions)),
         ("Stages", str(len(plan_stages(made.config, plan.files.content.side)))),
         ("Weights", escape_markdown(f"{weights['name']}, sha256 {weights['sha256'][:12]}")),
         ("Device", escape_markdown(f"{made.precomputed.device}, {made.precomputed.dtype}")),
@@ -170,7 +171,8 @@ def _pair_page(plan: Plan, made: Made, place: Place) -> str:
         pictures["large"], "",
         *(f"> {escape_markdown(note)}\n" for note in notes_on(plan, made)),
         "| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows), "",
-        "## Regions", "", pictures["regions"], "", *region_rows(made.segmented.description), "",
+        "## Regions", "", pictures["regions"], "",
+        *(line for each in regions for line in (*region_rows(each), "")),
         "## Losses", "", pictures["curve"], "",
         "## Files", "", *(f"- {role}: `{_code(path)}`" for role, path in files.items()), "",
         f"Report, losses and regions lie in `{_code(place.folder)}`.",

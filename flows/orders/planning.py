@@ -8,7 +8,7 @@ from flows.layout import Place, place_of
 from flows.orders.conflicts import OnConflict
 from flows.pairs.pair import Pair
 from pst_core.images.input_files import InputFile, InputFiles, probe
-from pst_core.images.roles import has_maps
+from pst_core.images.roles import has_maps, styles_of
 from pst_core.network.identity import Network
 from pst_core.settings.config import Config, PresetName
 
@@ -94,10 +94,11 @@ def plan_pair(order: PairOrder, prober: Prober) -> Plan:
     Raises
     ------
     PstError
-        A file cannot be read.
+        A file cannot be read, or the shares of several styles do not fit.
     """
     from tasks.pair import pair_key
 
+    order.config.shares_of(len(styles_of(order.paths)))
     network = Network.of(order.config, has_maps=has_maps(order.paths))
     files = InputFiles(**{role: prober(path) for role, path in order.paths.items()})
     return Plan(order, files, network, pair_key(files, order.config, network))

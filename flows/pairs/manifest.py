@@ -11,12 +11,12 @@ from flows.pairs.own_names import can_be_folder, digest, settle, with_free_folde
 from flows.pairs.pair import Pair, PairingError, photograph_problem
 from flows.pairs.tables import Row, read_table
 from pst_core.errors import ConfigError
-from pst_core.images.roles import PHOTOGRAPHS, ROLES, is_map
+from pst_core.images.roles import EVERY_ROLE, FURTHER, PHOTOGRAPHS, STYLES, is_map, map_of, styles_of
 from pst_core.network.identity import UNTRAINED
 from pst_core.settings.config import Config
 from pst_core.settings.texts import from_text
 
-COLUMNS = (*ROLES, "name", "preset")
+COLUMNS = (*EVERY_ROLE, "name", "preset")
 """Columns with a meaning of their own; every other one is a setting, or somebody's own."""
 
 _LONGEST_NAME = 200
@@ -130,14 +130,33 @@ def _name_fault(name: str) -> str:
 
 
 def _pair(row: Row, name: str, paths: ManifestPaths) -> Pair:
-    found = {role: paths.resolve(row, role) for role in ROLES if role in row.cells}
+    found = {role: paths.resolve(row, role) for role in EVERY_ROLE if role in row.cells}
+    _check_styles(row)
     problems = {role: photograph_problem(path) for role, path in found.items()}
     pair = Pair(
         name, found["content"], found["style"], given=_given(row, paths),
-        problem=problems["content"] or problems["style"],
+        problem=next((problem for role, problem in problems.items() if problem and not is_map(role)), None),
+        further={role: path for role, path in found.items() if role in FURTHER},
     )  # fmt: skip
     of_maps = next((problem for role, problem in problems.items() if problem and is_map(role)), None)
     return pair.with_maps(found.get("content_map"), found.get("style_map"), of_maps)
+
+
+def _check_styles(row: Row) -> None:
+    """See that styles come one after another, each with its map where there are maps."""
+    styles = styles_of(row.cells)
+    missing = next((style for style in STYLES[: len(styles)] if style not in styles), None)
+    alone = next((style for style in STYLES if map_of(style) in row.cells and style not in styles), None)
+    bare = next((style for style in styles[1:] if map_of(style) not in row.cells), None)
+    if missing or alone:
+        raise PairingError(
+            f"The {missing or alone} is missing ({row.place}), which other cells of the row go with: name it."
+        )
+    if bare and "content_map" in row.cells:
+        raise PairingError(
+            f"The {bare} has no map ({row.place}), as the content has: write one in the column "
+            f"{map_of(bare)!r}, or leave all maps out."
+        )
 
 
 def _given(row: Row, paths: ManifestPaths) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from flows.pairs.names import show
 from pst_core.errors import PstError
 from pst_core.images.kinds import EXTENSIONS, Kind, kind_of_file
-from pst_core.images.roles import ROLES
+from pst_core.images.roles import FURTHER, ROLES
 
 Pairing = Literal["auto", "pairs", "one-style", "every-style", "luan", "manifest"]
 
@@ -33,6 +33,8 @@ class Pair:
         Both or neither.
     given : mapping
         What a manifest sets for this pair: validated values, and ``preset`` if one is named.
+    further : mapping
+        Role -> file, out of `pst_core.images.roles.FURTHER`, of styles that are mixed with the first.
     problem : str, optional
         One sentence, if it is known already that this pair cannot be done.
     """
@@ -44,11 +46,13 @@ class Pair:
     style_map: Path | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
     problem: str | None = None
+    further: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def paths(self) -> dict[str, Path]:
         """Role -> file, for the roles that are there."""
-        return {role: path for role in ROLES if (path := getattr(self, role)) is not None}
+        first = {role: path for role in ROLES if (path := getattr(self, role)) is not None}
+        return first | {role: path for role in FURTHER if (path := self.further.get(role)) is not None}
 
     @property
     def origin(self) -> Path:

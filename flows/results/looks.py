@@ -147,7 +147,7 @@ def _parts_of_result(folder: Path, report: Mapping[str, Any]) -> dict[str, Any]:
         ) from error
     files = {role: _as_it_was(folder, role, report["inputs"][role]) for role in PHOTOGRAPHS}
     network = Network.of(made.config, has_maps=has_maps(report["inputs"]))
-    return inputs_of_fit(made.rendered.picture, made.segmented.regions, files, made.config, network)
+    return inputs_of_fit(made.rendered.picture, made.segmented[0].regions, files, made.config, network)
 
 
 def _as_it_was(folder: Path, role: str, told: Mapping[str, str]) -> InputFile:

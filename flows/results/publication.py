@@ -75,8 +75,8 @@ def notes_on(plan: Plan, made: Made) -> tuple[str, ...]:
     ]
     spared = [f"The memory was not enough: made with {', '.join(given_up)}."] if given_up else []
     trained = bool(made.precomputed.weights["trained"])
-    unmatched = made.segmented.unmatched
-    notes = (*made.segmented.notes, *made.rendered.notes)
+    unmatched = any(each.unmatched for each in made.segmented)
+    notes = [*(note for each in made.segmented for note in each.notes), *made.rendered.notes]
     return (*spared, *notes_of(notes, made.config, unmatched=unmatched, trained=trained))
 
 
@@ -117,9 +117,9 @@ def _files(plan: Plan, made: Made, key: str, place: Place) -> dict[Path, bytes]:
 def _run(plan: Plan, made: Made, output: Path) -> Run:
     return Run(
         output, plan.order.paths, {role: file.sha256 for role, file in plan.files.given.items()},
-        plan.order.preset, made.config, made.precomputed.weights, made.segmented.description,
+        plan.order.preset, made.config, made.precomputed.weights, made.segmented[0].description,
         made.rendered.color_match, made.precomputed.device, made.precomputed.dtype, made.explained.stages,
-        notes_on(plan, made),
+        notes_on(plan, made), [each.description for each in made.segmented[1:]],
     )  # fmt: skip
 
 

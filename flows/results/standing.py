@@ -70,7 +70,7 @@ def _stand(order: PairOrder, prober: Prober, failure: str | None) -> Standing:
         chosen = choose_place(plan)
     except PstError as error:
         return Standing(**place, state="failed", why=explain_failure(error)[0])
-    steps = count_steps(plan.config, plan.files.content.side, look=plan.order.look)
+    steps = count_steps(plan.config, plan.files, look=plan.order.look)
     if chosen is None:
         why = "another result is there (--on-conflict skip)"
         return Standing(**place, state="left", steps=steps, why=why)

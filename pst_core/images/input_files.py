@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import ImageError
 from pst_core.images.limits import HashedFile, ImageLimits, read_hashed
-from pst_core.images.roles import ROLES, is_map
+from pst_core.images.roles import EVERY_ROLE, by_style, is_map
 
 if TYPE_CHECKING:
     from pst_core.images.inputs import Inputs
@@ -137,7 +137,7 @@ class InputFile(BaseModel):
 
 
 class InputFiles(BaseModel):
-    """The photographs of a pair, and its maps where it has them."""
+    """The photographs of a pair, and their maps where it has them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -145,16 +145,32 @@ class InputFiles(BaseModel):
     style: InputFile
     content_map: InputFile | None = None
     style_map: InputFile | None = None
+    style_2: InputFile | None = None
+    style_2_map: InputFile | None = None
+    style_3: InputFile | None = None
+    style_3_map: InputFile | None = None
+    style_4: InputFile | None = None
+    style_4_map: InputFile | None = None
 
     @property
     def given(self) -> dict[str, InputFile]:
         """Role -> file, for the roles that are there."""
-        return {role: file for role in ROLES if (file := getattr(self, role)) is not None}
+        return {role: file for role in EVERY_ROLE if (file := getattr(self, role)) is not None}
 
     @property
     def pixels(self) -> int:
         """How many pixels the photographs have together."""
-        return sum(file.width * file.height for file in (self.content, self.style))
+        return sum(file.width * file.height for role, file in self.given.items() if not is_map(role))
+
+    @property
+    def by_style(self) -> "tuple[InputFiles, ...]":
+        """The files of the content with each style."""
+        return tuple(InputFiles(**files) for files in by_style(self.given))
+
+    @property
+    def styles(self) -> tuple[InputFile, ...]:
+        """The style, and those that it is mixed with."""
+        return tuple(files.style for files in self.by_style)
 
     def decode(self) -> None:
         """Decode all of them for whoever asks later, within `reading_once`; what is wrong is told there."""
@@ -163,7 +179,7 @@ class InputFiles(BaseModel):
                 _ = file.semantic_map() if is_map(role) else file.photograph()
 
     def load(self) -> "Inputs":
-        """Decode all of them, and check that they fit together.
+        """Decode those of the content with its first style, and check that they fit together.
 
         Raises
         ------
@@ -174,7 +190,7 @@ class InputFiles(BaseModel):
 
         decoded: dict[str, Photograph | SemanticMap] = {
             role: file.semantic_map() if is_map(role) else file.photograph()
-            for role, file in self.given.items()
+            for role, file in by_style(self.given)[0].items()
         }
         return load_inputs(**decoded)
 

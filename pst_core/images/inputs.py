@@ -1,6 +1,7 @@
 """What goes into a style transfer: photographs and maps, from files or from arrays."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -67,6 +68,34 @@ def load_inputs(
     here, on_here = fit_map(maps[0], photographs[0])
     there, on_there = fit_map(maps[1], photographs[1])
     return Inputs(*photographs, here, there, (*_notes_on(*photographs, *maps), *on_here, *on_there))
+
+
+def load_mixture(
+    content: Source,
+    styles: Sequence[Source],
+    content_map: Source | None = None,
+    style_maps: Sequence[Source] | None = None,
+) -> tuple[Inputs, ...]:
+    """Read the content with each of its styles, the content once; see `load_inputs`.
+
+    Raises
+    ------
+    ImageError, MapError
+        As for `load_inputs`, or a style lacks its map.
+    """
+    if style_maps is not None and len(style_maps) != len(styles):
+        raise MapError(
+            f"The styles are {len(styles)} and their maps {len(style_maps)}: give a map of each style, "
+            "in the same order, or no map at all."
+        )
+    if len(styles) == 1:
+        return (load_inputs(content, styles[0], content_map, style_maps[0] if style_maps else None),)
+    photograph = _photograph(content, "content")
+    labels = None if content_map is None else _semantic_map(content_map, "content")
+    maps = style_maps or (None,) * len(styles)
+    return tuple(
+        load_inputs(photograph, style, labels, each) for style, each in zip(styles, maps, strict=True)
+    )
 
 
 def _notes_on(*pictures: Photograph | SemanticMap) -> tuple[str, ...]:

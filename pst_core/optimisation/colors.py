@@ -139,7 +139,12 @@ def color_targets(
     return positions, wanted
 
 
-def color_loss(image: Tensor, positions: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
+def color_loss(
+    image: Tensor,
+    positions: dict[str, Tensor],
+    wanted: dict[str, Tensor],
+    shares: dict[str, Tensor] | None = None,
+) -> Tensor:
     """Mean squared sliced Wasserstein distance of each region's colours to those wanted, by area.
 
     Parameters
@@ -147,6 +152,9 @@ def color_loss(image: Tensor, positions: dict[str, Tensor], wanted: dict[str, Te
     image : Tensor, shape (3, H, W)
     positions, wanted : dict
         As `color_targets` makes them.
+    shares : dict, optional
+        Region's number -> factor on its area, a scalar tensor, where several styles share a region's pixels:
+        what is best for all of them lies in between (the sliced Wasserstein barycentre).
 
     Returns
     -------
@@ -154,8 +162,8 @@ def color_loss(image: Tensor, positions: dict[str, Tensor], wanted: dict[str, Te
         In units of 100 CIELAB units, squared.
     """
     colors, terms = image.flatten(1), []
+    areas = {region: len(inside) * (shares or {}).get(region, 1) for region, inside in positions.items()}
     for region, inside in positions.items():
         found = sorted_projections(cielab(colors[:, inside]))
-        terms.append((found - wanted[region]).square().mean() * len(inside))
-    looked_at = sum(len(inside) for inside in positions.values())
-    return torch.stack(terms).sum() / looked_at if terms else image.new_zeros(())
+        terms.append((found - wanted[region]).square().mean() * areas[region])
+    return torch.stack(terms).sum() / sum(areas.values()) if terms else image.new_zeros(())

@@ -122,7 +122,8 @@ def _objective(
         style = settings.style_weight * style_term(features)
         total = content + style
         if settings.color_weight > 0:
-            total = total + settings.color_weight * color_loss(image, targets.color_positions, targets.colors)
+            distance = color_loss(image, targets.color_positions, targets.colors, targets.color_shares)
+            total = total + settings.color_weight * distance
         return Losses(total if image_term is None else total + image_term(image), content, style)
 
     return losses

@@ -1,6 +1,7 @@
 """What stays fixed for a pair at one size: content features, global and regional Grams, masks."""
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor
@@ -43,6 +44,8 @@ class Targets:
     color_positions, colors : dict
         Region's number -> pixels at which its colours are looked at, and what they should be there: see
         `color_targets`.
+    color_shares : dict
+        Region's number -> its style's share, shape (), if several styles are mixed.
     """
 
     scales: Tensors
@@ -59,6 +62,7 @@ class Targets:
     style_counted: Tensors = field(default_factory=dict)
     color_positions: Tensors = field(default_factory=dict)
     colors: Tensors = field(default_factory=dict)
+    color_shares: Tensors = field(default_factory=dict)
 
 
 GROUPS = tuple(item.name for item in fields(Targets))
@@ -134,6 +138,70 @@ def compute_targets(
         **_color_targets(style, content_masks, style_masks, has_style, counted, settings),
         **_patch_targets(content_features, style_features, scales, here, there, seen_there, settings),
     )  # fmt: skip
+
+
+def mixed_targets(targets: Sequence[Targets], shares: Sequence[float]) -> Targets:
+    """Targets of one content and several styles: each style's regions count by its share.
+
+    A loss is quadratic in Gram matrices and in sorted colours: where the styles' regions are alike, it is
+    least at the mean of what the styles ask for. The targets of one style alone stay as they are.
+
+    Parameters
+    ----------
+    targets
+        Of the content with each style.
+    shares
+        Of each style, together 1.
+    """
+    if len(targets) == 1:
+        return targets[0]
+    scales = {
+        layer: _sum([share * one.scales[layer] for one, share in zip(targets, shares, strict=True)])
+        for layer in targets[0].scales
+    }
+    alike = [_rescaled(one, scales) for one in targets]
+    each, layers = list(zip(alike, shares, strict=True)), list(alike[0].global_grams)
+    return replace(
+        alike[0],
+        global_grams={
+            layer: _sum([share * one.global_grams[layer] for one, share in each]) for layer in layers
+        },
+        regional_grams={layer: torch.cat([one.regional_grams[layer] for one in alike]) for layer in layers},
+        masks={layer: torch.cat([one.masks[layer] for one in alike]) for layer in layers},
+        region_weights={
+            layer: torch.cat([share * one.region_weights[layer] for one, share in each]) for layer in layers
+        },
+        **_mixed_colors(targets, shares),
+    )
+
+
+def _sum(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(tensors)).sum(dim=0)
+
+
+def _rescaled(targets: Targets, scales: Tensors) -> Targets:
+    """Targets of features that are divided by other scales; Gram matrices are quadratic in them."""
+    gains = {layer: targets.scales[layer] / scale for layer, scale in scales.items()}
+    return replace(
+        targets,
+        scales=scales,
+        content={layer: gains[layer] * features for layer, features in targets.content.items()},
+        global_grams={layer: gains[layer] ** 2 * grams for layer, grams in targets.global_grams.items()},
+        regional_grams={layer: gains[layer] ** 2 * grams for layer, grams in targets.regional_grams.items()},
+    )
+
+
+def _mixed_colors(targets: Sequence[Targets], shares: Sequence[float]) -> dict[str, Tensors]:
+    """Colours of all styles' regions, numbered one style after another."""
+    mixed: dict[str, Tensors] = {"color_positions": {}, "colors": {}, "color_shares": {}}
+    first = 0
+    for one, share in zip(targets, shares, strict=True):
+        for region, inside in one.color_positions.items():
+            number = str(first + int(region))
+            mixed["color_positions"][number], mixed["colors"][number] = inside, one.colors[region]
+            mixed["color_shares"][number] = one.colors[region].new_tensor(share)
+        first += max(len(weights) for weights in one.region_weights.values())
+    return mixed
 
 
 def _color_targets(

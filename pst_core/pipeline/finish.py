@@ -55,7 +55,7 @@ def match_colors(image: Tensor, pair: WorkingPair, settings: FinishSettings) -> 
         return torch.lerp(image, matched, float(settings.color_match)), float(settings.color_match)
     if min(image.shape[1:]) < WINDOW:  # too small for SSIM's window to say what structure is
         return matched, 1.0
-    content, counted = pair.content.cpu().numpy(), pair.counted[0]
+    content, counted = pair.content.cpu().numpy(), pair.counted()[0]
     before = structural_similarity(image.cpu().numpy(), content, counted)
     least = before - STRUCTURE_TO_SPARE * before**2
     for strength in STRENGTHS:

@@ -11,13 +11,13 @@ def notes_of(notes: Sequence[str], config: Config, *, unmatched: bool, trained: 
     Parameters
     ----------
     notes
-        On how the files were read and what regions were found.
+        On how the files were read and what regions were found; what is told of several styles is told once.
     unmatched
         Whether a region of the content has no counterpart in the style.
     trained
         Whether the network's weights were learned.
     """
-    told = list(notes)
+    told = list(dict.fromkeys(notes))
     if unmatched:
         fate = "takes the whole style's look" if config.unmatched == "style" else "keeps its content"
         told.append(f"A region without a counterpart in the style {fate} (setting unmatched).")

@@ -4,7 +4,7 @@ Library and pipeline call the same functions. Each takes its own section of the 
 that the same bits come out wherever it is called from.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -27,11 +27,12 @@ from pst_core.optimisation.objectives import global_losses, regional_losses
 from pst_core.optimisation.patches import SIDE
 from pst_core.optimisation.record import Evaluation
 from pst_core.optimisation.solver import minimise
-from pst_core.optimisation.targets import NO_TARGETS, Targets, compute_targets
+from pst_core.optimisation.targets import NO_TARGETS, Targets, compute_targets, mixed_targets
 from pst_core.pipeline import finish
 from pst_core.pipeline.evenness import bound_slope
 from pst_core.pipeline.plan import Stage
-from pst_core.pipeline.working import WorkingPair, make_working_pair
+from pst_core.pipeline.strength import at_strength
+from pst_core.pipeline.working import WorkingPair, make_working_pair, mixed_pair
 from pst_core.regions.found import find_regions
 from pst_core.regions.labels import Regions
 from pst_core.regions.maps import cluster_maps, scale_regions
@@ -84,8 +85,8 @@ def regions_of_photographs(
 @step
 def precompute(
     content: Floats,
-    style: Floats,
-    regions: Regions,
+    styles: Sequence[Floats],
+    regions: Sequence[Regions],
     size: int,
     encoder: Encoder,
     settings: PrecomputationSettings,
@@ -96,26 +97,48 @@ def precompute(
 
     Parameters
     ----------
-    content, style : ndarray of float32, shape (3, H, W)
-        Both photographs, filled where they are invisible.
+    content, styles : ndarray of float32, shape (3, H, W)
+        The photographs, filled where they are invisible.
+    regions
+        Of the content with each style.
     size
         Long side in pixels of the working images.
     staged
         Whether any stage will ask for targets.
     """
+    shares = settings.shares_of(len(styles))
+    pairs = [
+        _working_pair(content, style, found, size, encoder, settings)
+        for style, found in zip(styles, regions, strict=True)
+    ]
+    if not staged:
+        return mixed_pair(pairs, shares), NO_TARGETS
+    targets = [_targets(pair, encoder, settings) for pair in pairs]
+    return mixed_pair(pairs, shares), mixed_targets(targets, shares)
+
+
+def _working_pair(
+    content: Floats,
+    style: Floats,
+    regions: Regions,
+    size: int,
+    encoder: Encoder,
+    settings: PrecomputationSettings,
+) -> WorkingPair:
     if settings.colors == "content":
         style = match_luminance(style, content, (regions.style_counted, regions.content_counted))
         content = in_gray(content)
     positions = SIDE if settings.style_term == "patches" else 1  # that the deepest layer must have
-    pair = make_working_pair(
+    return make_working_pair(
         content, style, regions, size=size, device=encoder.device, softness=settings.mask_softness,
         least_side=positions * encoder.least_side, graded=_may_be_graded(regions, settings),
     )  # fmt: skip
-    if not staged:
-        return pair, NO_TARGETS
+
+
+def _targets(pair: WorkingPair, encoder: Encoder, settings: PrecomputationSettings) -> Targets:
     masks = pair.content_masks, pair.style_masks
     counted = pair.content_counted, pair.style_counted
-    return pair, compute_targets(encoder, pair.content, pair.style, *masks, settings, counted)
+    return compute_targets(encoder, pair.content, pair.style, *masks, settings, counted)
 
 
 def _may_be_graded(regions: Regions, settings: PrecomputationSettings) -> bool:
@@ -133,8 +156,7 @@ def start_image(pair: WorkingPair, settings: StartSettings, given: Floats | None
     if settings.init == "content":
         return pair.content
     if settings.init in WHOLE_IMAGE:
-        moved = WHOLE_IMAGE[settings.init](pair.content.cpu().numpy(), pair.style.cpu().numpy(), pair.counted)
-        return torch.from_numpy(moved).to(pair.content.device)
+        return _whole_image_transfer(pair, settings.init).to(pair.content.device)
     if settings.init == "random":
         # Drawn on the CPU, so that every device starts from the same pixels.
         generator = torch.Generator().manual_seed(settings.seed)
@@ -142,6 +164,14 @@ def start_image(pair: WorkingPair, settings: StartSettings, given: Floats | None
     source, target = pair.colors_of(pair.content), pair.wanted_colors(pair.content, settings.unmatched)
     regional = transfer_colors(pair.content, source, target, pair.soft_masks).clamp(0, 1)
     return pair.toward_grade(regional, pair.content)
+
+
+def _whole_image_transfer(pair: WorkingPair, name: str) -> Tensor:
+    content, style = pair.content.cpu().numpy(), pair.style.cpu().numpy()
+    moved = np.zeros_like(content)
+    for number, share in enumerate(pair.shares.tolist()):
+        moved += share * WHOLE_IMAGE[name](content, style, pair.counted(number))
+    return torch.from_numpy(moved)
 
 
 @step
@@ -207,7 +237,7 @@ def _filtered(image: Tensor, content: Tensor, settings: FilterSettings) -> Tenso
 def render(
     image: Tensor, pair: WorkingPair, content: Floats, settings: FinishSettings
 ) -> tuple[Floats, float]:
-    """Match colours a last time and bring the image to full size, shape (3, H, W) on [0, 1].
+    """Match colours a last time, bring the image to full size, and show as much of the style as is asked for.
 
     Parameters
     ----------
@@ -218,9 +248,11 @@ def render(
     Returns
     -------
     full : ndarray of float32, shape (3, H, W)
-    strength : float
-        Of the closing colour match.
+        On [0, 1].
+    color_match : float
+        Strength of the closing colour match.
     """
-    matched, strength = finish.match_colors(image, pair, settings)
+    matched, color_match = finish.match_colors(image, pair, settings)
     even = bound_slope(matched, pair, settings.max_slope)
-    return finish.render(even, pair, content, settings), strength
+    full = finish.render(even, pair, content, settings)
+    return at_strength(full, pair, content, settings.strength), color_match

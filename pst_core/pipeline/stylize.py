@@ -1,15 +1,17 @@
 """The library call: a pair from start to finish, everything in memory."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pst_core.images.inputs import Inputs, Source, load_inputs, load_start
+from pst_core.images.inputs import Inputs, Source, load_mixture, load_start
 from pst_core.machine import describe_device, peak_memory
 from pst_core.network.encoder import Encoder, open_encoder
 from pst_core.network.finder import Finder
@@ -28,6 +30,7 @@ from pst_core.settings.config import Config
 from pst_core.streams import own_stream
 
 Floats = NDArray[np.float32]
+Several = Sequence[Source]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +43,9 @@ class Result:
         On [0, 1], sRGB, at the content's full size; what the content hides under full transparency as it was.
     trace : tuple of StageTrace
         Losses of every evaluation, stage by stage.
-    regions : Regions
+    regions, inputs : Regions, Inputs
+        Of the content with its first style.
     config : Config
-    inputs : Inputs
     weights : Weights
         Where the encoder's weights came from.
     color_match : float
@@ -52,6 +55,8 @@ class Result:
     peak_memory : int
         Largest memory of the process so far, in bytes.
     device, dtype : str
+    further_regions : tuple of Regions
+        Of the content with each further style.
     """
 
     image: Floats
@@ -66,6 +71,7 @@ class Result:
     device: str
     dtype: str
     notes: tuple[str, ...] = ()
+    further_regions: tuple[Regions, ...] = ()
 
 
 @dataclass
@@ -84,21 +90,23 @@ class Clock:
 
 def stylize(
     content: Source,
-    style: Source,
+    style: Source | Several,
     content_map: Source | None = None,
-    style_map: Source | None = None,
+    style_map: Source | Several | None = None,
     config: Config | None = None,
     *,
     start: Source | None = None,
     callback: Callable[[Stage, Evaluation], None] | None = None,
 ) -> Result:
-    """Give a content photograph the look of a style photograph, region by region.
+    """Give a content photograph the look of a style photograph, region by region, or a mixture of several.
 
     Parameters
     ----------
     content, style : path, Photograph, or ndarray of uint8 of shape (H, W, 3)
+        Several styles are a list; ``config.shares`` says how much of each there is.
     content_map, style_map : path, SemanticMap, or ndarray of uint8 of shape (H, W, 3), optional
-        Equal colours mark what belongs together. Both or neither; without them regions are found.
+        Equal colours mark what belongs together. Both or neither; without them regions are found. Several
+        styles have a list of maps.
     config
         Settings; the default preset if not given.
     start
@@ -125,24 +133,31 @@ def stylize(
     config = config or Config()
     clock = Clock()
     with clock("read"):
-        inputs = load_inputs(content, style, content_map, style_map)
-        given = load_start(start, inputs) if start is not None else None
+        maps = None if style_map is None else _several(style_map)
+        inputs = load_mixture(content, _several(style), content_map, maps)
+        config.shares_of(len(inputs))  # what is wrong with them is told before any work
+        given = load_start(start, inputs[0]) if start is not None else None
     with clock("encoder"):
         weights, encoder = open_encoder(config, config.layers)
-        finder = finder_for(inputs, config)
-    side = max(inputs.content.height, inputs.content.width)
+        finder = finder_for(inputs[0], config)
+    side = max(inputs[0].content.height, inputs[0].content.width)
     taken = _InMemory(inputs, finder, encoder, config, given, plan_stages(config, side), clock, callback)
     with own_stream(encoder.device):
         regions, (full, strength) = walk(taken, config, side)
     return Result(
-        image=full, trace=tuple(taken.traces), regions=regions, config=config, inputs=inputs, weights=weights,
-        color_match=strength, seconds=clock.seconds, peak_memory=peak_memory(),
+        image=full, trace=tuple(taken.traces), regions=regions[0], config=config, inputs=inputs[0],
+        weights=weights, color_match=strength, seconds=clock.seconds, peak_memory=peak_memory(),
         device=describe_device(encoder.device), dtype=encoder.arithmetic,
         notes=notes_of(
-            (*inputs.notes, *regions.notes), config, unmatched=bool(regions.unmatched.any()),
-            trained=weights.trained,
+            [*chain(*(each.notes for each in inputs), *(each.notes for each in regions))], config,
+            unmatched=any(bool(each.unmatched.any()) for each in regions), trained=weights.trained,
         ),
+        further_regions=regions[1:],
     )  # fmt: skip
+
+
+def _several(sources: Source | Several) -> Several:
+    return sources if isinstance(sources, (list, tuple)) else (cast("Source", sources),)  # text is a path
 
 
 @dataclass(frozen=True)
@@ -157,7 +172,7 @@ class Prepared:
 class _InMemory:
     """The steps of one pair, everything in memory."""
 
-    inputs: Inputs
+    inputs: tuple[Inputs, ...]
     finder: Finder | None
     encoder: Encoder
     config: Config
@@ -167,12 +182,12 @@ class _InMemory:
     callback: Callable[[Stage, Evaluation], None] | None
     traces: list[StageTrace] = field(default_factory=list)
 
-    def find_regions(self) -> Regions:
+    def find_regions(self) -> tuple[Regions, ...]:
         with self.clock("regions"):
-            return regions_of(self.inputs, self.finder, self.encoder, self.config)
+            return tuple(regions_of(each, self.finder, self.encoder, self.config) for each in self.inputs)
 
-    def prepare(self, regions: Regions, size: int) -> Prepared:
-        pixels = self.inputs.content.filled, self.inputs.style.filled
+    def prepare(self, regions: tuple[Regions, ...], size: int) -> Prepared:
+        pixels = self.inputs[0].content.filled, [each.style.filled for each in self.inputs]
         with self.clock("targets"):
             return Prepared(
                 *steps.precompute(*pixels, regions, size, self.encoder, self.config, staged=bool(self.stages))
@@ -200,6 +215,6 @@ class _InMemory:
 
     def render(self, image: Tensor, prepared: Prepared) -> tuple[Floats, float]:
         with self.clock("finish"):
-            content = self.inputs.content
+            content = self.inputs[0].content
             full, strength = steps.render(image, prepared.pair, content.filled, self.config)
             return content.with_hidden(full), strength

@@ -1,5 +1,6 @@
 """A pair at its working size: photographs and masks on the device."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,15 +27,19 @@ class WorkingPair:
     Attributes
     ----------
     content, style : Tensor, shape (3, h, w)
-        Photographs on [0, 1].
+        Photographs on [0, 1]; several styles lie side by side.
     content_masks, style_masks : Tensor, shape (R, h, w)
         Area averages of the label maps. A region that is not matched has an empty style mask; one whose match
         is doubtful is blended with the whole photograph, on both sides: see `_trusted`.
     soft_masks : Tensor, shape (R, h, w)
         Content masks whose borders follow the photograph's edges, summing to 1.
     matched : Tensor of bool, shape (R,)
-    content_counted, style_counted : Tensor, shape (1, h, w)
-        Share of each pixel that counts: 1 but for what is invisible.
+    content_counted, style_counted : Tensor, shape (1, h, w) and (K, h, w)
+        Share of each pixel that counts, for each style: 1 but for what is invisible, or another style's.
+    shares : Tensor, shape (K,)
+        Of each style, together 1; masks of the content's regions are by as much weaker.
+    style_of : Tensor of int64, shape (R,)
+        Which style each region is one with.
     grade : Tensor, shape (10, 3)
         The even change of colours that lies between what both photographs show.
     grade_confidence : Tensor, shape ()
@@ -49,21 +54,25 @@ class WorkingPair:
     matched: Tensor
     content_counted: Tensor
     style_counted: Tensor
+    shares: Tensor
+    style_of: Tensor
     grade: Tensor
     grade_confidence: Tensor
 
-    @property
-    def counted(self) -> tuple[Mask | None, Mask | None]:
+    def counted(self, style: int = 0) -> tuple[Mask | None, Mask | None]:
         """Which pixels of content and style count for the larger part, or most of all; None where all do."""
-        return _mask(self.content_counted), _mask(self.style_counted)
+        return _mask(self.content_counted[0]), _mask(self.style_counted[style])
 
     def style_colors(self) -> ColorStatistics:
         """Colours that each region should have; the whole style's where the style lacks the region."""
-        return self._or_whole(self.style, self.style_masks, self.style_counted)
+        whole = color_statistics(self.style, self.style_counted)
+        own = ColorStatistics(whole.mean[self.style_of], whole.covariance[self.style_of])
+        return self._or_whole(color_statistics(self.style, self.style_masks), own)
 
     def colors_of(self, image: Tensor) -> ColorStatistics:
         """Colours that each region of an image has; the whole image's where the style lacks the region."""
-        return self._or_whole(image, self.content_masks, self.content_counted)
+        whole = color_statistics(image, self.content_counted)
+        return self._or_whole(color_statistics(image, self.content_masks), whole)
 
     def wanted_colors(self, image: Tensor, unmatched: str) -> ColorStatistics:
         """Colours that an image's regions should take; their own where they are to be left."""
@@ -96,8 +105,7 @@ class WorkingPair:
         share = strength * float(self.grade_confidence)
         return image if share == 0 else torch.lerp(image, apply_grade(self.grade, content), share)
 
-    def _or_whole(self, image: Tensor, masks: Tensor, counted: Tensor) -> ColorStatistics:
-        regional, whole = color_statistics(image, masks), color_statistics(image, counted)
+    def _or_whole(self, regional: ColorStatistics, whole: ColorStatistics) -> ColorStatistics:
         return ColorStatistics(
             torch.where(self.matched[:, None], regional.mean, whole.mean),
             torch.where(self.matched[:, None, None], regional.covariance, whole.covariance),
@@ -155,9 +163,58 @@ def make_working_pair(
         matched=matched,
         content_counted=counted[0],
         style_counted=counted[1],
+        shares=torch.ones(1, device=device),
+        style_of=torch.zeros(regions.count, dtype=torch.int64, device=device),
         grade=common.grade,
         grade_confidence=common.confidence,
     )
+
+
+def mixed_pair(pairs: Sequence[WorkingPair], shares: Sequence[float]) -> WorkingPair:
+    """One content with several styles: the regions of all of them, the content's masks by the styles' shares.
+
+    Whatever blends regions over soft masks then takes the mean of what each style makes of a pixel's colour,
+    which is displacement interpolation. A pair of one style stays as it is.
+
+    Parameters
+    ----------
+    pairs
+        Of the same content at the same size.
+    shares
+        Of each style, together 1.
+    """
+    if len(pairs) == 1:
+        return pairs[0]
+    first, each = pairs[0], list(zip(pairs, shares, strict=True))
+    trust = [share * pair.grade_confidence for pair, share in each]
+    certain = torch.stack(trust).sum()
+    grades = torch.stack([one * pair.grade for one, pair in zip(trust, pairs, strict=True)]).sum(dim=0)
+    return WorkingPair(
+        content=first.content,
+        style=_side_by_side([pair.style for pair in pairs], together=True),
+        content_masks=torch.cat([share * pair.content_masks for pair, share in each]),
+        style_masks=_side_by_side([pair.style_masks for pair in pairs]),
+        soft_masks=torch.cat([share * pair.soft_masks for pair, share in each]),
+        matched=torch.cat([pair.matched for pair in pairs]),
+        content_counted=first.content_counted,
+        style_counted=_side_by_side([pair.style_counted for pair in pairs]),
+        shares=first.shares.new_tensor(shares),
+        style_of=torch.cat([pair.style_of + number for number, pair in enumerate(pairs)]),
+        grade=grades / certain if certain > 0 else first.grade,
+        grade_confidence=certain,
+    )
+
+
+def _side_by_side(images: Sequence[Tensor], *, together: bool = False) -> Tensor:
+    """Images of shape (C, h, w) in a row; as many channels for each unless they are to share them."""
+    height, width = max(image.shape[1] for image in images), sum(image.shape[2] for image in images)
+    channels = len(images[0]) if together else sum(len(image) for image in images)
+    row = images[0].new_zeros(channels, height, width)
+    first, left = 0, 0
+    for image in images:
+        row[first : first + len(image), : image.shape[1], left : left + image.shape[2]] = image
+        first, left = first if together else first + len(image), left + image.shape[2]
+    return row
 
 
 def _trusted(masks: Tensor, counted: Tensor, trust: Tensor) -> Tensor:
@@ -179,7 +236,7 @@ def _counted(labels: Labels, image: Tensor) -> Tensor:
 
 
 def _mask(counted: Tensor) -> Mask | None:
-    shares = counted[0].cpu().numpy()
+    shares = counted.cpu().numpy()
     mask: Mask = shares >= min(0.5, shares.max())
     return None if mask.all() else mask
 

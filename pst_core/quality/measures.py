@@ -182,6 +182,30 @@ def take(measures: Sequence[Measure], subject: "Subject") -> Measures:
     return Measures(values=values, reasons=reasons, models=models)
 
 
+def take_mean(
+    measures: Sequence[Measure], subjects: Sequence["Subject"], shares: Sequence[float]
+) -> Measures:
+    """Measure a result of several styles against each of them: means by the styles' shares.
+
+    What cannot be taken against one of them is not taken. One style's measures stay as they are.
+    """
+    taken = [take(measures, subject) for subject in subjects]
+    if len(taken) == 1:
+        return taken[0]
+    reasons = {key: reason for each in taken for key, reason in each.reasons.items()}
+    values = {
+        measure.key: _mean([each.values[measure.key] for each in taken], shares) for measure in measures
+    }
+    return Measures(values=values, reasons=reasons, models=taken[0].models)
+
+
+def _mean(values: Sequence[float | None], shares: Sequence[float]) -> float | None:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    return sum(share * value for share, value in zip(shares, known, strict=True))
+
+
 def in_words(scores: Mapping[str, float | None]) -> str:
     """What a sentence says of a picture's scores: ``quick SSIM 0.712, BRISQUE 20.114``; of none, nothing."""
     return ", ".join(

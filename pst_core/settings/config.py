@@ -28,6 +28,14 @@ def _three(value: object) -> object:
     return parts
 
 
+def _numbers(value: object) -> object:
+    """A number for each style; text has commas between, and a number alone is one."""
+    if isinstance(value, str):
+        return value.split(",")
+    return (value,) if isinstance(value, (int, float)) else value
+
+
+Share = Annotated[float, Field(gt=0, le=1e6)]
 Mean = Annotated[float, Field(ge=-1000, le=1000)]
 Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
 SectionT = TypeVar("SectionT", bound="Settings")
@@ -201,6 +209,29 @@ class TargetSettings(ComparedFeatures, Unmatched):
 class PrecomputationSettings(WorkingSettings, TargetSettings):
     """A pair at its working size, and its targets."""
 
+    shares: Annotated[tuple[Share, ...] | None, BeforeValidator(_numbers)] = None
+    """Of several styles: how much of each there is, in their order, as 0.7,0.3; alike unless given."""
+
+    def shares_of(self, styles: int) -> tuple[float, ...]:
+        """The share of each of so many styles, together 1.
+
+        Raises
+        ------
+        ConfigError
+            There are more or fewer shares than styles, or styles that cannot be mixed.
+        """
+        shares = self.shares or (1.0,) * styles
+        if len(shares) != styles:
+            given = ",".join(f"{share:g}" for share in shares)
+            raise ConfigError(
+                f"The shares {given} are {len(shares)} and the styles {styles}: give a share for each style."
+            )
+        if styles > 1 and self.style_term == "patches":
+            raise ConfigError(
+                "Patches are taken from one style: give one, or use another --method or --style-term gram."
+            )
+        return tuple(share / sum(shares) for share in shares)
+
 
 class LossSettings(ComparedFeatures):
     """The losses (equations 1 and 2), and what the compared methods add."""
@@ -287,8 +318,11 @@ class OutputSettings(Settings):
 
 
 class FinishSettings(OutputSettings, Colors, ColorTerm, StageCounts, OnDevice, Unmatched):
-    """The closing colour match, and full size."""
+    """The closing colour match, full size, and how much of the style is shown."""
 
+    strength: float = Field(default=1.0, ge=0, le=2)
+    """How much of the style is shown: 0 leaves the content as it is, 1 is the result; above 1 the change of
+    colours goes on, and light and texture stay as they are at 1."""
     color_match: float | Literal["auto"] = "auto"
     """Strength in [0, 1] of the closing colour match per region; `auto`: none after stages whose losses hold
     the colours already, else the largest that keeps structure."""

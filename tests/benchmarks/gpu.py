@@ -162,8 +162,8 @@ def descent_at(run: Run, side: int, evaluations: int) -> BufferedDescent:
     inputs = load_inputs(*(enlarged(path, side, kind) for path, kind in zip(run.paths, kinds, strict=True)))
     _, encoder = open_encoder(config, config.layers)
     regions = steps.regions_of_maps(inputs, config)
-    pixels = inputs.content.filled, inputs.style.filled
-    pair, targets = steps.precompute(*pixels, regions, side, encoder, config, staged=True)
+    pixels = inputs.content.filled, [inputs.style.filled]
+    pair, targets = steps.precompute(*pixels, [regions], side, encoder, config, staged=True)
     objective = regional_losses(encoder, targets, config)
     image = steps.start_image(pair, config)
     return BufferedDescent(

@@ -133,7 +133,7 @@ def main() -> None:
     _, encoder = open_encoder(config, config.layers)
     dtype = encoder.dtype
     working, targets = steps.precompute(
-        inputs.content.pixels, inputs.style.pixels, steps.regions_of_maps(inputs, config), config.size,
+        inputs.content.pixels, [inputs.style.pixels], [steps.regions_of_maps(inputs, config)], config.size,
         encoder, config, staged=True,
     )  # fmt: skip
 

@@ -93,6 +93,7 @@ ODD = {
     "step": 0.5, "history": 3, "init": "random", "filter": "highpass", "filter_radius": 2,
     "filter_epsilon": 0.01,
     "filter_sigma": 0.7, "filter_strength": 0.3, "tv_weight": 0.1, "color_match": 0.4, "detail": 0.3,
+    "strength": 0.7,
     "upsampling": "bicubic", "upsampling_radius": 2, "upsampling_epsilon": 0.01, "bit_depth": 16, "seed": 5,
     "size": 70, "precision": "float32", "color_weight": 70.0, "evenness_weight": 9.0, "filter_inside": False,
 }  # fmt: skip
@@ -104,7 +105,7 @@ WAYS = {
     "odd gaussian": ODD | {"filter": "gaussian", "init": "content", "optimizer": "lbfgs"},
     "odd tv": ODD | {"filter": "tv", "color_weight": 0.0, "init": "color", "layer_scale": "pair"},
     "no stages": {"rounds": 0},
-    "no stages, Reinhard": {"rounds": 0, "init": "reinhard"},
+    "no stages, Reinhard": {"rounds": 0, "init": "reinhard", "regions": 1, "strength": 1.4},
     "no stages, histograms": {"rounds": 0, "init": "histogram", "colors": "content"},
     "image terms": {
         "edge_weights": {"2": 9.0, "4": 3.0}, "matting_weight": 50.0, "matting_epsilon": 1e-5,
@@ -162,6 +163,48 @@ def test_the_filters_radius_leaves_regions_features_and_first_image(tmp_path, co
     assert "segment" not in computed and "precompute" not in computed and "start" not in computed
     # The losses see the image as the filter leaves it: every stage is another one.
     assert computed.count("filter") == computed.count("optimise") == 4
+
+
+def test_several_styles_are_those_of_the_library_and_their_shares_leave_the_regions(tmp_path, computed):
+    folder, files = make_folder(tmp_path / "in", 2), {}
+    for role in ("content", "style"):
+        files |= {role: folder / role / "p0.png", f"{role}_map": folder / f"{role}_maps" / "p0.png"}
+    other = folder / "style" / "p1.png", folder / "style_maps" / "p1.png"
+    for shares in ((0.7, 0.3), (0.3, 0.7)):
+        computed.clear()
+        outcome = stylize_pair(
+            **files, further_styles=(other[0],), further_style_maps=(other[1],), out=tmp_path / "out",
+            name="p0", settings=overrides_of(QUICK | {"shares": shares}),
+        )  # fmt: skip
+        assert (outcome.state, len(computed)) == ("done", outcome.steps - outcome.steps_cached)
+        assert ("segment" in computed) == (shares == (0.7, 0.3)) and "precompute" in computed
+        expected = stylize(
+            files["content"], [files["style"], other[0]], files["content_map"],
+            [files["style_map"], other[1]], Config(**QUICK, shares=shares),
+        ).image  # fmt: skip
+        found = read_photograph(tmp_path / "out" / "p0" / "result.png")
+        np.testing.assert_array_equal(np.rint(found.pixels * 255), np.rint(expected * 255))
+    report = json.loads((tmp_path / "out" / "p0" / "report.json").read_text())
+    assert report["shares"] == {"style": 0.3, "style_2": 0.7} and len(report["further_regions"]) == 1
+    assert report["inputs"]["style_2"]["name"] == "p1.png" and outcome.scores["color_distance_quick"] > 0
+
+
+def test_another_strength_takes_the_last_step_alone_and_is_measured_as_delivered(tmp_path, computed):
+    folder, found = make_folder(tmp_path / "in", 1), {}
+    for strength in (1.0, 0.5, 0.0):
+        computed.clear()
+        outcome = run_pair(folder, tmp_path / "out", strength=strength, bit_depth=16)
+        found[strength] = read_photograph(tmp_path / "out" / "p0" / "result.png").pixels, outcome.scores
+        assert strength == 1 or computed == ["render", "score"]
+        report = json.loads((tmp_path / "out" / "p0" / "report.json").read_text())
+        assert (
+            report["settings"]["strength"] == strength
+            and report["scores"]["ssim_quick"] == outcome.scores["ssim_quick"]
+        )
+    content = read_photograph(folder / "content" / "p0.png").pixels
+    np.testing.assert_array_equal(found[0.0][0], content)
+    np.testing.assert_allclose(found[0.5][0], (content + found[1.0][0]) / 2, atol=1.01 / 65535)
+    assert found[0.0][1]["ssim_quick"] == 1 > found[0.5][1]["ssim_quick"] > found[1.0][1]["ssim_quick"]
 
 
 def test_metadata_leaves_all_but_the_last_picture(tmp_path, computed):

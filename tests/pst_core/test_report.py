@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from write_schemas import FOLDER, schemas
 
 from pst_core.errors import ConfigError
-from pst_core.images.roles import ROLES, START
+from pst_core.images.roles import EVERY_ROLE, START
 from pst_core.report import Inputs, Recipe, Report, Run, _indented, check_recipe, package_version, read_own
 from pst_core.settings.config import Config
 
@@ -113,7 +113,7 @@ def test_what_is_not_known_is_left_out(run, written):
 
 
 def test_inputs_have_the_roles():
-    assert tuple(Inputs.model_fields) == (*ROLES, START)
+    assert tuple(Inputs.model_fields) == (*EVERY_ROLE, START)
 
 
 def test_recipe_and_report_are_light():

@@ -108,10 +108,10 @@ def _segment(files, settings, network):
     return Segmented(regions=regions, description=described, unmatched=False, notes=())
 
 
-def _precompute(content, style, regions, size, staged, settings, network):
+def _precompute(content, styles, regions, size, staged, settings, network):
     from tasks.results import Precomputed
 
-    made_of = content.sha256, style.sha256, regions.sha256, size
+    made_of = content.sha256, *(each.sha256 for each in (*styles, *regions)), size
     weights = {"name": "stand-in", "sha256": "0" * 64, "convention": "torchvision", "trained": True}
     return Precomputed(
         working=_after("working-pair", *made_of), targets=_after("targets", *made_of), weights=weights,
@@ -165,14 +165,14 @@ def _render(image, working, content, settings):
     )  # fmt: skip
 
 
-def _score(picture, content, style, regions, models, network):
+def _score(picture, content, styles, regions, shares, models, network):
     from pst_core.pictures import shrink_picture
     from pst_core.quality.measures import REPORTED
     from pst_core.store import open_store
     from tasks.results import Scored
 
     shown = {
-        "content": Path(content.path).read_bytes(), "style": Path(style.path).read_bytes(),
+        "content": Path(content.path).read_bytes(), "style": Path(styles[0].path).read_bytes(),
         "result": open_store().read(picture),
     }  # fmt: skip
     previews = {role: _put(shrink_picture(data, 120), "preview", "jpg") for role, data in shown.items()}

@@ -13,6 +13,8 @@ from picture_runs import QUICK, everything, pixels_of, refused, save_map, save_p
 from PIL import Image
 from pyarrow import parquet
 
+from flows.cli.again import load_recipe
+from pst_core.errors import ImageError
 from pst_core.images.embedding import read_recipe
 from pst_core.settings.config import Config
 
@@ -279,3 +281,49 @@ def test_full_disk_leaves_nothing(pair, capfd, tmp_path):
         assert "full" in refused(capfd, before, "small/result")
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+# --- several styles
+
+
+@pytest.fixture
+def three(pair, tmp_path):
+    """A pair with maps, and two more styles with theirs, of other shapes."""
+    further = []
+    for number, side in ((2, 48), (3, 64)):
+        save_photograph(tmp_path / f"style{number}.png", side, 56, seed=number)
+        save_map(tmp_path / f"map{number}.png", side, 56)
+        further += ["--style", f"style{number}.png", "--style-map", f"map{number}.png"]
+    return [*pair, *further]
+
+
+def test_several_styles_are_mixed_and_named_with_their_shares(three):
+    assert stylize(*three, "-o", "mixed.png", *QUICK, "--shares", "2,1,1") == 0
+    report = json.loads(Path("mixed.json").read_text())
+    assert report["shares"] == {"style": 0.5, "style_2": 0.25, "style_3": 0.25}
+    assert report["inputs"]["style_3"]["name"] == "style3.png" and len(report["further_regions"]) == 2
+    assert read_recipe("mixed.png")["inputs"]["style_2_map"]["name"] == "map2.png"
+    assert stylize("--from", "mixed.png", "-o", "again.png", "--quiet") == 0
+    assert np.array_equal(pixels_of("mixed.png"), pixels_of("again.png"))
+    Path("style3.png").rename("moved.png")
+    with pytest.raises(ImageError, match=r"'style3\.png' of mixed\.png .*, STYLE and every --style\.$"):
+        load_recipe(Path("mixed.png")).paths({})
+    Path("moved.png").rename("style3.png")
+    named = [*three[:1], "--style", three[1], *three[2:]]
+    assert stylize(*named, "-o", "named.png", *QUICK, "--shares", "2,1,1", "--quiet") == 0
+    assert np.array_equal(pixels_of("mixed.png"), pixels_of("named.png"))
+    assert stylize(*three, "-o", "alike.png", *QUICK, "--quiet") == 0
+    assert not np.array_equal(pixels_of("mixed.png"), pixels_of("alike.png"))
+
+
+@pytest.mark.parametrize(("further", "sentence"), [
+    (["--shares", "0.7,0.3"], "The shares 0.7,0.3 are 2 and the styles 3: give a share for each style"),
+    (["--shares", "1,nan,1"], "'shares' cannot be 'nan'"),
+    (["--style", "style2.png", "--style", "style2.png"], "5 styles are too many to be mixed: give 4 at most"),
+    (["--style", "style2.png"], "The further styles are 3 and their maps 2: give a map of each"),
+    (["--style-term", "patches"], "Patches are taken from one style"),
+])  # fmt: skip
+def test_styles_and_shares_that_do_not_fit_are_refused(three, capfd, further, sentence):
+    before = everything()
+    assert stylize(*three, "-o", "mixed.png", *QUICK, *further) != 0
+    refused(capfd, before, sentence)

@@ -460,3 +460,35 @@ def test_reading_a_folder_needs_no_table_library():
     code = "import sys, flows.pairs.manifest; print([m for m in ('pyarrow', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+# --- several styles
+
+
+def test_further_styles_and_their_shares_are_columns(folder):
+    text = (
+        "content,style,style_2,content_map,style_map,style-2-map,shares\n"
+        'a.jpg,look.png,other.jpg,am.png,sm.png,am.png,"0.7,0.3"\n'
+        "b.jpg,look.png,,,,,\n"
+    )
+    one, two = pairs_of(csv_file(folder, text))
+    assert one.further == {"style_2": folder / "other.jpg", "style_2_map": folder / "am.png"}
+    assert (one.given, one.problem) == ({"shares": (0.7, 0.3)}, None)
+    assert list(one.paths) == ["content", "style", "content_map", "style_map", "style_2", "style_2_map"]
+    assert (two.further, two.given, two.problem) == ({}, {}, None)
+
+
+@pytest.mark.parametrize(("cells", "sentence"), [
+    ({"style_3": "other.jpg"}, "The style_2 is missing"),
+    ({"style_2_map": "am.png"}, "The style_2 is missing"),
+    ({"style_2": "other.jpg", "content_map": "am.png", "style_map": "sm.png"}, "The style_2 has no map"),
+    ({"style_2": "other.jpg", "shares": [0.5, -1]}, "'shares' cannot be -1"),
+    ({"style_2": "other.jpg", "shares": [0.5, "half"]}, "'shares' cannot be 'half'"),
+])  # fmt: skip
+def test_styles_that_do_not_go_together_are_refused(folder, cells, sentence):
+    assert sentence in refusal(lines_file(folder, row(**cells)))
+
+
+def test_a_further_style_that_is_missing_is_the_pairs_problem(folder):
+    (pair,) = pairs_of(lines_file(folder, row(style_2="none.jpg")))
+    assert "none.jpg does not exist" in pair.problem

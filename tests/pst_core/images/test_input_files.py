@@ -219,3 +219,13 @@ def test_a_map_is_decoded_as_it_was_probed_and_refused_once_it_changed(files):
     save(files.content_map.path, seed=99)
     with pytest.raises(ImageError, match=r"content_map\.png changed"):
         files.content_map.semantic_map()
+
+
+def test_further_styles_share_the_content(files):
+    several = files.model_copy(update={"style_2": files.content, "style_2_map": files.style_map})
+    assert tuple(several.given) == (*ROLES, "style_2", "style_2_map")
+    assert several.styles == (files.style, files.content)
+    first, second = several.by_style
+    assert first == files
+    assert second == files.model_copy(update={"style": files.content})
+    assert several.pixels == files.pixels + files.content.width * files.content.height

@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from pst_core.filters.guided import guided_filter
 from pst_core.optimisation.colors import color_loss, color_targets
-from pst_core.optimisation.losses import content_loss, gram, regional_gram, style_loss
+from pst_core.optimisation.losses import content_loss, evaluate, gram, regional_gram, style_loss
 from pst_core.optimisation.objectives import global_losses, regional_losses
-from pst_core.optimisation.targets import compute_targets, mask_pyramid
+from pst_core.optimisation.targets import compute_targets, mask_pyramid, mixed_targets
 from pst_core.settings.config import Config
 
 SIZE = (24, 32)
@@ -245,3 +247,53 @@ def test_invisible_colours_of_the_style_are_nobodys(small_encoder, pair):
         for x in (style, painted)
     ]
     assert all(torch.equal(found[0][region], found[1][region]) for region in ("0", "1"))
+
+
+@pytest.mark.parametrize("config", [OURS, SMALL, PAPER])
+def test_styles_of_the_same_regions_ask_for_the_mean_of_their_gram_matrices(small_encoder, pair, config):
+    """The slope of the mixed loss is that of the one with the mean for a target."""
+    content, style, here, there = pair
+    config = config.model_copy(update={"layer_scale": "none", "color_weight": 0.0})
+    other = style.flip(0).sqrt()
+    each = [compute_targets(small_encoder, content, one, here, there, config) for one in (style, other)]
+    mixed = mixed_targets(each, (0.25, 0.75))
+    mean = replace(each[0], **{
+        group: {layer: 0.25 * one + 0.75 * getattr(each[1], group)[layer]
+                for layer, one in getattr(each[0], group).items()}
+        for group in ("global_grams", "regional_grams")
+    })  # fmt: skip
+    image = content.flip(1)
+    for losses in (global_losses, regional_losses):
+        slopes = [evaluate(losses(small_encoder, targets, config), image)[1] for targets in (mixed, mean)]
+        torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-3, atol=1e-3 * float(slopes[1].abs().max()))
+
+
+def test_features_of_several_styles_are_divided_by_one_scale(small_encoder, pair):
+    content, style, *masks = pair
+    each = [compute_targets(small_encoder, content, one, *masks, OURS) for one in (style, style / 2)]
+    mixed = mixed_targets(each, (0.25, 0.75))
+    for layer in OURS.style_layers:
+        means = [small_encoder(image[None])[layer].mean() for image in (content, style, style / 2)]
+        scale = (means[0] + 0.25 * means[1] + 0.75 * means[2]) / 2
+        torch.testing.assert_close(mixed.scales[layer], scale)
+        features = small_encoder(style[None])[layer] / scale
+        area = torch.nn.functional.adaptive_avg_pool2d(masks[1], tuple(features.shape[-2:]))
+        wanted = regional_gram(features.flatten(1), area.flatten(1))
+        torch.testing.assert_close(mixed.regional_grams[layer][:2], wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_colours_of_several_styles_are_drawn_to_where_they_are_on_average(small_encoder, pair):
+    """The slope is that of the distance to the mean of the sorted colours: their barycentre."""
+    content, style, *masks = pair
+    each = [compute_targets(small_encoder, content, one, *masks, OURS) for one in (style, style**2)]
+    mixed = mixed_targets(each, (0.25, 0.75))
+    assert sorted(mixed.colors) == ["0", "1", "2", "3"]
+    mean = {region: 0.25 * each[0].colors[region] + 0.75 * each[1].colors[region] for region in ("0", "1")}
+    slopes = []
+    for targets in (
+        (mixed.color_positions, mixed.colors, mixed.color_shares),
+        (each[0].color_positions, mean),
+    ):
+        image = content.flip(2).requires_grad_()
+        slopes.append(torch.autograd.grad(color_loss(image, *targets), image)[0])
+    torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-3, atol=1e-8)

@@ -86,7 +86,7 @@ def test_images_pairs_and_regions_come_back(random_image):
     masks = torch.rand(2, 5, 7)
     pair = WorkingPair(
         image, image[:, :4], masks, masks[:, :4], masks.flip(0), torch.tensor([True, False]), masks[:1],
-        masks[1:, :4], torch.rand(10, 3), torch.tensor(0.5),
+        masks[1:, :4], torch.ones(1), torch.zeros(2, dtype=torch.int64), torch.rand(10, 3), torch.tensor(0.5),
     )  # fmt: skip
     found = WORKING_PAIR.unpack(WORKING_PAIR.pack(pair), CPU)
     for item in fields(WorkingPair):

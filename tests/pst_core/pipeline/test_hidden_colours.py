@@ -39,7 +39,7 @@ VARIANTS = {
     "histogram": {"init": "histogram", "rounds": 0, "color_match": 0.0},
     "patches": {"style_term": "patches", "smoothness_weight": 1.0},
     "image terms": {"edge_weights": {"4": 1.0}, "matting_weight": 1.0, "filter": "highpass"},
-    "bicubic": {"upsampling": "bicubic", "color_match": 0.7},
+    "bicubic": {"upsampling": "bicubic", "color_match": 0.7, "strength": 0.5},
 }
 
 

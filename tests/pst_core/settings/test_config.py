@@ -74,6 +74,13 @@ def test_every_setting_is_documented():
     ("default", {"style_layers": {}}, r"^Style_layers must name at least one layer with a weight above 0\.$"),
     ("default", {"style_layers": {"conv1_1": 0}}, r"must name at least one layer"),
     ("default", {"color_match": 1.5}, r"color_match must be `auto` or a number from 0 to 1|Color_match"),
+    ("default", {"shares": "0.5,-1"}, r"^Setting 'shares' cannot be '-1': .*greater than 0\.$"),
+    ("default", {"shares": "0,0"}, r"^Setting 'shares' cannot be '0': .*greater than 0\.$"),
+    ("default", {"shares": "half,half"}, r"^Setting 'shares' cannot be 'half': .*valid number"),
+    ("default", {"shares": (0.5, float("nan"))}, r"^Setting 'shares' cannot be nan"),
+    ("default", {"shares": ""}, r"^Setting 'shares' cannot be ''"),
+    ("default", {"strength": 2.5}, r"^Setting 'strength' cannot be 2\.5: .*less than or equal to 2\.$"),
+    ("default", {"strength": -0.1}, r"^Setting 'strength' cannot be -0\.1: .*greater than or equal to 0\.$"),
     ("default", {"color_match": "all"}, r"^Setting 'color_match' cannot be 'all'"),
     ("default", {"filter_epsilon": 0.0}, r"^Setting 'filter_epsilon' cannot be 0\.0"),
 ])  # fmt: skip
@@ -86,7 +93,7 @@ def test_what_is_wrong_is_said_in_one_sentence(preset, settings, sentence):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name", [
     "content_weight", "style_weight", "step", "filter_epsilon", "filter_sigma", "tv_weight", "detail",
-    "color_match",
+    "color_match", "strength",
 ])  # fmt: skip
 def test_a_value_that_is_no_number_is_refused(name, value):
     with pytest.raises(ConfigError):

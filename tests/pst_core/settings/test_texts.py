@@ -39,7 +39,7 @@ def test_kinds_of_fields_are_told_apart():
     assert mappings == {"content_layers", "style_layers", "edge_weights"}
     assert {name for name, each in annotations.items() if may_be_none(each)} == {
         "regions", "weights", "size", "segmentation_model", "segmentation_merges", "onnx_size",
-        "onnx_classes", "max_slope", "upsampling_tolerance",
+        "onnx_classes", "max_slope", "shares", "upsampling_tolerance",
     }  # fmt: skip
 
     assert literal_choices(annotations["optimizer"]) == ("lbfgs", "adam")
