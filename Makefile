@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Tests wait for servers and processes much of their time: they are shared among a process a core, at most four,
+# for each loads torch and has a Prefect server of its own.
+SHARED := --numprocesses logical --maxprocesses 4
 
 .PHONY: demo test test-service lint format clean
 .DEFAULT_GOAL := demo
@@ -11,11 +14,11 @@ demo: $(STAMP)
 	$(BIN)/pst demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SHARED) --dist worksteal
 
-# Services on PostgreSQL with worker processes, which take minutes.
+# Services on PostgreSQL with worker processes, which take minutes; they mostly wait, so all groups go at once.
 test-service: $(STAMP)
-	$(BIN)/python -m pytest -m service tests/service
+	$(BIN)/python -m pytest -m service --numprocesses 3 --dist loadgroup tests/service
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
