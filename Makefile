@@ -16,9 +16,9 @@ demo: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest $(SHARED) --dist worksteal
 
-# Services on PostgreSQL with worker processes, which take minutes; they mostly wait, so all groups go at once.
+# Services on PostgreSQL with worker processes, which take minutes; they mostly wait, so all modules go at once.
 test-service: $(STAMP)
-	$(BIN)/python -m pytest -m service --numprocesses 3 --dist loadgroup tests/service
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m service tests/service
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
