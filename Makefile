@@ -3,9 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Tests wait for servers and processes much of their time: they are shared among a process a core, at most four,
-# for each loads torch and has a Prefect server of its own.
-SHARED := --numprocesses logical --maxprocesses 4
 
 .PHONY: demo test test-service lint format clean
 .DEFAULT_GOAL := demo
@@ -13,12 +10,14 @@ SHARED := --numprocesses logical --maxprocesses 4
 demo: $(STAMP)
 	$(BIN)/pst demo
 
+# Tests wait for servers and processes much of their time, so a process a core shares them: at most four, for each
+# loads torch and has a Prefect server of its own.
 test: lint
-	$(BIN)/python -m pytest $(SHARED) --dist worksteal
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
-# Services on PostgreSQL with worker processes, which take minutes; they mostly wait, so all modules go at once.
+# Services on PostgreSQL with worker processes, which take minutes.
 test-service: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m service tests/service
+	$(BIN)/python -m pytest -m service tests/service
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
