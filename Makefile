@@ -10,8 +10,10 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/pst demo
 
+# Tests wait for servers and processes much of their time, so a process a core shares them: at most four, for each
+# loads torch and has a Prefect server of its own.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 # Services on PostgreSQL with worker processes, which take minutes.
 test-service: $(STAMP)

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from flows.runtime.settings import import_prefect
 from pst_core.network.encoder import Encoder
@@ -17,6 +19,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by what is loaded later, s
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test fetches a model
 os.environ["HF_HUB_CACHE"] = "no-models-from-outside"
 import_prefect()  # read by Prefect when it is imported
+# How long an example takes says how busy the machine is: it is no test's failure.
+hypothesis_settings.register_profile(
+    "any machine", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("any machine")
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

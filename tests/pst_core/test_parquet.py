@@ -19,7 +19,7 @@ DTYPES = st.sampled_from(["bool", "uint8", "int16", "int64", "float16", "float32
         st.text(max_size=12), st_numpy.arrays(DTYPES, st_numpy.array_shapes(min_dims=0, min_side=0))
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_arrays_come_back_bit_for_bit(arrays):
     for compression in ("none", "zstd"):
         data = pack_arrays(arrays, compression=compression)

@@ -47,7 +47,7 @@ def test_every_name_has_an_array():
 def test_it_costs_microseconds():
     image, guide = torch.zeros(3, 8, 8), torch.zeros(3, 8, 8)
     expect_shapes("image: C H W, guide: 3 H W", image, guide)
-    start = time.perf_counter()
+    start = time.thread_time()  # of this thread, however busy the machine is
     for _ in range(1000):
         expect_shapes("image: C H W, guide: 3 H W", image, guide)
-    assert time.perf_counter() - start < 0.1
+    assert time.thread_time() - start < 0.1

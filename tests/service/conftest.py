@@ -1,4 +1,4 @@
-"""A service on PostgreSQL with two workers, which the tests of this folder share."""
+"""A service on PostgreSQL with two workers, which the tests of a process share."""
 
 import pytest
 from postgres import postgres_server

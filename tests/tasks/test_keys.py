@@ -230,13 +230,13 @@ def told_apart(value):
     return (type(value).__name__, value)
 
 
-@hypothesis_settings(max_examples=250, deadline=None, database=None)
+@hypothesis_settings(max_examples=250)
 @given(NESTED, NESTED)
 def test_different_structures_are_never_told_alike(one, other):
     assert (text(one) == text(other)) == (told_apart(one) == told_apart(other))
 
 
-@hypothesis_settings(max_examples=100, deadline=None, database=None)
+@hypothesis_settings(max_examples=100)
 @given(NESTED, st.randoms(use_true_random=False))
 def test_a_change_in_one_place_is_told(value, random):
     """Small structures that differ in one leaf, which two independent draws hardly ever do."""
@@ -259,7 +259,7 @@ def test_a_change_in_one_place_is_told(value, random):
     assert text(changed) == text(value)
 
 
-@hypothesis_settings(max_examples=60, deadline=None, database=None)
+@hypothesis_settings(max_examples=60)
 @given(st.dictionaries(st.text(max_size=5), NESTED, min_size=2, max_size=5), st.data())
 def test_the_order_of_names_does_not_count(value, data):
     shuffled = dict(data.draw(st.permutations(list(value.items()))))

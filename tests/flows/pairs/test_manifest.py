@@ -156,7 +156,7 @@ def write_all(folder, rows):
 
 
 @given(st.lists(ROWS, min_size=1, max_size=5))
-@hypothesis_settings(max_examples=60, deadline=None, database=None)
+@hypothesis_settings(max_examples=60)
 def test_every_format_gives_the_same_pairs(rows):
     rows = [cells | {"name": f"{number} of all/ü"} for number, cells in enumerate(rows)]
     with tempfile.TemporaryDirectory() as folder:
@@ -258,7 +258,7 @@ HOSTILE_PATHS = st.one_of(
 
 @given(HOSTILE_PATHS, HOSTILE_PATHS)
 @example("back/sub/up/secret.jpg", "a.jpg")
-@hypothesis_settings(max_examples=250, deadline=None, database=None)
+@hypothesis_settings(max_examples=250)
 def test_no_text_yields_a_path_outside_the_folder(tmp_path_factory, content, style):
     folder = tmp_path_factory.getbasetemp() / "hostile" / "photos"
     if not folder.exists():
@@ -438,7 +438,7 @@ def test_paths_must_be_text(folder, cells):
 
 
 @given(st.data())
-@hypothesis_settings(max_examples=60, deadline=None, database=None)
+@hypothesis_settings(max_examples=60)
 def test_damaged_manifests_raise_nothing_else(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp() / "damaged"
     folder.mkdir(exist_ok=True)

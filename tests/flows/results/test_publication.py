@@ -29,9 +29,9 @@ pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
 SUBS = {"content": "content", "style": "style", "content_map": "content_maps", "style_map": "style_maps"}
 
 
-@pytest.fixture
-def paths(tmp_path):
-    folder = make_folder(tmp_path / "in", 1)
+def make_pair(folder):
+    """Paths of a pair's files, by their roles."""
+    make_folder(folder, 1)
     return {role: folder / sub / "p0.png" for role, sub in SUBS.items()}
 
 
@@ -39,10 +39,23 @@ def run(paths, out, **order):
     return stylize_pair(**paths, out=out, name="p0", settings=overrides_of(QUICK), **order)
 
 
+@pytest.fixture(scope="module")
+def stylized(prefect_server_for_tests, tmp_path_factory):
+    """A pair, and the store in which it was stylized: tests have copies of that."""
+    folder = tmp_path_factory.mktemp("stylized")
+    paths, home = make_pair(folder / "in"), folder / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PST_HOME", str(home))
+        patch.delenv("PST_QUALITY_MODELS", raising=False)
+        run(paths, folder / "out")
+    return paths, home
+
+
 @pytest.fixture
-def finished(paths, tmp_path):
+def finished(stylized, pst_home, tmp_path):
     """Return a function that plans the pair anew under a policy, and what was made of it."""
-    run(paths, tmp_path / "first")
+    paths, home = stylized
+    shutil.copytree(home, pst_home)
 
     def planned(policy="changed", picture=None):
         pair, out = Pair("p0", **paths), tmp_path / "out"
@@ -157,8 +170,8 @@ def test_somebody_elses_picture_among_others_is_held_to_the_policy(finished, tmp
     assert (picture.read_bytes() == b"mine") == (policy != "overwrite")
 
 
-def test_a_result_that_comes_while_the_pair_is_computed_is_left_under_skip(paths, tmp_path, monkeypatch):
-    work = scoring.score.fn
+def test_a_result_that_comes_while_the_pair_is_computed_is_left_under_skip(tmp_path, monkeypatch):
+    paths, work = make_pair(tmp_path / "in"), scoring.score.fn
 
     @functools.wraps(work)
     def slow(**inputs):

@@ -422,7 +422,7 @@ def test_damaged_files_raise_image_errors_only(tmp_path):
     assert min(outcomes["read"], outcomes["refused"]) > 300, outcomes
 
 
-@hypothesis_settings(max_examples=150, deadline=None, database=None)
+@hypothesis_settings(max_examples=150)
 @given(
     st.sampled_from(
         [

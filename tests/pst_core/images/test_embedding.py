@@ -20,7 +20,7 @@ def test_recipe_round_trip(tmp_path, extension, depth):
     assert read_recipe(path) == RECIPE
 
 
-@hypothesis_settings(max_examples=40, deadline=None, database=None)
+@hypothesis_settings(max_examples=40)
 @given(
     st.dictionaries(
         st.text(max_size=9), st.text(max_size=30) | st.integers() | st.booleans() | st.none(), max_size=4

@@ -87,7 +87,7 @@ def test_every_cut_before_the_pixels_is_refused():
     assert b"teXt" in png.insert(bare[: first + 4], png.chunk(b"teXt", b""))
 
 
-@hypothesis_settings(max_examples=200, deadline=None, database=None)
+@hypothesis_settings(max_examples=200)
 @given(st.binary(max_size=120).filter(lambda data: b"IDAT" not in data))
 @example(b"")
 @example(bytes(1000))
