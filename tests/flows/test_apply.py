@@ -14,6 +14,7 @@ from PIL import Image
 
 from flows.apply import apply_folder
 from flows.batch import stylize_folder
+from pst_core.errors import LookError
 from pst_core.images.input_files import InputFile
 from pst_core.images.reading import read_photograph
 from pst_core.images.writing import to_levels, write_image
@@ -176,6 +177,27 @@ def test_a_look_lies_beside_a_result_when_asked_for_and_is_kept(results, tmp_pat
     assert names <= told.keys()
     applied(results, tmp_path / "pair" / "content", tmp_path / "out")
     assert computed == [("fit-look", "p.png"), ("apply-look", "p.png")]
+
+
+def test_regions_are_found_as_the_pairs_were_or_it_is_said_why_not(tmp_path, monkeypatch, landscape):
+    """By what found them: the network is named in the environment, for a look knows no places of files."""
+    pictures = {"content": ((90, 140, 220), (60, 90, 50)), "style": ((230, 140, 70), (40, 30, 30))}
+    for seed, (role, colors) in enumerate(pictures.items()):
+        (tmp_path / "pair" / role).mkdir(parents=True)
+        Image.fromarray(landscape(96, 128, *colors, seed=seed)[0]).save(tmp_path / "pair" / role / "p.png")
+    found = QUICK | {"segmentation": "cluster"}
+    stylize_folder(tmp_path / "pair", tmp_path / "results", settings=overrides_of(found))
+    shoot = tmp_path / "pair" / "content"
+    with pytest.raises(LookError, match=r"found by cluster \(untrained\), and here there is .*--whole"):
+        apply_folder(tmp_path / "results" / "p", shoot, tmp_path / "out")
+    monkeypatch.setenv("PST_VGG19_WEIGHTS", "untrained")
+    wanted = read_photograph(tmp_path / "results" / "p" / "result.png").pixels
+    missed = []
+    for whole in (False, True):
+        summary = applied(tmp_path / "results" / "p", shoot, tmp_path / "out", whole=whole)[1]
+        assert states(summary) == {"p": "done"}, summary.failed[0].error
+        missed.append(np.abs(read_photograph(tmp_path / "out" / "p.png").pixels - wanted).mean())
+    assert missed[0] < missed[1]
 
 
 def test_an_order_is_taken_up_again(cube, shoot, tmp_path, monkeypatch, capsys):

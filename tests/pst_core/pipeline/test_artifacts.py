@@ -130,4 +130,4 @@ def test_what_is_kept_is_called_by_its_kind_and_comes_back(random_image):
     assert reference.kind == "image" and reference.path.endswith(".parquet")
     assert torch.equal(IMAGE.load(reference), image)
     kinds = [kind for kind in vars(artifacts).values() if isinstance(kind, Kind)]
-    assert len({kind.name for kind in kinds}) == len(kinds) == 12
+    assert len({kind.name for kind in kinds}) == len(kinds) == 15
