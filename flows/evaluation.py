@@ -5,7 +5,6 @@ again, and one that is added later joins those that are there.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -134,17 +133,8 @@ def _run_saved(order: EvaluationOrder, found: Found) -> State:
 def _inputs(order: EvaluationOrder, pairs: Sequence[Pair], prober: Prober) -> list[Pair]:
     """The pairs that are run: brought to size, or made of photographs that are."""
     if order.protocol == "pairs":
-        return [bring_to_size(_of_one_style(pair), order, prober) for pair in pairs]
+        return [bring_to_size(pair, order, prober) for pair in pairs]
     return [with_answer(pair, order.grades + place, order, prober) for place, pair in enumerate(pairs)]
-
-
-def _of_one_style(pair: Pair) -> Pair:
-    """A pair as the compared methods can do it: theirs is one style."""
-    if not pair.further or pair.problem is not None:
-        return pair
-    return replace(
-        pair, problem=f"An evaluation takes one style a pair: leave {', '.join(pair.further)} out."
-    )
 
 
 def _run_method(

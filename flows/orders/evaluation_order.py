@@ -99,6 +99,7 @@ def check_evaluation(order: EvaluationOrder) -> Found:
     found = _find(order)
     pairs = _chosen(found.pairs, order.pairs)
     _refuse_named_methods(pairs)
+    _refuse_further_styles(pairs)
     for folder in order.external.values():
         find_pictures(folder, [pair.name for pair in pairs])
     for crop in order.crops:
@@ -148,4 +149,14 @@ def _refuse_named_methods(pairs: tuple[Pair, ...]) -> None:
             raise PairingError(
                 f"{pair.name!r} of the manifest names the method {pair.given['method']!r}, but an "
                 "evaluation runs all of its own over every pair: leave that column out."
+            )
+
+
+def _refuse_further_styles(pairs: tuple[Pair, ...]) -> None:
+    """The compared methods and the measures know one style."""
+    for pair in pairs:
+        if pair.further:
+            raise PairingError(
+                f"{pair.name!r} of the manifest has the columns {', '.join(pair.further)}, but an evaluation "
+                "compares results of one style: leave them out."
             )

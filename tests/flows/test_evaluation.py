@@ -337,6 +337,12 @@ def test_a_manifest_cannot_name_methods_for_an_evaluation(tmp_path, source):
         check_evaluation(order(manifest(source, method="luan"), tmp_path / "out"))
 
 
+def test_a_manifest_cannot_name_several_styles_for_an_evaluation(tmp_path, source):
+    further = {"style_2": "style/p1.png", "style_2_map": "style_maps/p1.png"}
+    with pytest.raises(PairingError, match=r"'p0' of the manifest has the columns style_2, style_2_map, but"):
+        check_evaluation(order(manifest(source, **further), tmp_path / "out"))
+
+
 def test_a_result_is_measured_over_its_pairs_own_regions(tmp_path, source):
     found = {}
     for regions in (1, 2):
