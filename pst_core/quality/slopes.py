@@ -4,6 +4,8 @@ A steep change paints noise, compression and texture into what was even. A linea
 everywhere; a curve or a map by regions is as steep as its steepest part.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,22 @@ POOL = 4 * PAIRS  # pixels that pairs are made of: of large pictures not all nee
 LEAST_DISTANCE = 16 / 255  # sRGB on [0, 1]: nearer colours differ by grain and rounding as much as by light
 SHARE = 0.999  # of all pairs that are no steeper: a single pixel is no slope
 LEAST_PAIRS = 100  # of fewer, the steepest says little
+
+
+class ColorPairs(NamedTuple):
+    """Pairs of pixels whose colours are apart in a content.
+
+    Attributes
+    ----------
+    here, there : ndarray of int, shape (N,)
+        Flat places of the pixels.
+    distances : ndarray, shape (N,)
+        Between their colours in the content.
+    """
+
+    here: NDArray[np.intp]
+    there: NDArray[np.intp]
+    distances: Floats
 
 
 def largest_slope(image: Floats, content: Floats, labels: Labels | None = None, *, seed: int = 0) -> float:
@@ -53,13 +71,29 @@ def largest_slope(image: Floats, content: Floats, labels: Labels | None = None, 
     """
     if image.shape != content.shape:
         raise PstError(f"Slopes need images of one size, not {image.shape[1:]} and {content.shape[1:]}.")
+    return slope_over(image, pairs_apart(content, labels, seed=seed))
+
+
+def pairs_apart(content: Floats, labels: Labels | None = None, *, seed: int = 0) -> ColorPairs:
+    """The pairs that `largest_slope` looks at, which all results of one content share.
+
+    Raises
+    ------
+    PstError
+        The content has hardly two colours in any region.
+    """
     regions = np.zeros(content.shape[1:], np.int16) if labels is None else labels
     here, there = _pairs_within(regions, np.random.default_rng(seed))
-    inputs, outputs = (_distances(each, here, there) for each in (content, image))
-    apart = inputs >= LEAST_DISTANCE
+    distances = _distances(content, here, there)
+    apart = distances >= LEAST_DISTANCE
     if apart.sum() < LEAST_PAIRS:
         raise PstError("A slope needs a content with more than one colour.")
-    return float(np.quantile(outputs[apart] / inputs[apart], SHARE))
+    return ColorPairs(here[apart], there[apart], distances[apart])
+
+
+def slope_over(image: Floats, pairs: ColorPairs) -> float:
+    """The largest slope over given pairs, of an image of shape (3, H, W)."""
+    return float(np.quantile(_distances(image, pairs.here, pairs.there) / pairs.distances, SHARE))
 
 
 def _pairs_within(labels: Labels, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

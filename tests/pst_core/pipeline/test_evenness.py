@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.optimize import minimize
 
 from pst_core.pipeline import evenness
-from pst_core.pipeline.evenness import bound_slope, linear_change
+from pst_core.pipeline.evenness import bound_slope, brightness_curve, curved_change, linear_change
 from pst_core.pipeline.working import make_working_pair
 from pst_core.quality.slopes import largest_slope
 from pst_core.regions.labels import Regions
@@ -107,3 +108,115 @@ def test_one_colour_alone_has_no_slope(pair):
     plain = replace(pair, content=torch.full((3, 60, 80), 0.4))
     image = torch.rand(3, 60, 80, generator=torch.Generator().manual_seed(3))
     assert bound_slope(image, plain, 2.0) is image
+
+
+def test_blacks_stay_black_under_a_pale_look():
+    """A dark photograph, and a look that is steep in the blacks and pale above them."""
+    shapes = photograph(1)
+    dark = (0.02 + 0.6 * ((shapes - shapes.min()) / np.ptp(shapes)) ** 3).mean(axis=0)
+    one = Regions(np.zeros((60, 80), np.int16), np.zeros((60, 80), np.int16), np.zeros((1, 3), np.uint8))
+    content = np.broadcast_to(dark, (3, 60, 80)).astype(np.float32)
+    pair = make_working_pair(content, photograph(2), one, size=80, device=CPU, softness=4)
+    look = 0.05 + 0.6 * (1 - torch.exp(-(pair.content - 0.02) / 0.06))
+    most = 3.5 * evenness.ROOM
+    linear = linear_change(look, pair.content, pair.soft_masks, most)
+    veiled = evenness._held_back(look, linear, evenness._pairs(pair), most)
+    bounded = bound_slope(look, pair, 3.5)
+    blacks = pair.content < pair.content.quantile(0.2)
+    wrong = [float((each - look)[blacks].mean().abs()) for each in (veiled, bounded)]
+    assert slope(look, pair) > 4 and slope(bounded, pair) <= 3.5
+    assert wrong[1] < 0.75 * wrong[0]
+
+
+def test_what_is_held_back_is_no_more_than_need_be(pair):
+    image = uneven(pair, 0.45)
+    even = linear_change(image, pair.content, pair.soft_masks)
+    kept = evenness._held_back(image, even, evenness._pairs(pair), 2.5)
+    rest = image - even
+    size = rest.norm(dim=0, keepdim=True)
+    tried = [
+        (even + rest * (1 + (size / limit) ** evenness.KNEE) ** (-1 / evenness.KNEE)).clamp(0, 1)
+        for limit in evenness.LIMITS
+    ]
+    assert torch.equal(kept, next(each for each in tried if slope(each, pair) <= 2.5))
+
+
+def test_a_curved_change_is_linear_where_linear_explains_all(pair, monkeypatch):
+    monkeypatch.setattr(evenness, "NOISE", 0.0)
+    image = 0.3 + 0.5 * pair.content
+    linear = linear_change(image, pair.content, pair.soft_masks)
+    curved = curved_change(image, pair.content, pair.soft_masks, 4.0)
+    torch.testing.assert_close(curved, linear, rtol=0, atol=1e-5)
+
+
+def test_a_curve_moves_all_channels_together_and_no_region_as_a_whole(pair):
+    hard = (pair.content_masks > 0.5).float()
+    image = pair.content.mean(dim=0).clamp_min(0.45).expand(3, -1, -1)
+    linear = linear_change(image, pair.content, hard)
+    change = curved_change(image, pair.content, hard, 4.0) - linear
+    assert change.abs().max() > 0.02
+    torch.testing.assert_close(change[0], change[1], rtol=0, atol=1e-6)
+    for mask in hard:
+        assert (change[0] * mask).sum().abs() / mask.sum() < 1e-6
+    nearer, far = ((each - image).square().mean() for each in (linear + change, linear))
+    assert nearer < 0.85 * far
+
+
+@pytest.fixture
+def tones():
+    """Tones, what is to be added to them, and weights."""
+    rng = np.random.default_rng(4)
+    tones = rng.beta(1, 3, 2000)
+    return tones, 0.1 * np.sin(9 * tones) + 0.05 * rng.standard_normal(2000), rng.random(2000)
+
+
+def test_a_curve_has_no_steeper_slopes_than_it_may_have(tones):
+    curve = brightness_curve(*tones, (-0.3, 0.5))
+    order = np.argsort(tones[0])
+    slopes = np.diff(curve[order]) / np.diff(tones[0][order])
+    assert slopes.min() == pytest.approx(-0.3, abs=1e-6) and slopes.max() == pytest.approx(0.5, abs=1e-6)
+    assert np.average(curve, weights=tones[2]) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_curve_follows_what_is_wanted_as_far_as_it_may(tones):
+    values, _, weights = tones
+    centred = values - np.average(values, weights=weights)
+    for wanted, found in ((0.4, 0.4), (3.0, 0.5), (-2.0, -0.3)):
+        curve = brightness_curve(values, wanted * centred, weights, (-0.3, 0.5))
+        inner = (values > np.quantile(values, 0.1)) & (values < np.quantile(values, 0.9))
+        level = np.average(curve[inner] - found * centred[inner])
+        np.testing.assert_allclose(curve[inner], found * centred[inner] + level, atol=1e-6)
+
+
+def test_no_curve_of_the_same_kind_is_nearer(tones):
+    """Against SLSQP over the heights at the tones that the curve bends at."""
+    values, wanted, weights = tones
+    curve = brightness_curve(values, wanted, weights, (-0.3, 0.5))
+    order = np.argsort(values)
+    share = np.cumsum(weights[order]) * (evenness.TONES / weights.sum())
+    groups = np.array_split(order, np.searchsorted(share, np.arange(1, evenness.TONES)))
+    middle, mean, weight = (
+        np.array([call(group) for group in groups])
+        for call in (
+            lambda group: np.average(values[group], weights=weights[group]),
+            lambda group: np.average(wanted[group], weights=weights[group]),
+            lambda group: weights[group].sum() / weights.sum(),
+        )
+    )
+    limits = [
+        {"type": "ineq", "fun": lambda height: 0.5 - np.diff(height) / np.diff(middle)},
+        {"type": "ineq", "fun": lambda height: np.diff(height) / np.diff(middle) + 0.3},
+    ]
+    solved = minimize(
+        lambda height: 1e4 * (weight * (height - mean) ** 2).sum(),
+        np.zeros(evenness.TONES),
+        method="SLSQP",
+        constraints=limits,
+    )
+    expected = np.interp(values, middle, solved.x)
+    expected -= np.average(expected, weights=weights)
+    np.testing.assert_allclose(curve, expected, atol=2e-4)
+
+
+def test_one_tone_has_no_curve():
+    assert not brightness_curve(np.full(50, 0.4), np.linspace(0, 1, 50), np.ones(50), (-1.0, 1.0)).any()
