@@ -13,6 +13,7 @@ from torch.nn import functional
 from pst_core.machine import constant
 from pst_core.quality.distances import GRAY
 from pst_core.quality.rims import (
+    PLAIN,
     Edges,
     beyond_levels,
     block_side,
@@ -25,10 +26,12 @@ from pst_core.shapes import expect_shapes
 
 Floats = NDArray[np.floating]
 
-ROUNDS = 2  # what is taken away is smoothed, so that the second finds what the first left
+ROUNDS = 4  # what is taken away is smoothed, so that each finds what the last one left
 MOST_EDGES = 20_000  # places, as many as a picture of the measured size can have
-SMOOTHNESS = 1 / 6  # of the reach across an edge: corrections spread to between the profiles they come from
+SMOOTHNESS = 1 / 12  # of the reach across an edge: corrections spread to between the profiles they come from
 COVERED = 0.15  # profiles a pixel below which a correction fades
+FADING = 1 / 3  # of the reach, at its end, in which a correction fades: it leaves no end of a stroke
+SURE_STEP = 0.5  # of the content's step, from which a result's counts in full: without one there is no rim
 
 
 def remove_rims(image: Tensor, content: Tensor, share: float = 1.0) -> Tensor:
@@ -52,9 +55,10 @@ def remove_rims(image: Tensor, content: Tensor, share: float = 1.0) -> Tensor:
         return image
     profiles = profiles_across(original, edges)
     low, high = levels_beside(profiles, edges.reach)
-    own = beyond_levels(profiles, low, high, edges.reach) / (high - low)
+    steps = high - low
+    own = beyond_levels(profiles, low, high, edges.reach) / steps
     for _ in range(ROUNDS):
-        correction = share * _correction(_gray(image), edges, own)
+        correction = share * _correction(_gray(image), edges, own, steps)
         image = (image + _enlarged(correction, image)).clamp(0, 1)
     return image
 
@@ -72,8 +76,15 @@ def _gray_on_device(image: Tensor) -> Tensor:
     return functional.avg_pool2d(gray[None], block_side(*gray.shape))[0]
 
 
-def _correction(gray: Floats, edges: Edges, own: Floats) -> Floats:
-    """What to add to a picture's brightness, shape (h, w), given each edge's own overshoot as a share."""
+def _correction(gray: Floats, edges: Edges, own: Floats, steps: Floats) -> Floats:
+    """What to add to a picture's brightness, shape (h, w).
+
+    Parameters
+    ----------
+    gray : ndarray, shape (h, w)
+    own, steps : ndarray, shape (N,)
+        Each edge's own overshoot as a share of its step, and its step, in the content.
+    """
     from scipy.ndimage import gaussian_filter
 
     profiles, reach = profiles_across(gray, edges), edges.reach
@@ -81,12 +92,16 @@ def _correction(gray: Floats, edges: Edges, own: Floats) -> Floats:
     room = own * (high - low)
     near = profiles[:, reach:-reach]
     missing = np.clip(near, (low - room)[:, None], (high + room)[:, None]) - near
-    across = np.arange(-reach, reach + 1)[:, None]
-    rows, columns = np.moveaxis(np.rint(edges.places[:, None] + across * edges.normals[:, None]), -1, 0)
+    across = np.arange(-reach, reach + 1)
+    missing *= np.clip((reach + 1 - np.abs(across)) / (FADING * reach), 0, 1)
+    # Where the content has more than one edge, or the result has none, a profile says little about rims.
+    trust = np.clip(1 - own / PLAIN, 0, 1) * np.clip((high - low) / (SURE_STEP * steps), 0, 1)
+    places = np.rint(edges.places[:, None] + across[:, None] * edges.normals[:, None])
+    rows, columns = np.moveaxis(places, -1, 0)
     flat = (rows * gray.shape[1] + columns).astype(np.intp).ravel()
     sums, counts = (
-        gaussian_filter(np.bincount(flat, weights, gray.size).reshape(gray.shape), SMOOTHNESS * reach)
-        for weights in (missing.ravel(), np.ones(missing.size))
+        gaussian_filter(np.bincount(flat, weights.ravel(), gray.size).reshape(gray.shape), SMOOTHNESS * reach)
+        for weights in (trust[:, None] * missing, np.broadcast_to(trust[:, None], missing.shape))
     )
     found: Floats = sums / (counts + COVERED)
     return found

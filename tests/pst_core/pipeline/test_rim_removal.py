@@ -55,6 +55,25 @@ def test_colours_move_together(step):
     assert (change.max(dim=0).values - change.min(dim=0).values).max() < 1e-5
 
 
+def test_little_is_painted_where_the_result_has_no_edge(step, monkeypatch):
+    """What is uneven on a surface that became one is no rim: taking it away would draw strokes across it."""
+    rng = np.random.default_rng(2)
+    blotches = gaussian_filter(rng.standard_normal((120, 160)), 4)
+    image = 0.5 + torch.tensor(0.05 * blotches / blotches.std(), dtype=torch.float32).expand(3, -1, -1)
+    careful = (remove_rims(image, step) - image).abs().mean()
+    monkeypatch.setattr(rims, "SURE_STEP", 1e-6)
+    assert 0 < careful < 0.8 * (remove_rims(image, step) - image).abs().mean()
+
+
+def test_a_correction_ends_softly(step):
+    """A ramp on the bright side, wider than the reach: what is taken away of it leaves no second edge."""
+    image = step.clone()
+    image[:, :, 80:] += 0.2 * torch.linspace(1, 0, 80)
+    change = (remove_rims(image, step) - image)[0, 60]
+    assert change.abs().max() > 0.01
+    assert change.diff().abs()[81:].max() < 0.5 * change.abs().max()
+
+
 def test_without_strong_edges_nothing_changes():
     soft = gaussian_filter(np.random.default_rng(0).standard_normal((3, 120, 160)), (0, 15, 15))
     content = torch.tensor(0.5 + 0.1 * soft / soft.std(), dtype=torch.float32)
