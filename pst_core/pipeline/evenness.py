@@ -64,7 +64,8 @@ def _held_back(image: Tensor, even: Tensor, pairs: ColorPairs, most: float) -> T
     size = rest.norm(dim=0, keepdim=True)
 
     def limited(limit: float) -> Tensor:
-        return (even + rest * (1 + (size / limit) ** KNEE) ** (-1 / KNEE)).clamp(0, 1)
+        kept: Tensor = rest * (1 + (size / limit) ** KNEE) ** (-1 / KNEE)
+        return (even + kept).clamp(0, 1)
 
     first = bisect_left(LIMITS, True, key=lambda limit: _slope(limited(limit), pairs) <= most)
     return limited(LIMITS[min(first, len(LIMITS) - 1)])
