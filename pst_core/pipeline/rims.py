@@ -28,9 +28,10 @@ Floats = NDArray[np.floating]
 
 ROUNDS = 4  # what is taken away is smoothed, so that each finds what the last one left
 MOST_EDGES = 20_000  # places, as many as a picture of the measured size can have
-SMOOTHNESS = 1 / 12  # of the reach across an edge: corrections spread to between the profiles they come from
+SMOOTHNESS = 1 / 6  # of the reach across an edge: corrections spread to between the profiles they come from
 COVERED = 0.15  # profiles a pixel below which a correction fades
 FADING = 1 / 3  # of the reach, at its end, in which a correction fades: it leaves no end of a stroke
+ALONG = 2.0  # pixels, standard deviation: how far along itself an edge is to be straight
 SURE_STEP = 0.5  # of the content's step, from which a result's counts in full: without one there is no rim
 
 
@@ -57,8 +58,9 @@ def remove_rims(image: Tensor, content: Tensor, share: float = 1.0) -> Tensor:
     low, high = levels_beside(profiles, edges.reach)
     steps = high - low
     own = beyond_levels(profiles, low, high, edges.reach) / steps
+    trust = np.clip(1 - own / PLAIN, 0, 1) * _straightness(original, edges)
     for _ in range(ROUNDS):
-        correction = share * _correction(_gray(image), edges, own, steps)
+        correction = share * _correction(_gray(image), edges, own, steps, trust)
         image = (image + _enlarged(correction, image)).clamp(0, 1)
     return image
 
@@ -76,14 +78,32 @@ def _gray_on_device(image: Tensor) -> Tensor:
     return functional.avg_pool2d(gray[None], block_side(*gray.shape))[0]
 
 
-def _correction(gray: Floats, edges: Edges, own: Floats, steps: Floats) -> Floats:
+def _straightness(gray: Floats, edges: Edges) -> Floats:
+    """How straight each edge is: coherence of the structure tensor (Weickert 1999), on [0, 1]; shape (N,).
+
+    Profiles are means along the edge. Where it bends at once, as among leaves, they run across other things,
+    and what is taken away for them is strokes in all directions.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    down, right = (gaussian_filter(gray, 1.0, order=order) for order in ((1, 0), (0, 1)))
+    both, across, mixed = (
+        gaussian_filter(product, ALONG)
+        for product in (down**2 + right**2, down**2 - right**2, 2 * down * right)
+    )
+    rows, columns = edges.places.astype(np.intp).T
+    found: Floats = ((across**2 + mixed**2) / np.maximum(both, 1e-9) ** 2)[rows, columns]
+    return found
+
+
+def _correction(gray: Floats, edges: Edges, own: Floats, steps: Floats, trust: Floats) -> Floats:
     """What to add to a picture's brightness, shape (h, w).
 
     Parameters
     ----------
     gray : ndarray, shape (h, w)
-    own, steps : ndarray, shape (N,)
-        Each edge's own overshoot as a share of its step, and its step, in the content.
+    own, steps, trust : ndarray, shape (N,)
+        Each edge's own overshoot as a share of its step, and its step, in the content; how far to trust it.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -94,8 +114,7 @@ def _correction(gray: Floats, edges: Edges, own: Floats, steps: Floats) -> Float
     missing = np.clip(near, (low - room)[:, None], (high + room)[:, None]) - near
     across = np.arange(-reach, reach + 1)
     missing *= np.clip((reach + 1 - np.abs(across)) / (FADING * reach), 0, 1)
-    # Where the content has more than one edge, or the result has none, a profile says little about rims.
-    trust = np.clip(1 - own / PLAIN, 0, 1) * np.clip((high - low) / (SURE_STEP * steps), 0, 1)
+    trust = trust * np.clip((high - low) / (SURE_STEP * steps), 0, 1)
     places = np.rint(edges.places[:, None] + across[:, None] * edges.normals[:, None])
     rows, columns = np.moveaxis(places, -1, 0)
     flat = (rows * gray.shape[1] + columns).astype(np.intp).ravel()

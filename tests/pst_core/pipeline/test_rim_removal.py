@@ -5,7 +5,7 @@ from scipy.ndimage import gaussian_filter
 
 from pst_core.pipeline import rims
 from pst_core.pipeline.rims import remove_rims
-from pst_core.quality.rims import gray_in_blocks, rim_overshoot
+from pst_core.quality.rims import gray_in_blocks, rim_overshoot, strong_edges
 
 
 @pytest.fixture
@@ -63,6 +63,19 @@ def test_little_is_painted_where_the_result_has_no_edge(step, monkeypatch):
     careful = (remove_rims(image, step) - image).abs().mean()
     monkeypatch.setattr(rims, "SURE_STEP", 1e-6)
     assert 0 < careful < 0.8 * (remove_rims(image, step) - image).abs().mean()
+
+
+def test_edges_that_bend_at_once_are_trusted_less():
+    """A straight border and, below it, one of teeth, three pixels each."""
+    content = np.full((120, 160), 0.25, np.float32)
+    content[:60, 80:] = 0.75
+    for row in range(60, 120):
+        content[row, 80 + 4 * (row // 3 % 2) :] = 0.75
+    edges = strong_edges(content)
+    straight = rims._straightness(content, edges)
+    above, below = edges.places[:, 0] < 50, edges.places[:, 0] > 70
+    assert straight[above].min() > 0.98 and straight[below].mean() < 0.7
+    assert straight.min() >= 0 and straight.max() <= 1 + 1e-6
 
 
 def test_a_correction_ends_softly(step):
