@@ -26,7 +26,7 @@ from pst_core.shapes import expect_shapes
 
 Floats = NDArray[np.floating]
 
-ROUNDS = 4  # what is taken away is smoothed, so that each finds what the last one left
+ROUNDS = 6  # what is taken away is smoothed, so that each finds what the last one left
 MOST_EDGES = 20_000  # places, as many as a picture of the measured size can have
 SMOOTHNESS = 1 / 6  # of the reach across an edge: corrections spread to between the profiles they come from
 COVERED = 0.15  # profiles a pixel below which a correction fades
