@@ -49,7 +49,7 @@ def _prepare_unit(unit, note):
     from tasks.keys import key_of
 
     work, signature = unit.fn, inspect.signature(unit.fn)
-    stand_in = _STAND_INS[unit.name] if SECONDS in os.environ else None
+    stand_in = _STAND_INS.get(unit.name) if SECONDS in os.environ else None
 
     @functools.wraps(work)
     def begin(*args, **kwargs):
@@ -201,6 +201,7 @@ def _png(image):
     return buffer.getvalue()
 
 
+# No trial asks for a look: the unit that fits one keeps its own work.
 _STAND_INS = {
     "segment": _segment, "precompute": _precompute, "start": _start, "enlarge": _enlarge,
     "optimise": _optimise, "filter": _filter, "render": _render, "score": _score, "explain": _explain,
