@@ -91,8 +91,7 @@ def find_photographs(source: Path, *, out: Path | None = None) -> Found:
     PairingError
         It is no folder, or there is no photograph in it.
     """
-    if not _require_source(source):
-        raise PairingError(f"{show(source)} is a file: name a folder of photographs.")
+    _require_folder(source)
     tally = Tally()
     return _sorted(photographs_in(source, out, tally), _passed_over(source, tally))
 
@@ -112,10 +111,14 @@ def find_contents(source: Path, *, maps: Path | None = None, out: Path | None = 
     PairingError
         It is no folder, or there is no photograph in it.
     """
-    if not _require_source(source):
-        raise PairingError(f"{show(source)} is a file: name a folder of photographs.")
+    _require_folder(source)
     tally = Tally()
     return _sorted(contents_in(source, maps, out, tally), _passed_over(source, tally))
+
+
+def _require_folder(source: Path) -> None:
+    if not _require_source(source):
+        raise PairingError(f"{show(source)} is a file: name a folder of photographs.")
 
 
 def _sorted(pairs: Iterable[Pair], notes: tuple[str, ...]) -> Found:

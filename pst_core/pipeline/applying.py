@@ -21,9 +21,7 @@ from pst_core.looks.lattice import Lattice
 
 Floats = NDArray[np.float32]
 
-MIDDLE = (
-    2048  # pixels at which borders are brought to edges: at full size that takes seconds, and shows nothing
-)
+MIDDLE = 2048  # pixels at which borders come to edges: at full size that takes seconds, and shows nothing
 RADIUS, EPSILON = 4, 1e-4  # of the guided filter, in pixels of the small size and on [0, 1] squared
 # Power to which masks are raised: a tenth of a look that is meant for something else is seen as a rim.
 STEEPNESS = 3
