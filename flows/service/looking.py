@@ -23,6 +23,8 @@ BEGIN_SECONDS = 120.0
 """A worker's process begins with its run in some seconds; one that has not by then never will."""
 UNNOTED_SECONDS = 120.0
 """A run leaves its note when it begins; what goes without one for so long is not there."""
+CANCELLED_SECONDS = 30.0
+"""As long for one that is to be cancelled: should its process only just begin, it is not to go on anyway."""
 CRASHED_SECONDS = 60.0
 """So long the automation has for starting a crashed run again."""
 STUCK_SECONDS = 60.0
@@ -60,7 +62,9 @@ class Lookout:
     def __init__(self, url: str, tell: Callable[[str], None]) -> None:
         self._url, self._tell = url, tell
         self._pending = _Watched[UUID](BEGIN_SECONDS)
-        self._unnoted = _Watched[UUID](UNNOTED_SECONDS)
+        self._unnoted = {
+            "RUNNING": _Watched[UUID](UNNOTED_SECONDS), "CANCELLING": _Watched[UUID](CANCELLED_SECONDS),
+        }  # fmt: skip
         self._crashed = _Watched[UUID](CRASHED_SECONDS)
         self._stuck = _Watched[StuckSlots](STUCK_SECONDS)
 
@@ -92,11 +96,12 @@ class Lookout:
 
     def _end_what_has_no_process(self, client: "SyncPrefectClient") -> None:
         """A process that ended while the server was away could not tell so, and took its note along."""
-        at_work = _runs(client, ("RUNNING", "CANCELLING"), _ALL)
-        runs = {run.id: run for run in at_work if is_running(run.id) is None}
-        for run in self._unnoted.ripe(runs):
-            end_dead_runs(client, [run])
-            self._tell(f"Run {runs[run].name} has no process any more: it is marked as crashed.")
+        for state, watched in self._unnoted.items():
+            runs = {run.id: run for run in _runs(client, (state,), _ALL) if is_running(run.id) is None}
+            for run in watched.ripe(runs):
+                end_dead_runs(client, [run])
+                ended = "cancelled" if state == "CANCELLING" else "crashed"
+                self._tell(f"Run {runs[run].name} has no process any more: it is marked as {ended}.")
 
     def _begin_again_what_crashed(self, client: "SyncPrefectClient") -> None:
         from prefect.states import Scheduled

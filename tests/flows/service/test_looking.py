@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import filters
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Crashed, Pending, Running
+from prefect.states import Cancelling, Crashed, Pending, Running
 
 from flows.runtime.notes import Note, held_note
 from flows.service import looking
@@ -48,7 +48,7 @@ def deployment(client):
 @pytest.fixture
 def look_late(monkeypatch):
     """Look, as if all had been seen for long."""
-    for name in ("BEGIN_SECONDS", "UNNOTED_SECONDS", "CRASHED_SECONDS", "STUCK_SECONDS"):
+    for name in ("BEGIN_SECONDS", "UNNOTED_SECONDS", "CANCELLED_SECONDS", "CRASHED_SECONDS", "STUCK_SECONDS"):
         monkeypatch.setattr(looking, name, -1.0)
 
     def look():
@@ -75,6 +75,17 @@ def test_what_never_began_or_has_no_process_crashed(client, deployment, look_lat
     told = look_late()
     assert {state_of(client, run) for run in (pending, running)} == {"Crashed"}
     assert len(told) == 2
+
+
+def test_what_is_to_be_cancelled_and_has_no_process_is_waited_for_less(client, deployment, monkeypatch):
+    monkeypatch.setattr(looking, "CANCELLED_SECONDS", -1.0)
+    running, cancelling = (a_run(client, deployment, Running()) for _ in range(2))
+    client.set_flow_run_state(cancelling, Cancelling())
+    assert state_of(client, cancelling) == "Cancelling"
+    told = []
+    Lookout(PREFECT_API_URL.value(), told.append).look()
+    assert [state_of(client, run) for run in (running, cancelling)] == ["Running", "Cancelled"]
+    assert len(told) == 1 and told[0].endswith("it is marked as cancelled.")
 
 
 def test_what_has_a_process_or_no_deployment_is_let_be(client, deployment, look_late):
