@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pst_core.color.baselines import LUMINANCE
 from pst_core.errors import LookError
 from pst_core.looks.lattice import SIZE, Floats, Lattice
 from pst_core.printing import printable
@@ -15,7 +16,6 @@ DECIMALS = 6
 MOST_BYTES = 2**24  # of a file that is read: one of `SIZE` points has a megabyte
 OTHER_TABLE = "LUT_1D_SIZE"
 WAY_OUT = "write it anew with pst look"
-LUMINANCE = np.array([0.299, 0.587, 0.114])
 # How much darker than black white may come out. Grays on the way may fall: by day a sky is lighter than what
 # stands before it, by night darker, and looks fitted to such pairs are no less looks.
 MOST_FALL = 0.1
