@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from pst_core.regions.backdrops import Pair, learn_backdrops
-from pst_core.regions.confidence import confidence_of, separations
+from pst_core.regions.confidence import confidence_of, separations, several_surfaces
 from pst_core.regions.evidence import Evidence, Rows, standardised
 from pst_core.regions.labels import Labels, Mask
 
 COMPONENTS = 8  # principal components kept of the encoder's features
 MOST_PARTS = 3  # of what stands before the backdrops, and of photographs without one
-LEAST_SHARE = 0.06  # of each photograph, for a region that was found
+LEAST_SHARE = 0.06  # of each photograph, for a part that was found
+LEAST_BACKDROP = 0.1  # of each photograph, for its backdrop and for what stands before it
 LEAST_SEPARATION = 0.05  # of a part that was found, see `separations`
 # How much each kind of evidence counts. Height tells sky from ground; where things stand from left to right
 # differs from photograph to photograph.
@@ -56,7 +57,7 @@ def cluster_pair(pair: Pair, regions: int | None, seed: int) -> Clustered:
     if regions:
         return Clustered(_clusters(rows, regions, seed), 1.0)
     before = seen[0] & ~learnt.behind[0], seen[1] & ~learnt.behind[1]
-    if min(_shares(learnt.behind, seen) + _shares(before, seen)) < LEAST_SHARE:
+    if min(_shares(learnt.behind, seen) + _shares(before, seen)) < LEAST_BACKDROP:
         parts = _parts(learnt.pair, seen, seed)
         return Clustered(parts, _confidence(pair, rows, parts, learnt.stability))
     layers = before[0][seen[0]].astype(np.int16), before[1][seen[1]].astype(np.int16)
@@ -76,8 +77,9 @@ def _confidence(
     if count == 1:
         return 1.0
     separation = float(separations(rows, labels, count).min())
+    several = min(several_surfaces(each.contrast, each.variety) for each in pair)
     colored, strip = all(each.colored for each in pair), any(each.strip for each in pair)
-    return confidence_of(separation, contrast, stability, colored=colored, strip=strip)
+    return confidence_of(separation, contrast, stability, several=several, colored=colored, strip=strip)
 
 
 def standing(pair: Pair, parts: Masks) -> tuple[Rows, Rows]:

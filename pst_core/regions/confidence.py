@@ -7,11 +7,17 @@ from pst_core.regions.labels import Labels
 
 Rows = NDArray[np.float64]
 
-SURE_SEPARATION = 0.15  # of two regions, from which they are trusted in full
-SURE_CONTRAST = 0.3  # between the probabilities of a backdrop and of what stands before it, likewise
-UNSURE_STABILITY = 0.7  # of backdrops, below which they are not trusted at all
-SURE_STABILITY = 0.75  # and from which in full
-WITHOUT_COLOR, IN_STRIPS = 0.75, 0.75  # most trust where hues tell nothing, and where height tells little
+UNSURE_SEPARATION, SURE_SEPARATION = 0.1, 0.25  # of two regions: up to here no trust, from there full trust
+UNSURE_STABILITY, SURE_STABILITY = 0.7, 0.75  # of backdrops, likewise
+SURE_CONTRAST = 0.3  # between the probabilities of a backdrop and of what stands before it, for full trust
+# What tells that a photograph shows more than one surface, either of them, from none to certain: contrast, as
+# above, and variety (see `evidence`).
+ONE_CONTRAST, SEVERAL_CONTRAST = 0.4, 0.55
+ONE_VARIETY, SEVERAL_VARIETY = 0.55, 0.62
+WITHOUT_COLOR, IN_STRIPS = (
+    0.6,
+    0.5,
+)  # most trust where hues tell nothing, and where height or width tells little
 
 
 def confidence_of(
@@ -19,6 +25,7 @@ def confidence_of(
     contrast: float = 1.0,
     stability: float = 1.0,
     *,
+    several: float = 1.0,
     colored: bool = True,
     strip: bool = False,
 ) -> float:
@@ -34,18 +41,43 @@ def confidence_of(
         The least of both photographs, between 0 and 1.
     stability
         Of what was learnt of backdrops, between 0 and 1.
+    several
+        How sure it is that both photographs show more than one surface, see `several_surfaces`.
     colored
         Whether hues had their say in both photographs.
     strip
         Whether either is a strip.
     """
-    doubts = (
-        separation / SURE_SEPARATION,
-        contrast / SURE_CONTRAST,
-        (stability - UNSURE_STABILITY) / (SURE_STABILITY - UNSURE_STABILITY),
+    trusted = (
+        _between(UNSURE_SEPARATION, separation, SURE_SEPARATION),
+        _between(0, contrast, SURE_CONTRAST),
+        _between(UNSURE_STABILITY, stability, SURE_STABILITY),
+        several,
     )
     most = (1.0 if colored else WITHOUT_COLOR) * (IN_STRIPS if strip else 1.0)
-    return round(most * float(np.prod(np.clip(doubts, 0, 1))), 4)
+    return round(most * float(np.prod(trusted)), 4)
+
+
+def several_surfaces(contrast: float, variety: float) -> float:
+    """How sure it is that a photograph shows more than one surface, on [0, 1].
+
+    On a lawn or a wall, too, one half is a little more like a backdrop than the other.
+
+    Parameters
+    ----------
+    contrast
+        Between the probabilities of its backdrop and of what stands before it.
+    variety
+        Of its texture, see `pst_core.regions.evidence.Evidence`.
+    """
+    return max(
+        _between(ONE_CONTRAST, contrast, SEVERAL_CONTRAST), _between(ONE_VARIETY, variety, SEVERAL_VARIETY)
+    )
+
+
+def _between(low: float, value: float, high: float) -> float:
+    """Where a value lies from low, 0, to high, 1."""
+    return float(np.clip((value - low) / (high - low), 0, 1))
 
 
 def separations(rows: tuple[Rows, Rows], labels: tuple[Labels, Labels], count: int) -> Rows:

@@ -25,7 +25,7 @@ NEIGHBOURHOOD = 7  # cells a side over which texture is told
 FEATURES = ("conv2_1", "conv3_1")  # of the encoder: textures and small patterns, what any VGG-19 agrees on
 FLAT = 0.5  # CIELAB units: texture below it is noise
 LEAST_COLOR = 1.0  # CIELAB units: deviation of a photograph's hues, below which it is gray, or of one tint
-STRIP = 2.5  # times as wide as high: hardly anything above or below what a photograph shows
+STRIP = 2.5  # times as wide as high: hardly anything above or below what a photograph shows, or the reverse
 # Log odds that a cell is backdrop, as soft scores: how much nearer it lies to the upper border than to the
 # lower one (from -1 to 1), its texture (natural logarithm) by itself and against its own photograph, how much
 # more texture lies below it than above (logarithm), and its row (0 above, 1 below: being nearer to the lower
@@ -80,9 +80,14 @@ class Evidence:
 
     @property
     def strip(self) -> bool:
-        """Whether there is hardly any height to tell what lies above from what lies below."""
+        """Whether there is hardly any height, or width, to tell where what it shows lies."""
         height, width = self.image.shape[1:]
-        return width >= STRIP * height
+        return max(height, width) >= STRIP * min(height, width)
+
+    @property
+    def variety(self) -> float:
+        """Deviation of the texture's natural logarithm: small where all is one surface."""
+        return float(np.log(self.texture[self.seen] + FLAT).std())
 
     @property
     def cut(self) -> float:

@@ -4,17 +4,24 @@ from sklearn.metrics import pairwise_distances
 
 from pst_core.regions.confidence import (
     IN_STRIPS,
+    ONE_CONTRAST,
+    ONE_VARIETY,
+    SEVERAL_CONTRAST,
+    SEVERAL_VARIETY,
     SURE_CONTRAST,
     SURE_SEPARATION,
     SURE_STABILITY,
+    UNSURE_SEPARATION,
     UNSURE_STABILITY,
     WITHOUT_COLOR,
     confidence_of,
     separations,
+    several_surfaces,
 )
 
 SIDE = np.random.default_rng(3).standard_normal((60, 4))
 LABELS = np.arange(60, dtype=np.int16) % 3
+HALF_APART = (UNSURE_SEPARATION + SURE_SEPARATION) / 2
 
 
 def test_a_photograph_and_itself_agree_in_full():
@@ -52,13 +59,13 @@ def test_the_names_of_regions_do_not_matter():
 
 def test_confidence_grows_with_separation_and_contrast_up_to_1():
     assert confidence_of(-0.5) == 0 and confidence_of(SURE_SEPARATION) == 1 == confidence_of(1.0, 1.0)
-    assert 0 < confidence_of(SURE_SEPARATION / 2) < confidence_of(SURE_SEPARATION)
+    assert 0 == confidence_of(UNSURE_SEPARATION) < confidence_of(HALF_APART) < confidence_of(SURE_SEPARATION)
     assert confidence_of(1.0, SURE_CONTRAST / 2) == pytest.approx(0.5)
 
 
 def test_where_evidence_is_missing_trust_has_a_limit_and_doubts_count_on_top():
     assert confidence_of(1.0, colored=False) == WITHOUT_COLOR and confidence_of(1.0, strip=True) == IN_STRIPS
-    assert confidence_of(SURE_SEPARATION / 2, colored=False, strip=True) == pytest.approx(
+    assert confidence_of(HALF_APART, colored=False, strip=True) == pytest.approx(
         0.5 * WITHOUT_COLOR * IN_STRIPS, abs=1e-4
     )
 
@@ -68,4 +75,14 @@ def test_nothing_is_trusted_of_photographs_whose_backdrops_are_not_stable():
     assert confidence_of(1.0, stability=SURE_STABILITY) == 1
     middle = (UNSURE_STABILITY + SURE_STABILITY) / 2
     assert confidence_of(1.0, 1.0, middle) == pytest.approx(0.5)
-    assert confidence_of(SURE_SEPARATION / 2, 1.0, middle) == pytest.approx(0.25)
+    assert confidence_of(HALF_APART, 1.0, middle) == pytest.approx(0.25)
+
+
+def test_either_contrast_or_variety_tells_several_surfaces():
+    assert several_surfaces(ONE_CONTRAST, ONE_VARIETY) == 0
+    assert several_surfaces(SEVERAL_CONTRAST, 0.0) == 1 == several_surfaces(0.0, SEVERAL_VARIETY)
+    assert several_surfaces((ONE_CONTRAST + SEVERAL_CONTRAST) / 2, ONE_VARIETY) == pytest.approx(0.5)
+
+
+def test_nothing_is_trusted_of_a_single_surface():
+    assert confidence_of(1.0, several=0.0) == 0 < confidence_of(1.0, several=0.5) < confidence_of(1.0)

@@ -53,3 +53,18 @@ def test_what_does_not_count_is_no_backdrop(photograph, small_encoder):
     counted[:, :64] = False
     seen = look_at(photograph, counted, small_encoder)
     assert not seen.behind[:, : seen.seen.shape[1] // 2].any() and seen.behind.any()
+
+
+def test_photographs_of_one_surface_have_little_variety(small_encoder):
+    grain = np.random.default_rng(0).random((3, 96, 96)).astype(np.float32)
+    both = grain.copy()
+    both[:, :48] = 0.5 + 0.02 * grain[:, :48]
+    lawn, lawn_and_sky = (look_at(image, None, small_encoder).variety for image in (grain, both))
+    assert lawn < 0.2 < 1 < lawn_and_sky
+
+
+@pytest.mark.parametrize("shape", [(96, 240), (240, 96)])
+def test_strips_lie_or_stand(shape, small_encoder):
+    plain = np.full((3, *shape), 0.5, np.float32)
+    assert look_at(plain, None, small_encoder).strip
+    assert not look_at(plain[:, :96, :96], None, small_encoder).strip

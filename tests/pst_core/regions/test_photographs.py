@@ -139,6 +139,15 @@ def test_strips_are_trusted_less(landscape, small_encoder):
     assert trust == [1.0, confidence.IN_STRIPS, confidence.IN_STRIPS]
 
 
+def test_of_a_surface_no_halves_are_told_that_take_different_colours(landscape, small_encoder):
+    day = unit(landscape(96, 128, **DAY, horizon=0.4, seed=1)[0])
+    wall = (
+        surface((96, 128), 0.02, (0.6, 0.5, 0.4), seed=2) + np.linspace(0, 0.1, 96, dtype=np.float32)[:, None]
+    )
+    for pair in ((day, wall), (wall, day), (wall, np.ascontiguousarray(wall[:, ::-1]))):
+        assert cluster_photographs(*pair, small_encoder, Config()).count == 1
+
+
 @pytest.mark.parametrize("shape", [(16, 16), (16, 400), (300, 16)])
 def test_plain_photographs_of_any_size_are_one_region_or_whole(shape, small_encoder):
     plain = np.full((3, *shape), 0.4, np.float32)
