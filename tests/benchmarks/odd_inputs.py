@@ -4,8 +4,8 @@
 
 Luan et al.'s pairs are made odd, the content, the style, or both: without colour (gray), cut to a strip three
 times as wide as high (wide) or as high as wide (tall), to a portrait of two to three (portrait), or to the
-largest square inside a region of the maps (surface). Each is restyled by the first colour transfer alone, all
-at 192 pixels, with regions that are found and with one region, and judged by the colour distance per region of
+largest square inside a region of the maps (surface). Each is restyled by the first colour transfer alone, at
+192 pixels, with regions that are found and with one region, and judged by the colour distance per region of
 the true maps, cut likewise. Each kind prints means, and which pairs are worse for found regions by more than
 5 %, which none is to be.
 """
