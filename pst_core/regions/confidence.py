@@ -14,7 +14,7 @@ SURE_CONTRAST = 0.3  # between the probabilities of a backdrop and of what stand
 # above, and variety (see `evidence`).
 ONE_CONTRAST, SEVERAL_CONTRAST = 0.4, 0.55
 ONE_VARIETY, SEVERAL_VARIETY = 0.55, 0.62
-WITHOUT_COLOR, IN_STRIPS = 0.5, 0.5  # most trust where hues tell nothing, and where height or width does
+WITHOUT_COLOR, IN_STRIPS = 0.4, 0.4  # most trust where hues tell nothing, and where height or width does
 
 
 def confidence_of(

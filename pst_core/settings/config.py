@@ -326,9 +326,9 @@ class FinishSettings(OutputSettings, Colors, ColorTerm, StageCounts, OnDevice, U
     color_match: float | Literal["auto"] = "auto"
     """Strength in [0, 1] of the closing colour match per region; `auto`: none after stages whose losses hold
     the colours already, else the largest that keeps structure."""
-    max_slope: float | None = Field(default=7.5, ge=1, le=1000)
+    max_slope: float | None = Field(default=10.0, ge=1, le=1000)
     """Largest slope of the change of colours inside a region: what is steeper is held back; none: nothing."""
-    detail: float = Field(default=0.8, ge=0, le=1)
+    detail: float = Field(default=1.0, ge=0, le=1)
     """How far fine detail (not edges) goes back to the content's, from 0 to 1: the style damps it."""
     rim_removal: float = Field(default=1.0, ge=0, le=1)
     """How far light and dark rims along the content's strong edges are taken away again, from 0 to 1."""
@@ -405,7 +405,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"size": 128},
     "quality": {
         "size": 700, "scales": 2, "rounds": 2, "regional_iterations": 16, "style_weight": 100.0,
-        "evenness_weight": 300.0, "max_slope": 12.0,
+        "evenness_weight": 300.0, "max_slope": 12.0, "detail": 0.8,
     },
     # The paper taken literally: random start, literal Gram, MATLAB's guided filter, full resolution.
     "paper": {

@@ -117,7 +117,7 @@ def test_every_setting_counts_but_where_it_runs_and_where_weights_lie(name):
 
 
 def test_settings_that_are_equal_count_the_same_however_they_were_written():
-    written = Config(style_weight=20, detail=0.8, color_match=1, content_layers={"conv4_2": 1})
+    written = Config(style_weight=20, detail=1, color_match=1, content_layers={"conv4_2": 1})
     assert text(written) == text(Config(color_match=1.0))
     layers = Config().style_layers
     assert text(Config(style_layers=dict(reversed(layers.items())))) == text(Config())
