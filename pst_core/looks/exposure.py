@@ -59,7 +59,8 @@ def _quantiles(image: Floats) -> NDArray[np.float64]:
     dark, bright = _CLIPPED
     top = colors.max(axis=0)
     light[top <= dark], light[top >= bright] = -np.inf, np.inf
-    return np.quantile(light, _LEVELS, method="nearest")
+    quantiles: NDArray[np.float64] = np.quantile(light, _LEVELS, method="nearest")
+    return quantiles
 
 
 def exposed(colors: Floats, stops: float) -> Floats:

@@ -12,7 +12,9 @@ from pst_core.pipeline.look import SIDE, Look
 SHOWN_FROM = 0.05  # stops: what is less nobody sees
 
 
-def lattices_for(look: Look, photograph: Photograph, share: float) -> tuple[tuple[Lattice, ...], tuple[str, ...]]:
+def lattices_for(
+    look: Look, photograph: Photograph, share: float
+) -> tuple[tuple[Lattice, ...], tuple[str, ...]]:
     """The looks of an anchor's regions, then the whole one, for a photograph that is exposed in its own way.
 
     Parameters

@@ -64,7 +64,8 @@ def cases(content: Pixels, result: Pixels) -> Iterator[tuple[str, list[float]]]:
         case = partial(differences, look, content, under_light(content, stops), look.apply(content))
         yield f"same scene, {stops:+g} stops", case()
     halves = [
-        tuple(np.ascontiguousarray(part) for part in np.array_split(each, 2, axis=2)) for each in (content, result)
+        tuple(np.ascontiguousarray(part) for part in np.array_split(each, 2, axis=2))
+        for each in (content, result)
     ]
     for here, there in ((0, 1), (1, 0)):
         anchor, look = halves[0][here], fitted(halves[0][here], halves[1][here])
@@ -92,9 +93,14 @@ def main() -> None:
         print(content.name, flush=True)
     print(f"{'':26} found  " + "".join(f"share {share:<6}" for share in SHARES) + "plain look")
     for name, each in rows.items():
-        print(f"{name:26} {np.mean(each, axis=0)[0]:+5.2f}" + "".join(f"{value:12.2f}" for value in np.mean(each, axis=0)[1:]))
+        print(
+            f"{name:26} {np.mean(each, axis=0)[0]:+5.2f}"
+            + "".join(f"{value:12.2f}" for value in np.mean(each, axis=0)[1:])
+        )
     for kind in ("same scene", "other scene"):
-        mean = np.mean([np.mean(each, axis=0)[1:] for name, each in rows.items() if name.startswith(kind)], axis=0)
+        mean = np.mean(
+            [np.mean(each, axis=0)[1:] for name, each in rows.items() if name.startswith(kind)], axis=0
+        )
         print(f"{kind:32}" + "".join(f"{value:12.2f}" for value in mean))
 
 

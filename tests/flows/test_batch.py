@@ -456,7 +456,7 @@ def test_pairs_that_took_no_work_are_counted_in_the_log(monkeypatch, caplog):
 
 
 def standings(order):
-    return find_standings(order, find_orders(order).pairs)
+    return find_standings(order, find_orders(order))
 
 
 def test_standings_tell_what_is_done_and_why_not(tmp_path):
