@@ -82,4 +82,5 @@ def _as_in_batch(order: PairOrder, outcome: PairOutcome, anchor: PairOutcome) ->
         "files": {role: str(path) for role, path in order.paths.items()},
         "settings": dict(order.pair.given),
         "previews": outcome.previews and {**style, **outcome.previews},
+        "strength": anchor.strength if outcome.previews else None,
     })  # fmt: skip
