@@ -1,4 +1,7 @@
-"""Photographs take a look, one after another: a task for each, which is kept like any step."""
+"""Photographs take a look, one after another: a task for each, which is kept like any step.
+
+While one takes it, the one before is encoded and published, see `flows.runtime.lanes`.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +15,12 @@ from flows.results.outcomes import PairOutcome
 from flows.results.under_look import KnownLook, UnderLook
 from flows.runtime.cancellation import safe_points
 from flows.runtime.failures import explain_failure
+from flows.runtime.lanes import Lanes, jobs_behind, leave_lane, seconds_waited, take_lane
 from flows.runtime.trouble import is_server_trouble
 from pst_core.store import Reference, open_store
 from tasks.looks import apply, fit
 from tasks.pair import passing_in_memory
+from tasks.progress import announcing
 from tasks.results import Applied, Fitted
 
 Ended = Callable[[int, PairOutcome], None]
@@ -48,14 +53,23 @@ def apply_to_each(
         What the small pictures of the photograph and of its result are called.
     """
     with open_store().in_use(), safe_points() as stop_if_asked:
-        for place, order in enumerate(orders):
+
+        def run(place: int) -> PairOutcome:
+            return _outcome(known, orders[place], prober, shown)
+
+        places = range(len(orders))
+        if behind := jobs_behind():
+            Lanes(run, ended, lambda _: None, stop_if_asked, behind).do(places)
+            return
+        for place in places:
             stop_if_asked()
-            ended(place, _outcome(known, order, prober, shown))
+            ended(place, run(place))
 
 
 def _outcome(known: KnownLook, order: PhotographOrder, prober: Prober, shown: tuple[str, str]) -> PairOutcome:
     """How a photograph ends; its failure is its own."""
     started = time.monotonic()
+    take_lane()  # before it is read: a large one takes far more memory until it is encoded
     photograph = order.photograph
     told: dict[str, Any] = {"name": photograph.name, "files": {"content": str(photograph.content)}}
     try:
@@ -65,7 +79,7 @@ def _outcome(known: KnownLook, order: PhotographOrder, prober: Prober, shown: tu
         if is_server_trouble(error):
             raise
         told |= {"state": "failed", "error": explain_failure(error)[0]}
-    return PairOutcome(**told, seconds=time.monotonic() - started)
+    return PairOutcome(**told, seconds=time.monotonic() - started - seconds_waited())
 
 
 def _end(
@@ -75,7 +89,8 @@ def _end(
         return {"state": "failed", "error": order.photograph.problem}
     planned = UnderLook.planned(order, known, prober)
     if choose(planned.wanted) is not None:
-        run = apply(**planned.inputs, return_state=True)
+        with announcing(leave_lane):
+            run = apply(**planned.inputs, return_state=True)
         applied: Applied = run.result()
         if (place := planned.publish(applied)) is not None:
             state = "cached" if run.name == "Cached" else "done"

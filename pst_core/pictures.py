@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pst_core.images.profiles import Samples
+from pst_core.images.writing import to_levels
 from pst_core.regions.labels import Labels, Regions
 
 if TYPE_CHECKING:
@@ -254,6 +256,13 @@ def shrink_picture(picture: bytes, side: int) -> bytes:
     return _jpeg(_small(picture, side), 85)
 
 
+def shrink_levels(samples: Samples, side: int) -> bytes:
+    """Shrink a picture, shape (H, W, 3) or (H, W, 4), as `shrink_picture` does once it is encoded; JPEG."""
+    if samples.dtype == np.uint16:
+        samples = (samples >> 8).astype(np.uint8)
+    return _thumbnail(Image.fromarray(samples), side)
+
+
 def shrink_regions(picture: bytes, box: tuple[int, int] = (900, 400)) -> bytes:
     """Shrink what `draw_regions` drew into a box, width and height in pixels, with few colours; PNG."""
     with Image.open(io.BytesIO(picture)) as regions:
@@ -318,8 +327,7 @@ def _shortened(
 
 def as_image(pixels: NDArray[np.float32]) -> Image.Image:
     """An array of shape (3, H, W) on [0, 1] as a picture of 8 bits a channel."""
-    values = np.moveaxis(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8), 0, -1)
-    return Image.fromarray(np.ascontiguousarray(values))
+    return Image.fromarray(to_levels(pixels))
 
 
 def as_png(image: Image.Image) -> bytes:

@@ -86,7 +86,7 @@ def apply(
     """
     from pst_core.images.carried import carry
     from pst_core.images.writing import as_chunks, encode_levels
-    from pst_core.pictures import shrink_picture, thumbnail
+    from pst_core.pictures import shrink_levels, thumbnail
     from pst_core.pipeline.applying import levels_of
     from pst_core.pipeline.artifacts import DESCRIPTION, LOOK, PICTURE, PREVIEW
     from pst_core.pipeline.placing import place
@@ -99,15 +99,16 @@ def apply(
     if series is not None:
         lattices, exposed = lattices_for(known, given, series.exposure_share)
     carried, lost = carry(given.stored, settings.metadata)
+    told = *_told(given.notes), *_told(notes, photograph, semantic_map), *exposed, *lost
     depth = given.bit_depth if settings.bit_depth == "auto" else settings.bit_depth
     before = PREVIEW.keep(thumbnail(given.on_white, PREVIEW_SIDE))
     samples = levels_of(lattices, given, shares, 16 if depth == 16 else 8)
     tell_computed()
-    picture = encode_levels(samples)
+    del given  # which takes more memory than all that follows
+    photograph.let_go()
     return Applied(
-        picture=PICTURE.keep(picture), described=DESCRIPTION.keep(as_chunks(carried)),
-        before=before, after=PREVIEW.keep(shrink_picture(picture, PREVIEW_SIDE)),
-        notes=(*_told(given.notes), *_told(notes, photograph, semantic_map), *exposed, *lost),
+        picture=PICTURE.keep(encode_levels(samples)), described=DESCRIPTION.keep(as_chunks(carried)),
+        before=before, after=PREVIEW.keep(shrink_levels(samples, PREVIEW_SIDE)), notes=told,
     )  # fmt: skip
 
 

@@ -1,13 +1,12 @@
 """How much light a photograph has against another one, and looks under more or less light than their own.
 
 A look is known where its own photograph has colours. One that was exposed otherwise is brought to that
-exposure, takes the look there, and gets a share of the difference back. Both go by one curve of the largest
-channel m in linear light, by which all three are scaled:
+exposure, takes the look there, and gets a share of the difference back. Both are a gain g = 2^stops in linear
+light. Where that is more than 1, highlights would clip: so all three channels are scaled by their largest, m,
 
-    m' = g m / (1 + (g^p - 1) m^p)^(1/p),    g = 2^stops
+    m' = g m / (1 + (g^p - 1) m^p)^(1/p)
 
-In the dark that is a gain of g; black and white stay where they are, no colour is clipped, and stops add up:
-s stops up and s down again change nothing.
+which is a gain of g in the dark, leaves white where it is, and keeps hues.
 """
 
 import numpy as np
@@ -20,8 +19,8 @@ Floats = NDArray[np.float32]
 
 MOST_STOPS = 2.0
 """What two photographs of one shoot differ by at most: beyond, they show something else."""
-SHOULDER = 2.0
-"""The curve's p: the larger, the nearer to white it is a plain gain, and the steeper there."""
+SHOULDER = 4.0
+"""The curve's p: the larger, the nearer to white it is a plain gain, and the flatter there."""
 _LEVELS = np.linspace(0.05, 0.95, 19)  # quantiles that are compared
 _CLIPPED = 1 / 255, 254 / 255  # encoded: beyond, no light is known
 _POINTS = 65  # of a grid that a curve goes into: steep in the dark
@@ -72,9 +71,10 @@ def exposed(colors: Floats, stops: float) -> Floats:
         sRGB on [0, 1].
     """
     light, gain = decode_srgb(colors), np.float32(2**stops)
-    top = light.max(axis=-1, keepdims=True)
-    scale = gain / (1 + (gain**SHOULDER - 1) * top**SHOULDER) ** (1 / SHOULDER)
-    return encode_srgb(np.clip(light * scale, 0, 1)).astype(np.float32)
+    if gain > 1:
+        top = light.max(axis=-1, keepdims=True)
+        gain = gain / (1 + (gain**SHOULDER - 1) * top**SHOULDER) ** (1 / SHOULDER)
+    return encode_srgb(np.clip(light * gain, 0, 1)).astype(np.float32)
 
 
 def at_exposure(look: Lattice, stops: float, share: float) -> Lattice:
