@@ -103,12 +103,13 @@ def apply(
     depth = given.bit_depth if settings.bit_depth == "auto" else settings.bit_depth
     before = PREVIEW.keep(thumbnail(given.on_white, PREVIEW_SIDE))
     samples = levels_of(lattices, given, shares, 16 if depth == 16 else 8)
-    tell_computed()
     del given  # which takes more memory than all that follows
     photograph.let_go()
+    after = PREVIEW.keep(shrink_levels(samples, PREVIEW_SIDE))
+    tell_computed()
     return Applied(
         picture=PICTURE.keep(encode_levels(samples)), described=DESCRIPTION.keep(as_chunks(carried)),
-        before=before, after=PREVIEW.keep(shrink_levels(samples, PREVIEW_SIDE)), notes=told,
+        before=before, after=after, notes=told,
     )  # fmt: skip
 
 
