@@ -170,7 +170,7 @@ def test_maps_say_where_regions_lie_if_the_anchors_did(shoot, tmp_path):
     for maps in (False, True):
         if maps:
             save_map(folder / "style_maps" / "style.png")
-        summary = restyled(folder, tmp_path, settings=QUICK)[1]
+        summary = restyled(folder, tmp_path, settings=QUICK | {"rounds": 0})[1]
         assert states(summary)["b"] == "done", summary.failed[0].error
         recipes[maps] = read_recipe(tmp_path / "out" / "b" / "result.png")
     assert "semantic_map" not in recipes[False] and recipes[False]["look"] != recipes[True]["look"]
