@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
+from flows.applying import Ended
 from flows.display.pages import draw_sheet, show_batch
 from flows.display.watching import watcher
 from flows.layout import sheet_path
@@ -24,6 +25,7 @@ from flows.results.outcomes import Outcomes, PairOutcome, Summary
 from flows.results.table import write_outcomes
 from flows.runtime.cancellation import RunCancelled, ending_in_order
 from flows.runtime.parameters import Parameter
+from flows.series import run_series
 from flows.shard import log_outcome, run_pairs
 from flows.shards.handing import hand_out
 from pst_core.errors import PstError
@@ -51,6 +53,7 @@ def stylize_folder(
     picture_name: str | None = None,
     pool: str | None = None,
     look: bool = False,
+    anchor: str | None = None,
 ) -> State:
     """Restyle a whole folder of photographs, pair by pair; what is done already is not done again.
 
@@ -66,11 +69,12 @@ def stylize_folder(
         picture_name: Puts all pictures into the folder itself, named so; {name}{ext} is the pair's name.
         pool: Work pool whose workers do the pairs; without one they are done here.
         look: Whether each result's look is written beside it, for other programs.
+        anchor: Name of the pair whose look all others take, each at its own exposure.
     """
     order = BatchOrder(
         source=source, out=out, pairing=pairing, style=style, preset=preset, settings=settings_of(settings),
         on_conflict=on_conflict, allow_outside=allow_outside, picture_name=picture_name,
-        look=look,
+        look=look, anchor=anchor,
     )  # fmt: skip
     return _stylize(order, check_order(order), pool)
 
@@ -107,7 +111,7 @@ def _stylize(order: BatchOrder, found: FoundOrders, pool: str | None) -> State:
 
 def _run_saved(order: BatchOrder, found: FoundOrders, pool: str | None) -> State:
     order.save()
-    summary = run_orders(order.out, found.pairs, Prober(), found.notes, pool)
+    summary = run_orders(order.out, found.pairs, Prober(), found.notes, pool, found.anchor)
     # A failed pair makes the run one that an operator looks at; everything else in it is done all the same.
     ended: State = (Failed if summary.failed else Completed)(message=summary.sentence, data=summary)
     return ended
@@ -119,10 +123,12 @@ def run_orders(
     prober: Prober,
     notes: tuple[str, ...] = (),
     pool: str | None = None,
+    anchor: int | None = None,
 ) -> Summary:
     """Run pairs, and leave their table, contact sheet and gallery; within a flow run.
 
-    They run here, see `flows.shard.run_pairs`, or in shards by the workers of a pool.
+    They run here, see `flows.shard.run_pairs`, or in shards by the workers of a pool. Of a series only the
+    anchor is such a pair, see `flows.series`.
     """
     have_library()  # for the table at the end
     for note in notes:
@@ -130,10 +136,11 @@ def run_orders(
     outcomes, log = Outcomes(), _Log()
     watcher().batch_started(len(orders), notes)
     try:
-        if pool is None:
-            run_pairs(orders, prober, partial(_ended, outcomes, log))
+        run, ended = partial(_run_pairs, out, pool, prober), partial(_ended, outcomes, log)
+        if anchor is None:
+            run(orders, ended)
         else:
-            hand_out(orders, out, pool, prober, partial(_ended, outcomes, log))
+            run_series(orders, anchor, prober, run, ended)
     finally:
         log.tell_passed()
         summary = Summary(out=out, outcomes=outcomes, total=len(orders), notes=notes)
@@ -143,6 +150,15 @@ def run_orders(
         watcher().batch_ended(summary)
     _show(summary, pictures_together=any(order.picture for order in orders))
     return summary
+
+
+def _run_pairs(
+    out: Path, pool: str | None, prober: Prober, orders: Sequence[PairOrder], ended: Ended
+) -> None:
+    if pool is None:
+        run_pairs(orders, prober, ended)
+    else:
+        hand_out(orders, out, pool, prober, ended)
 
 
 class _Log:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pst_core.images.profiles import Samples
+from pst_core.images.writing import to_levels
 from pst_core.regions.labels import Labels, Regions
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ CURVE_SIZE = (800, 360)
 MARGINS = (70, 34, 16, 40)  # left, top, right, bottom, in pixels
 REGIONS_SIDE = 1024
 PREVIEW_SIDE = 900
+STRENGTHS, STRENGTH_SIDE = (0.0, 0.5, 1.0, 1.5, 2.0), 260
 TINT = 0.4  # share of a region's colour over its photograph
 GAP = 12
 
@@ -218,9 +221,46 @@ def _thumbnail(image: Image.Image, side: int) -> bytes:
     return _jpeg(image, 85)
 
 
+def draw_strengths(content: bytes, result: bytes, made: float, side: int = STRENGTH_SIDE) -> bytes:
+    """Draw what small pictures of a content and its result say of other strengths, side by side; JPEG.
+
+    Parameters
+    ----------
+    made
+        Strength of the result, above 0.
+    side
+        Long side of each in pixels.
+    """
+    from pst_core.pipeline.strength import within_range
+
+    small = _small(content, side)
+    before, after = (_planes(each) for each in (small, _small(result, side).resize(small.size)))
+    font, label = ImageFont.load_default(14), 22
+    width = small.width + GAP
+    sheet = Image.new("RGB", (width * len(STRENGTHS) - GAP, small.height + label), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for place, strength in enumerate(STRENGTHS):
+        shown = within_range(before, min(strength / made, 1) * (after - before))
+        shown = within_range(shown, max(strength / made - 1, 0) * (after - before))
+        draw.text((place * width + 2, label / 2), f"{strength:g}", INK, font, "lm")
+        sheet.paste(as_image(shown), (place * width, label))
+    return _jpeg(sheet, 85)
+
+
+def _planes(image: Image.Image) -> NDArray[np.float32]:
+    return np.moveaxis(np.asarray(image, np.float32) / np.float32(255), -1, 0)
+
+
 def shrink_picture(picture: bytes, side: int) -> bytes:
     """Shrink an encoded picture to a long side in pixels; JPEG."""
     return _jpeg(_small(picture, side), 85)
+
+
+def shrink_levels(samples: Samples, side: int) -> bytes:
+    """Shrink a picture, shape (H, W, 3) or (H, W, 4), as `shrink_picture` does once it is encoded; JPEG."""
+    if samples.dtype == np.uint16:
+        samples = (samples >> 8).astype(np.uint8)
+    return _thumbnail(Image.fromarray(samples), side)
 
 
 def shrink_regions(picture: bytes, box: tuple[int, int] = (900, 400)) -> bytes:
@@ -287,8 +327,7 @@ def _shortened(
 
 def as_image(pixels: NDArray[np.float32]) -> Image.Image:
     """An array of shape (3, H, W) on [0, 1] as a picture of 8 bits a channel."""
-    values = np.moveaxis(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8), 0, -1)
-    return Image.fromarray(np.ascontiguousarray(values))
+    return Image.fromarray(to_levels(pixels))
 
 
 def as_png(image: Image.Image) -> bytes:

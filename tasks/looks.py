@@ -6,8 +6,15 @@ from typing import Any
 from pst_core.images.input_files import InputFile
 from pst_core.images.roles import PHOTOGRAPHS
 from pst_core.network.identity import Network
-from pst_core.settings.config import Config, FoundRegionSettings, OutputSettings, WorkingSettings
+from pst_core.settings.config import (
+    Config,
+    FoundRegionSettings,
+    OutputSettings,
+    SeriesSettings,
+    WorkingSettings,
+)
 from pst_core.store import Reference
+from tasks.progress import tell_computed
 from tasks.results import Applied, Fitted, FittedRegion
 from tasks.scoring import PREVIEW_SIDE
 from tasks.unit import unit
@@ -71,27 +78,38 @@ def apply(
     settings: OutputSettings,
     finding: FoundRegionSettings | None,
     network: Network | None,
+    series: SeriesSettings | None,
 ) -> Applied:
-    """Apply a look to a photograph; regions are found if `finding` and `network` say how."""
+    """Apply a look to a photograph; regions are found if `finding` and `network` say how.
+
+    As one of a series, it takes the look at its own exposure.
+    """
     from pst_core.images.carried import carry
     from pst_core.images.writing import as_chunks, encode_levels
-    from pst_core.pictures import shrink_picture, thumbnail
+    from pst_core.pictures import shrink_levels, thumbnail
     from pst_core.pipeline.applying import levels_of
     from pst_core.pipeline.artifacts import DESCRIPTION, LOOK, PICTURE, PREVIEW
     from pst_core.pipeline.placing import place
+    from pst_core.pipeline.series import lattices_for
 
     given, known = photograph.photograph(), LOOK.load(look)
     semantic = None if semantic_map is None else semantic_map.semantic_map()
     shares, notes = place(known, given, semantic, finding, network)
+    lattices, exposed = (*known.regions, known.whole), tuple[str, ...]()
+    if series is not None:
+        lattices, exposed = lattices_for(known, given, series.exposure_share)
     carried, lost = carry(given.stored, settings.metadata)
+    told = *_told(given.notes), *_told(notes, photograph, semantic_map), *exposed, *lost
     depth = given.bit_depth if settings.bit_depth == "auto" else settings.bit_depth
     before = PREVIEW.keep(thumbnail(given.on_white, PREVIEW_SIDE))
-    samples = levels_of((*known.regions, known.whole), given, shares, 16 if depth == 16 else 8)
-    picture = encode_levels(samples)
+    samples = levels_of(lattices, given, shares, 16 if depth == 16 else 8)
+    del given  # which takes more memory than all that follows
+    photograph.let_go()
+    after = PREVIEW.keep(shrink_levels(samples, PREVIEW_SIDE))
+    tell_computed()
     return Applied(
-        picture=PICTURE.keep(picture), described=DESCRIPTION.keep(as_chunks(carried)),
-        before=before, after=PREVIEW.keep(shrink_picture(picture, PREVIEW_SIDE)),
-        notes=(*_told(given.notes), *_told(notes, photograph, semantic_map), *lost),
+        picture=PICTURE.keep(encode_levels(samples)), described=DESCRIPTION.keep(as_chunks(carried)),
+        before=before, after=after, notes=told,
     )  # fmt: skip
 
 

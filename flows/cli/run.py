@@ -27,6 +27,7 @@ def run(
     flat: Flag = False,
     name: str | None = None,
     look: Flag = False,
+    anchor: str | None = None,
     allow_outside: Flag = False,
     dry_run: Flag = False,
     workers: Workers = None,
@@ -58,6 +59,8 @@ def run(
         The same with names of your own, made of {name} (the pair's), {content}, {style}, {preset}, {ext}.
     look
         Write each result's look beside it: look.cube, and per region look.REGION.cube and its mask.
+    anchor
+        Restyle the photograph of this name alone; the others take its look, each at its own exposure.
     allow_outside
         Let a manifest's paths lead out of its folder.
     dry_run
@@ -74,7 +77,8 @@ def run(
 
     order = make_order(
         source, out, resolve(options), pairing=pairing, style=style, on_conflict=on_conflict,
-        allow_outside=allow_outside, look=look, picture_name=LIKE_PAIRS if flat and name is None else name,
+        allow_outside=allow_outside, look=look, anchor=anchor,
+        picture_name=LIKE_PAIRS if flat and name is None else name,
     )  # fmt: skip
     if dry_run:
         return list_standings(order, as_json=as_json)

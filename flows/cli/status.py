@@ -45,7 +45,7 @@ def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
     counts = Counter[str]()
 
     def counted_ones() -> "Iterator[Standing]":
-        for standing in find_standings(order, found.pairs):
+        for standing in find_standings(order, found):
             counts[standing.state] += 1
             yield standing
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pst_core.optimisation.record import Evaluation
 
 MOST_BYTES = 345_000  # of a picture: in base64 it fills a page
+STRIP_BYTES = 80_000  # of a strip of strengths: a pair's page has other pictures, too
 MOST_ROWS = 500
 SHOWN = ("content", "style", "result")
 SHEET_PAIRS = 48
@@ -169,6 +170,7 @@ def _pair_page(plan: Plan, made: Made, place: Place) -> str:
         "| content | style | result |", "| --- | --- | --- |",
         f"| {pictures['content']} | {pictures['style']} | {pictures['result']} |", "",
         pictures["large"], "",
+        *(("## Strength", "", pictures["strengths"], "") if "strengths" in pictures else ()),
         *(f"> {escape_markdown(note)}\n" for note in notes_on(plan, made)),
         "| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows), "",
         "## Regions", "", pictures["regions"], "",
@@ -198,15 +200,20 @@ def region_rows(regions: Mapping[str, Any]) -> list[str]:
 
 
 def _pictures(made: Made) -> dict[str, str]:
-    from pst_core.pictures import shrink_picture, shrink_regions
+    from pst_core.pictures import as_jpeg, draw_strengths, shrink_picture, shrink_regions
 
     data = {role: bytes_of(made.scored.previews[role]) for role in SHOWN}
     regions = shrink_regions(bytes_of(made.explained.region_map))
+    strength, strengths = made.config.strength, {}
+    if strength > 0:  # else the result has no change of colours that could go on
+        strip = as_jpeg(draw_strengths(data["content"], data["result"], strength), STRIP_BYTES)
+        strengths = {"strengths": _image("the result at other strengths", strip)}
     return {
         **{role: _image(role, shrink_picture(picture, ROW_SIDE)) for role, picture in data.items()},
         "large": _image("result", shrink_picture(data["result"], LARGE_SIDE)),
         "regions": _image("regions of content and style", regions, "png"),
         "curve": _image("losses", bytes_of(made.explained.curve), "png"),
+        **strengths,
     }
 
 

@@ -1,11 +1,13 @@
 """A look that is to be applied to a folder of photographs, as it was ordered."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from flows import layout
-from flows.layout import Place, place_of
+from flows.layout import place_of
 from flows.orders.conflicts import OnConflict
+from flows.orders.photograph_order import PhotographOrder
 from flows.orders.picture_names import EXTENSION
 from flows.orders.saved import KeptOrder
 from flows.pairs.find import Found, find_contents
@@ -26,9 +28,12 @@ class ApplyOrder(KeptOrder):
     on_conflict: OnConflict = "changed"
     settings: OutputSettings = OutputSettings()
 
-    def place(self, photograph: Pair) -> Place:
-        """Where a photograph's result goes, if nothing is in the way."""
-        return place_of(self.out, photograph.name, f"{photograph.name}{EXTENSION}")
+    def photograph_order(self, photograph: Pair) -> PhotographOrder:
+        """The order of one of its photographs."""
+        place = place_of(self.out, photograph.name, f"{photograph.name}{EXTENSION}")
+        if self.whole:
+            photograph = replace(photograph, content_map=None)
+        return PhotographOrder(photograph, place, self.on_conflict, self.settings)
 
 
 def check_photographs(order: ApplyOrder) -> Found:

@@ -1,12 +1,13 @@
 """A batch as it was ordered: which pairs, with which settings, and where the results go."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from flows import layout
 from flows.orders.conflicts import OnConflict
+from flows.orders.photograph_order import find_anchor
 from flows.orders.picture_names import name_pictures
 from flows.orders.planning import PairOrder
 from flows.orders.saved import SavedOrder
@@ -26,6 +27,7 @@ class BatchOrder(SavedOrder):
     on_conflict: OnConflict = "changed"
     picture_name: str | None = None
     look: bool = False
+    anchor: str | None = None
 
     def pair_order(self, pair: Pair, picture: str | None = None) -> PairOrder:
         """The order of one of its pairs; see `config_of`."""
@@ -48,10 +50,13 @@ class FoundOrders:
     pairs : tuple of PairOrder
     notes : tuple of str
         See `flows.pairs.find.Found`.
+    anchor : int, optional
+        Of a series: the place of the pair whose look all others take.
     """
 
     pairs: tuple[PairOrder, ...]
     notes: tuple[str, ...] = ()
+    anchor: int | None = None
 
 
 def find_orders(order: BatchOrder) -> FoundOrders:
@@ -66,8 +71,12 @@ def find_orders(order: BatchOrder) -> FoundOrders:
         order.source, pairing=order.pairing, style=order.style, allow_outside=order.allow_outside,
         out=order.out,
     )  # fmt: skip
-    pictures = order.pictures_of(found.pairs)
-    return FoundOrders(tuple(map(order.pair_order, found.pairs, pictures)), found.notes)
+    pairs = [*map(order.pair_order, found.pairs, order.pictures_of(found.pairs))]
+    if order.anchor is None:
+        return FoundOrders(tuple(pairs), found.notes)
+    anchor = find_anchor(order.anchor, pairs)
+    pairs[anchor] = replace(pairs[anchor], look=True)
+    return FoundOrders(tuple(pairs), found.notes, anchor)
 
 
 def check_order(order: BatchOrder) -> FoundOrders:

@@ -77,7 +77,7 @@ def bring_up_to_date(found: Chosen, files: Mapping[Path, bytes]) -> bool:
     with names_synced_together():
         for path, data in files.items():
             claims = path == found.place.picture and not found.taken
-            if _has(path, data):
+            if holds(path, data):
                 continue
             try:
                 write_bytes_atomically(path, data, overwrite=not claims)
@@ -116,7 +116,8 @@ def _free_place(wanted: Wanted) -> Chosen:
     return found
 
 
-def _has(path: Path, data: bytes) -> bool:
+def holds(path: Path, data: bytes) -> bool:
+    """Whether a file has these bytes."""
     try:
         return path.stat().st_size == len(data) and read_steadily(path) == data
     except OSError:

@@ -107,6 +107,7 @@ def describe_outcome(plan: Plan, made: Made, place: Place, **figures: Any) -> Pa
         name=plan.order.name, folder=str(place.folder), picture=str(place.picture),
         notes=notes_on(plan, made),
         scores=made.scored.scores, models=made.scored.models, previews=made.scored.previews,
+        strength=made.config.strength,
         files={role: str(path) for role, path in plan.order.paths.items()},
         **figures,
     )  # fmt: skip

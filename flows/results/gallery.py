@@ -147,6 +147,7 @@ def _row(outcome: PairOutcome, page: _Page) -> dict[str, Any] | None:
         "state": outcome.state,
         "why": "" if shown else _why(outcome),
         "pictures": pictures if shown else {},
+        "strength": outcome.strength if shown and "content" in pictures else None,
         "scores": [
             None if (value := outcome.scores[measure.key]) is None else round(value, _DECIMALS)
             for measure in LISTED

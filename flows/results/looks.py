@@ -162,11 +162,13 @@ def _as_it_was(folder: Path, role: str, told: Mapping[str, str]) -> InputFile:
 
 
 def finding_of(look: Reference) -> tuple[Config | None, str]:
-    """The settings by which a look's regions are found, and what found them; None where maps said them."""
+    """The settings by which a look's regions are found, and what found them; None where none are found."""
     from pst_core.pipeline.artifacts import LOOK as KIND
 
-    finding = KIND.load(look).finding
-    return (None, "") if finding is None else (Config.make(**finding.settings), finding.finder)
+    known = KIND.load(look)
+    if known.finding is None or len(known.regions) < 2:
+        return None, ""
+    return Config.make(**known.finding.settings), known.finding.finder
 
 
 def network_of(config: Config, finder: str) -> Network:

@@ -49,6 +49,8 @@ class PairOutcome(BaseModel):
         The pair's own settings.
     previews : dict
         ``content``, ``style`` and ``result`` -> a small picture in the store.
+    strength : float, optional
+        How much of the style the result shows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +69,7 @@ class PairOutcome(BaseModel):
     files: dict[str, str] = {}
     settings: dict[str, Any] = {}
     previews: dict[str, Reference] = {}
+    strength: float | None = None
 
     @field_validator("scores")
     @classmethod

@@ -87,6 +87,7 @@ def _schema() -> object:
         ("seconds", pa.float64()), ("steps", pa.int32()), ("steps_cached", pa.int32()),
         ("notes", pa.list_(pa.string())), *((measure.key, pa.float64()) for measure in REPORTED),
         ("models", texts), ("files", texts), ("settings", pa.string()), ("previews", pa.string()),
+        ("strength", pa.float64()),
     ])  # fmt: skip
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.errors import ConfigError
+from pst_core.images.light import LUMINANCE
 
 Floats = NDArray[np.float32]
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # ITU-R BT.709
 SIDE = 1500  # pixels: in larger pictures, what is finer is not to be seen in a crop that is shown small
 DETAIL = 0.01  # of the long side: what is finer than this standard deviation counts as detail
 BORDER = 0.02  # of each side: results differ there by how they are padded, which says little

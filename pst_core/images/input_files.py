@@ -124,6 +124,13 @@ class InputFile(BaseModel):
 
         return self._decode(read_map)
 
+    def let_go(self) -> None:
+        """Hold no longer, within `reading_once`, what was decoded of it: the last who needs it has it."""
+        if (held := _held.get()) is not None:
+            mine = [key for key in held.decoded if key[1:] == (self.path, self.sha256)]
+            for key in mine:
+                del held.decoded[key]
+
     def _decode(self, read: Callable[..., Kind]) -> Kind:
         held, key = _held.get() or _Held(), (read.__name__, self.path, self.sha256)
         decoded = cast("Kind | None", held.decoded.get(key))

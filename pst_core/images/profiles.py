@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from pst_core.images.light import encode_srgb
+
 MAX_PROFILE_BYTES = 4 * 2**20  # the largest press profiles in use have about 3 MB
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
@@ -239,7 +241,7 @@ def _through_matrix(samples: Samples, profile: _MatrixProfile) -> Samples:
     for top in range(0, height, rows):
         band = samples[top : top + rows].reshape(-1, len(profile.curves))
         linear = np.stack([curve[band[:, index]] for index, curve in enumerate(profile.curves)], axis=1)
-        encoded = _encode_srgb(np.clip(linear @ profile.matrix.T, 0, 1))
+        encoded = encode_srgb(np.clip(linear @ profile.matrix.T, 0, 1))
         converted[top : top + rows] = np.rint(encoded * 65535).reshape(-1, width, 3)
     return converted
 
@@ -261,11 +263,6 @@ def _deep_lab(samples: Samples) -> Samples:
             [middle + across[..., :1] / 500, middle, middle - across[..., 1:] / 200], axis=2
         )
         light = np.where(roots > 6 / 29, roots**3, (roots - 4 / 29) * (3 * (6 / 29) ** 2)) * _D50
-        encoded = _encode_srgb(np.clip(light @ to_linear.T, 0, 1))
+        encoded = encode_srgb(np.clip(light @ to_linear.T, 0, 1))
         converted[top : top + rows] = np.rint(encoded * 65535)
     return converted
-
-
-def _encode_srgb(linear: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Apply sRGB's curve to linear light in [0, 1] (IEC 61966-2-1, 5.2)."""
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

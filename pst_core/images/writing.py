@@ -38,6 +38,7 @@ _LONGEST_SIDE: dict[OutputFormat, int] = {"JPEG": 65535, "WEBP": 16383}
 # A JPEG segment holds 65533 bytes; XMP's begins with the 29 bytes of its identifier.
 _MAX_JPEG_XMP = 65533 - 29
 _PNG_XMP = b"XML:com.adobe.xmp"
+_PIXELS_AT_ONCE = 2**20
 _PICTURE = Path("the picture.png")  # what messages call one without a name
 
 
@@ -221,8 +222,11 @@ def to_levels(
     top, kind = (255, np.uint8) if bit_depth == 8 else (65535, np.uint16)
     planes = [*pixels, *([] if alpha is None else [alpha])]
     samples = np.empty((*pixels.shape[1:], len(planes)), kind)
-    for index, plane in enumerate(planes):  # one at a time: a third of the memory of all at once
-        samples[..., index] = np.rint(np.clip(plane, 0, 1) * np.float32(top))
+    rows = max(1, _PIXELS_AT_ONCE // pixels.shape[2])
+    for index, plane in enumerate(planes):
+        for start in range(0, len(plane), rows):  # some at a time: what lies between takes no memory
+            some = slice(start, start + rows)
+            samples[some, :, index] = np.rint(np.clip(plane[some], 0, 1) * np.float32(top))
     return samples
 
 

@@ -71,7 +71,7 @@ def _beyond(full: Floats, pair: WorkingPair, content: Floats, strength: float) -
         before, change = content[:, rows], np.zeros_like(content[:, rows])
         for look, mask in zip(looks, masks.numpy(), strict=True):
             change += mask * (look.apply(before) - before)
-        full[:, rows] = _within_range(full[:, rows], (strength - 1) * change)
+        full[:, rows] = within_range(full[:, rows], (strength - 1) * change)
     return full
 
 
@@ -81,8 +81,8 @@ def _fit_looks(before: Floats, after: Floats, pair: WorkingPair) -> list[Lattice
     return [fit_lattice(before, after, mask * counted) for mask in pair.soft_masks.cpu().numpy()]
 
 
-def _within_range(image: Floats, change: Floats) -> Floats:
-    """Add a change, at each pixel as much of it as leaves all channels on [0, 1]."""
+def within_range(image: Floats, change: Floats) -> Floats:
+    """Add a change to a picture, both of shape (3, H, W), at each pixel as much as keeps it on [0, 1]."""
     room = np.where(change > 0, 1 - image, image)
     share = (room / np.maximum(np.abs(change), np.finfo(np.float32).tiny)).min(axis=0)
     added: Floats = (image + np.minimum(share, 1) * change).clip(0, 1)

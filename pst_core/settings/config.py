@@ -317,6 +317,13 @@ class OutputSettings(Settings):
     """What goes along of the content's EXIF, XMP, IPTC and DPI: all, all but the place, or none."""
 
 
+class SeriesSettings(Settings):
+    """How other photographs take the look of a series' anchor."""
+
+    exposure_share: float = Field(default=0.25, ge=0, le=1)
+    """Share of its own exposure that a photograph of a series (`--anchor`) keeps under the anchor's look."""
+
+
 class FinishSettings(OutputSettings, Colors, ColorTerm, StageCounts, OnDevice, Unmatched):
     """The closing colour match, full size, and how much of the style is shown."""
 
@@ -350,7 +357,7 @@ class FinishSettings(OutputSettings, Colors, ColorTerm, StageCounts, OnDevice, U
 
 class Config(
     FinishSettings, FilterSettings, StartSettings, PlanSettings, StageSettings, PrecomputationSettings,
-    EncoderSettings, FoundRegionSettings, MapRegionSettings,
+    EncoderSettings, FoundRegionSettings, MapRegionSettings, SeriesSettings,
 ):  # fmt: skip
     """All settings of one style transfer.
 

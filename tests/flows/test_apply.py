@@ -3,6 +3,7 @@
 import functools
 import json
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 
 from flows.apply import apply_folder
 from flows.batch import stylize_folder
+from flows.results.under_look import UnderLook
 from pst_core.errors import LookError
 from pst_core.images.input_files import InputFile
 from pst_core.images.reading import read_photograph
@@ -76,6 +78,30 @@ def test_every_photograph_takes_the_look(cube, shoot, tmp_path):
         with Image.open(tmp_path / "out" / name) as picture:
             assert np.abs(np.asarray(picture).astype(int) - wanted).max() <= 1
     assert [outcome.state for outcome in read_outcomes(tmp_path / "out")] == ["done", "done"]
+
+
+def test_the_next_one_is_begun_while_one_is_published(cube, shoot, tmp_path, monkeypatch):
+    """And they end in their order, with the bits that they have one after another."""
+    begun, work, publish = Event(), looks.apply.fn, UnderLook.publish
+
+    def noted(photograph, *given, **inputs):
+        if photograph.path.name == "b.png":
+            begun.set()
+        return work(photograph, *given, **inputs)
+
+    def waiting(planned, made):
+        assert begun.wait(60)
+        return publish(planned, made)
+
+    monkeypatch.setenv("PST_PAIRS_BEHIND", "0")
+    applied(cube, shoot, tmp_path / "one")
+    monkeypatch.setenv("PST_PAIRS_BEHIND", "1")
+    monkeypatch.setenv("PST_HOME", str(tmp_path / "another"))
+    monkeypatch.setattr(looks.apply, "fn", functools.wraps(work)(noted))
+    monkeypatch.setattr(UnderLook, "publish", waiting)
+    assert list(states(applied(cube, shoot, tmp_path / "out")[1])) == ["a", "day/b"]
+    for name in ("a.png", "day/b.png"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
 
 
 def test_what_is_done_is_not_done_again(cube, shoot, tmp_path, computed):
@@ -161,6 +187,24 @@ def test_a_pairs_result_brings_its_photograph_near_it(results, tmp_path):
         assert states(summary) == {"p": "done"}, summary.failed[0].error
         missed[*way] = np.abs(read_photograph(out / "p.png").pixels - wanted).mean()
     assert missed["maps",] < missed["whole",] < 0.1
+
+
+def test_a_result_of_several_styles_brings_its_photograph_near_it(tmp_path):
+    for seed, name in enumerate(("content", "style", "other")):
+        save_photograph(tmp_path / f"{name}.png", seed=seed)
+    row = "content,style,style_2,name\ncontent.png,style.png,other.png,p\n"
+    (tmp_path / "pairs.csv").write_text(row)
+    mixed = overrides_of(QUICK | {"regions": 1, "rounds": 0, "shares": (0.5, 0.5)})
+    stylize_folder(tmp_path / "pairs.csv", tmp_path / "results", settings=mixed)
+    (tmp_path / "shoot").mkdir()
+    (tmp_path / "shoot" / "p.png").write_bytes((tmp_path / "content.png").read_bytes())
+    summary = applied(tmp_path / "results" / "p", tmp_path / "shoot", tmp_path / "out")[1]
+    assert states(summary) == {"p": "done"}, summary.failed[0].error
+    wanted, given, result = (
+        read_photograph(tmp_path / place).pixels
+        for place in ("results/p/result.png", "content.png", "out/p.png")
+    )
+    assert np.abs(result - wanted).mean() < 0.5 * np.abs(given - wanted).mean()
 
 
 def test_a_look_lies_beside_a_result_when_asked_for_and_is_kept(results, tmp_path, computed):

@@ -189,13 +189,22 @@ def test_several_styles_are_those_of_the_library_and_their_shares_leave_the_regi
     assert report["inputs"]["style_2"]["name"] == "p1.png" and outcome.scores["color_distance_quick"] > 0
 
 
-def test_another_strength_takes_the_last_step_alone_and_is_measured_as_delivered(tmp_path, computed):
+def test_another_strength_takes_the_last_step_alone_and_is_measured_as_delivered(
+    tmp_path, computed, monkeypatch
+):
+    pages = []
+    monkeypatch.setattr(
+        "prefect.artifacts.create_markdown_artifact", lambda markdown, **_: pages.append(markdown)
+    )
     folder, found = make_folder(tmp_path / "in", 1), {}
     for strength in (1.0, 0.5, 0.0):
         computed.clear()
         outcome = run_pair(folder, tmp_path / "out", strength=strength, bit_depth=16)
         found[strength] = read_photograph(tmp_path / "out" / "p0" / "result.png").pixels, outcome.scores
         assert strength == 1 or computed == ["render", "score"]
+        assert outcome.strength == strength
+        # Of a result that is the content no others can be told.
+        assert ("![the result at other strengths](data:image/jpeg" in pages[-1]) == (strength > 0)
         report = json.loads((tmp_path / "out" / "p0" / "report.json").read_text())
         assert (
             report["settings"]["strength"] == strength
@@ -456,7 +465,7 @@ def test_pairs_that_took_no_work_are_counted_in_the_log(monkeypatch, caplog):
 
 
 def standings(order):
-    return find_standings(order, find_orders(order).pairs)
+    return find_standings(order, find_orders(order))
 
 
 def test_standings_tell_what_is_done_and_why_not(tmp_path):

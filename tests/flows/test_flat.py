@@ -18,7 +18,7 @@ def run(order):
 
 
 def states(order):
-    return {each.name: each.state for each in find_standings(order, find_orders(order).pairs)}
+    return {each.name: each.state for each in find_standings(order, find_orders(order))}
 
 
 @pytest.fixture

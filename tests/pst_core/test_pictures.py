@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pst_core.images.writing import encode_levels
 from pst_core.optimisation.record import Evaluation
 from pst_core.pictures import (
     GAP,
@@ -17,6 +18,8 @@ from pst_core.pictures import (
     draw_losses,
     draw_preview,
     draw_regions,
+    draw_strengths,
+    shrink_levels,
     shrink_picture,
     shrink_regions,
     thumbnail,
@@ -222,6 +225,26 @@ def test_an_encoded_picture_is_shrunk_as_jpeg(mode, kind):
     assert image.size == (100, 75)
     np.testing.assert_allclose(np.asarray(image).reshape(-1, 3).mean(axis=0), (204, 102, 51), atol=4)
     assert opened(shrink_picture(encoded((0, 0, 0), (40, 30)), 100), "JPEG").size == (40, 30)
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(np.uint8, 3), (np.uint8, 4), (np.uint16, 3), (np.uint16, 4)])
+def test_levels_shrink_as_they_do_once_they_are_encoded(kind, channels):
+    samples = np.random.default_rng(0).integers(
+        0, np.iinfo(kind).max, (60, 90, channels), kind, endpoint=True
+    )
+    assert shrink_levels(samples, 40) == shrink_picture(encode_levels(samples), 40)
+
+
+@pytest.mark.parametrize("made", [1.0, 0.5, 2.0])
+def test_strengths_go_from_the_content_to_the_result_and_beyond_within_range(made):
+    """Of flat pictures: each is the mixture, and stops where its first channel leaves the range."""
+    before, after = np.array([0.5, 0.5, 0.4]), np.array([0.7, 0.4, 0.4])
+    pictures = [thumbnail(np.broadcast_to(each[:, None, None], (3, 60, 90)), 90) for each in (before, after)]
+    sheet = np.asarray(opened(draw_strengths(*pictures, made, side=90), "JPEG"), np.float32) / 255
+    for place, strength in enumerate((0, 0.5, 1, 1.5, 2)):
+        share = min(strength / made, 0.5 / 0.2)  # where red is 1
+        shown = sheet[50, place * (90 + 12) + 45]
+        assert np.abs(shown - (before + share * (after - before))).max() < 0.02
 
 
 def test_drawn_regions_are_shrunk_without_new_colours():

@@ -25,6 +25,7 @@ from pst_core.settings.config import (
     GuidedFilterSettings,
     MapRegionSettings,
     PrecomputationSettings,
+    SeriesSettings,
     StageSettings,
     StartSettings,
 )
@@ -40,7 +41,7 @@ OTHER = {  # another valid value for every setting
     "regions": 3, "unmatched": "leave", "segmentation": "deeplab", "segmentation_model": "folder",
     "segmentation_merges": "merges.toml", "onnx_size": "640x512", "onnx_mean": (0.5, 0.5, 0.5),
     "onnx_deviation": (0.5, 0.5, 0.5), "onnx_classes": "classes.txt", "min_region_share": 0.006,
-    "mask_softness": 5, "shares": (1.0, 2.0),
+    "mask_softness": 5, "shares": (1.0, 2.0), "exposure_share": 0.75,
     "weights": "untrained", "weights_convention": "caffe", "device": "cuda:1",
     "common_content": "none",
     "precision": "bfloat16", "content_layers": {"conv4_1": 1.0}, "style_layers": {"conv1_1": 0.25},
@@ -146,7 +147,7 @@ def test_a_network_counts_by_its_arithmetic_but_not_by_places(name):
 
 SECTIONS = [
     FilterSettings, FinishSettings, FoundRegionSettings, GuidedFilterSettings, MapRegionSettings,
-    PrecomputationSettings, StageSettings, StartSettings,
+    PrecomputationSettings, SeriesSettings, StageSettings, StartSettings,
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lattices import colour
-from picture_runs import QUICK, everything, pixels_of, refused, stylize
+from picture_runs import QUICK, everything, pixels_of, refused, save_photograph, stylize
 
 from flows.cli.app import run
 
@@ -36,6 +36,20 @@ def test_the_whole_look_brings_the_content_near_its_result(result, capfd):
     wanted, before = unit("result.png"), unit("content.png")
     assert np.abs(changed.mean((0, 1)) - wanted.mean((0, 1))).max() < 0.02
     assert np.abs(changed - wanted).mean() < 0.5 * np.abs(before - wanted).mean()
+
+
+def test_a_result_of_several_styles_has_a_look(pair, capfd):
+    """It is fitted to the mixture: neither style alone gives it."""
+    save_photograph("other.png", seed=5)
+    line = ["content.png", "style.png", "--style", "other.png", "--regions", "1", *QUICK]
+    assert stylize(*line, "--shares", "0.5,0.5", "-o", "mixed.png", "--quiet") == 0
+    assert look("mixed.png", "-o", "looks", "--quiet") == 0
+    changed = colour.read_LUT("looks/look.cube").apply(unit("content.png"))
+    wanted, before = unit("mixed.png"), unit("content.png")
+    assert np.abs(changed - wanted).mean() < 0.5 * np.abs(before - wanted).mean()
+    Path("other.png").rename("moved.png")
+    assert look("mixed.png", "-o", "again", "--quiet") == 1
+    assert "other.png" in capfd.readouterr().err
 
 
 def test_regions_have_looks_and_masks_of_their_own(result):

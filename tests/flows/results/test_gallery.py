@@ -1,6 +1,8 @@
 """The gallery: what it says, what it links to and keeps, and that it works in a browser from disk."""
 
+import base64
 import contextlib
+import io
 import json
 import os
 import re
@@ -15,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from flows.layout import GALLERY, GALLERY_PICTURES
 from flows.results import gallery
@@ -612,6 +615,78 @@ def test_looking_at_a_pair_in_a_browser(browser, batch):
         batch.parent / "p2" / "result.png", batch.parent / "p2" / "report.json",
     ]  # fmt: skip
     assert browser.complaints() == []
+
+
+def patches(seed):
+    """A small picture of coloured squares in the store, as a preview is, and its levels, shape (H, W, 3)."""
+    colors = np.random.default_rng(seed).random((3, 4, 6), dtype=np.float32)
+    data = thumbnail(np.kron(colors, np.ones((16, 16), np.float32)), 96)
+    levels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float32) / 255
+    return open_store().put(data, "preview", "jpg"), levels
+
+
+def seen(browser, selector):
+    """What is shown there, shape (H, W, 3)."""
+    box = browser.box(selector)
+    clip = {name: box[name] for name in ("x", "y", "width", "height")} | {"scale": 1}
+    answer = browser.call("Page.captureScreenshot", format="png", clip=clip)
+    return (
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["data"]))).convert("RGB"), np.float32) / 255
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "strength"), [(1, 0), (1, 0.4), (1, 1), (1, 1.6), (1, 2), (1.5, 0.5), (1.5, 2)]
+)
+def test_any_strength_is_shown_as_it_would_be_made_in_a_browser(browser, tmp_path, made, strength):
+    """As in a picture, at the middles of squares: beyond, a pixel goes as far as all its channels do."""
+    (content, before), (result, after) = patches(1), patches(2)
+    previews = {"content": content, "result": result}
+    browser.open(
+        write(tmp_path / "out", make_outcome(tmp_path / "out", "p", previews=previews, strength=made))
+    )
+    browser.click("#cards .card")
+    assert browser.run("document.querySelector('#option').value") == f"--strength {made:g}"
+    browser.wait("['content', 'result'].every(id => document.getElementById(id).complete)")
+    for selector, value in (("#slider", 0), ("#strength", strength)):
+        browser.run(
+            f"(e => {{ e.value = {value}; e.dispatchEvent(new Event('input')); }})"
+            f"(document.querySelector('{selector}'))"
+        )
+    assert browser.run("document.querySelector('#option').value") == f"--strength {strength:g}"
+    share, change = strength / made, after - before
+    room = np.where(change > 0, 1 - after, after) / np.maximum(np.abs(change), 1e-9)
+    further = np.minimum(room.min(axis=-1, keepdims=True), max(share - 1, 0))
+    wanted = before + min(share, 1) * change + further * change
+    time.sleep(0.1)  # until it is drawn
+    shown = seen(browser, "#compare")
+    places = [(np.arange(count) + 0.5) / count for count in (4, 6)]
+    there, here = (
+        image[np.ix_(*(np.int_(place * size) for place, size in zip(places, image.shape, strict=False)))]
+        for image in (wanted, shown)
+    )
+    assert np.abs(there[:, 1:-1] - here[:, 1:-1]).max() < 0.03  # tags cover the corners below
+    assert browser.complaints() == []
+
+
+def test_no_strength_is_offered_where_none_is_known_in_a_browser(browser, tmp_path):
+    browser.open(
+        write(
+            tmp_path / "out",
+            make_outcome(tmp_path / "out", "p"),
+            make_outcome(tmp_path / "out", "q", strength=1),
+        )
+    )
+    browser.click("#cards li:nth-child(2) .card")
+    assert browser.run("document.querySelector('#amount').checkVisibility()")
+    browser.run("document.querySelector('#strength').focus()")
+    browser.key("ArrowRight")
+    assert browser.run("document.querySelector('#option').value") == "--strength 1.05"
+    browser.click("#previous")
+    assert browser.run(SHOWN) == "p" and not browser.run(
+        "document.querySelector('#amount').checkVisibility()"
+    )
+    assert browser.run("document.querySelector('#result').style.filter") == "none"
 
 
 def test_keys_in_a_browser(browser, batch):

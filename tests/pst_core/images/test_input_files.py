@@ -147,6 +147,14 @@ def test_within_a_block_a_photograph_is_decoded_once(files, decoded):
     assert decoded == [f"{role}.png" for role in ROLES]
 
 
+def test_what_nobody_needs_any_more_is_let_go(files, decoded):
+    with reading_once():
+        files.load()
+        files.content.let_go()
+        assert files.style.photograph() and files.content.photograph()
+    assert decoded == [*(f"{role}.png" for role in ROLES), "content.png"]
+
+
 def test_beyond_the_block_nothing_is_kept(files, decoded):
     outside = [files.content.photograph() for _ in range(2)]
     with reading_once():

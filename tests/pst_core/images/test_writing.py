@@ -11,7 +11,7 @@ from photographs import EXTENSIONS, RECIPE, TARGETS, H, W, camera_exif, floats, 
 from PIL import Image
 
 from pst_core.errors import OutputError
-from pst_core.images import png
+from pst_core.images import png, writing
 from pst_core.images.carried import Carried
 from pst_core.images.formats import output_format
 from pst_core.images.profiles import srgb_profile
@@ -115,6 +115,14 @@ def test_a_png_is_about_as_small_as_zlib_makes_it(dtype):
     samples = to_levels(shades.astype(np.float32), bit_depth=depth)
     packed = pixel_data(png.encode(samples))
     assert len(packed) <= 1.02 * len(zlib.compress(zlib.decompress(packed), 6))
+
+
+def test_large_pictures_are_rounded_some_rows_at_a_time(monkeypatch):
+    pixels = np.random.default_rng(2).random((3, 37, 20), np.float32) * 1.2 - 0.1
+    alpha = np.random.default_rng(3).random((37, 20), np.float32)
+    at_once = to_levels(pixels, alpha, 16)
+    monkeypatch.setattr(writing, "_PIXELS_AT_ONCE", 70)
+    assert np.array_equal(to_levels(pixels, alpha, 16), at_once)
 
 
 def test_png_chunks_have_valid_checksums(tmp_path):
