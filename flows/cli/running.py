@@ -1,5 +1,6 @@
 """How flows are run from the command line: on the configured server, or else on one of our own."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,14 @@ Ran = TypeVar("Ran")
 LOST = "Prefect's server went away: going on with one of our own, from what is finished."
 
 
+def pass_over_what_is_loaded() -> None:
+    """Let the garbage collector look no more at what is there by now, which stays: it would with every pair.
+
+    To be called once before many pairs are looked at, in a process that does nothing else.
+    """
+    gc.freeze()
+
+
 def run_anywhere(watcher: "Watcher", out: Path, run: Callable[[bool], Ran]) -> tuple[Ran, bool]:
     """Run on the server that is configured, or else on one of our own; and whether the former was lost.
 
@@ -30,6 +39,7 @@ def run_anywhere(watcher: "Watcher", out: Path, run: Callable[[bool], Ran]) -> t
     """
     from flows.display.watching import watched_by
 
+    pass_over_what_is_loaded()
     try:
         with watcher, watched_by(watcher), ExitStack() as stack:
             try:

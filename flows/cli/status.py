@@ -36,12 +36,14 @@ def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
     from flows.runtime.settings import import_prefect
 
     import_prefect()
+    from flows.cli.running import pass_over_what_is_loaded
     from flows.display.batch import print_table
     from flows.display.meter import clock, emit
     from flows.orders.batch_order import find_orders
     from flows.results.standing import estimate_seconds, find_standings
 
     found = find_orders(order)
+    pass_over_what_is_loaded()
     counts = Counter[str]()
 
     def counted_ones() -> "Iterator[Standing]":
