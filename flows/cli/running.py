@@ -1,6 +1,5 @@
 """How flows are run from the command line: on the configured server, or else on one of our own."""
 
-import gc
 import os
 import sys
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from flows.runtime.garbage import pass_over_what_is_loaded
 from flows.runtime.server import prefect_server
 from flows.runtime.trouble import is_server_loss
 
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 
 Ran = TypeVar("Ran")
 LOST = "Prefect's server went away: going on with one of our own, from what is finished."
-
-
-def pass_over_what_is_loaded() -> None:
-    """Let the garbage collector look no more at what is there by now, which stays: it would with every pair.
-
-    To be called once before many pairs are looked at, in a process that does nothing else.
-    """
-    gc.freeze()
 
 
 def run_anywhere(watcher: "Watcher", out: Path, run: Callable[[bool], Ran]) -> tuple[Ran, bool]:

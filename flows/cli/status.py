@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flows.cli.groups import Json
 from flows.orders.batch_order import load_batch_order
 from flows.runtime.failures import SOME_FAILED
+from flows.runtime.garbage import pass_over_what_is_loaded
 from pst_core.printing import counted
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
     from flows.runtime.settings import import_prefect
 
     import_prefect()
-    from flows.cli.running import pass_over_what_is_loaded
     from flows.display.batch import print_table
     from flows.display.meter import clock, emit
     from flows.orders.batch_order import find_orders
