@@ -4,7 +4,11 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-_PASSIVE = {"OMP_WAIT_POLICY": "passive"}
+_PASSIVE = {
+    "OMP_WAIT_POLICY": "passive",
+    # OpenBLAS, behind NumPy and SciPy, is no OpenMP: its threads spin for 2 to the power of this cycles.
+    "OPENBLAS_THREAD_TIMEOUT": "4",  # the least that it takes; it has 26, which are milliseconds
+}
 _THREADS = "OMP_NUM_THREADS"
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
@@ -15,9 +19,10 @@ _chosen_here: dict[str, str] = {}
 def prepare_threads() -> None:
     """Let threads sleep while they wait, as many as there are cores for; a user's own variables stay.
 
-    Threads that spin while they wait, as OpenMP's do otherwise, make processes that share a machine several
-    times slower. Libraries see by themselves which cores affinity leaves them, but no quota. All of this goes
-    by environment variables, which libraries read as they are loaded: what was loaded before stays as it is.
+    Threads that spin while they wait, as OpenMP's and OpenBLAS's do otherwise, make processes that share a
+    machine several times slower. Libraries see by themselves which cores affinity leaves them, but no quota.
+    All of this goes by environment variables, which libraries read as they are loaded: what was loaded before
+    stays as it is.
     """
     wished = dict(_PASSIVE)
     if usable_cores() < _cores_by_affinity():

@@ -64,6 +64,9 @@ class StoreRecords(LocalFileSystem):
         """See `write_path`."""
         return self.write_path(path, content)
 
+    def _resolve_path(self, path: str) -> None:  # type: ignore[override]
+        """Tell Prefect that a key is no path: it would follow every link on the way, thrice a task."""
+
     @staticmethod
     def _key(path: str) -> str:
         return path.rsplit("/", 1)[-1]

@@ -1,5 +1,7 @@
 """Small batches for tests and trials: folders that take seconds, run in other processes, and compared."""
 
+import pst_core  # noqa: F401  # isort: skip - how threads wait is said before what has them is loaded
+
 import hashlib
 import json
 import os

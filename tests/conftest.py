@@ -1,5 +1,7 @@
 """What several test modules share: small pictures, a small network, and material that may be absent."""
 
+import pst_core  # noqa: F401  # isort: skip - how threads wait is said before what has them is loaded
+
 import os
 from pathlib import Path
 

@@ -14,6 +14,7 @@ from flows.cli.options import Chosen
 from flows.display.meter import emit
 from flows.display.picture import choose_display
 from flows.layout import LOOK, LOOK_DATA, look_path, losses_path, report_path
+from flows.runtime.garbage import loading
 from flows.runtime.interrupts import uninterrupted
 from pst_core.errors import OutputError
 from pst_core.images.roles import STYLES, is_map, map_of, styles_of
@@ -229,7 +230,8 @@ def _stylize(job: Job, files: InputsRead) -> "Result":
             evaluations=sum(stage.iterations for stage in stages),
         )  # fmt: skip
     with choose_display(stages, quiet=job.quiet, as_json=job.as_json) as display:
-        from pst_core.pipeline.stylize import stylize  # takes seconds, so the display is up by now
+        with loading():
+            from pst_core.pipeline.stylize import stylize  # takes seconds, so the display is up by now
 
         return stylize(
             content, files.styles, *files.map_sources, job.chosen.config,

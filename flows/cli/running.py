@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from flows.runtime.garbage import pass_over_what_is_loaded
 from flows.runtime.server import prefect_server
 from flows.runtime.trouble import is_server_loss
 
@@ -30,6 +31,7 @@ def run_anywhere(watcher: "Watcher", out: Path, run: Callable[[bool], Ran]) -> t
     """
     from flows.display.watching import watched_by
 
+    pass_over_what_is_loaded()
     try:
         with watcher, watched_by(watcher), ExitStack() as stack:
             try:

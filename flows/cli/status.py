@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flows.cli.groups import Json
 from flows.orders.batch_order import load_batch_order
 from flows.runtime.failures import SOME_FAILED
+from flows.runtime.garbage import pass_over_what_is_loaded
 from pst_core.printing import counted
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
     from flows.results.standing import estimate_seconds, find_standings
 
     found = find_orders(order)
+    pass_over_what_is_loaded()
     counts = Counter[str]()
 
     def counted_ones() -> "Iterator[Standing]":

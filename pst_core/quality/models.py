@@ -7,12 +7,12 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pst_core.errors import PstError
 from pst_core.files import COARSEST_CLOCK_NS, write_bytes_atomically
@@ -40,6 +40,7 @@ _LIVE = {  # what the files of LIVE's releases hash to (model and range together
 }
 
 Kind = Literal["brisque", "niqe"]
+T = TypeVar("T")
 
 _PATTERNS: dict[Kind, tuple[tuple[str, ...], ...]] = {
     "brisque": (("brisque.json",), ("*allmodel*", "*allrange*")),
@@ -107,7 +108,7 @@ class QualityModels:
 
 
 def load_quality_models(source: Path | None = None) -> QualityModels:
-    """Load both models.
+    """Load both models; while their files stay as they are, those that were loaded before.
 
     Parameters
     ----------
@@ -221,21 +222,29 @@ def _read(path: Path) -> bytes:
     return data
 
 
+def _once_while_unchanged(read: Callable[[Sequence[Path]], T]) -> Callable[[Sequence[Path]], T]:
+    """Read files once while they stay as they are: every pair of a batch asks for them."""
+
+    @lru_cache(maxsize=8)
+    def known(paths: tuple[Path, ...], stamps: tuple[tuple[int, ...], ...]) -> T:
+        del stamps  # only a part of the cache's key
+        return read(paths)
+
+    def ask(paths: Sequence[Path]) -> T:
+        try:
+            found = [path.stat() for path in paths]
+        except OSError:
+            return read(paths)  # which tells what is wrong
+        if time.time_ns() - max(each.st_mtime_ns for each in found) < COARSEST_CLOCK_NS:
+            return read(paths)
+        stamps = ((each.st_ino, each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in found)
+        return known(tuple(paths), tuple(stamps))
+
+    return ask
+
+
+@_once_while_unchanged
 def _identity_of(paths: Sequence[Path]) -> str:
-    """Hash of files' bytes, read once while the files stay as they are: every pair of a batch asks for it."""
-    try:
-        found = [path.stat() for path in paths]
-    except OSError:
-        found = []  # reading them tells
-    if not found or time.time_ns() - max(each.st_mtime_ns for each in found) < COARSEST_CLOCK_NS:
-        return _sha256([_read(path) for path in paths])
-    stamps = ((each.st_ino, each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in found)
-    return _known_identity(tuple(paths), tuple(stamps))
-
-
-@lru_cache(maxsize=8)
-def _known_identity(paths: tuple[Path, ...], stamps: tuple[tuple[int, ...], ...]) -> str:
-    del stamps  # only a part of the cache's key
     return _sha256([_read(path) for path in paths])
 
 
@@ -247,6 +256,7 @@ def _broken(path: Path, reason: object) -> QualityModelError:
     return QualityModelError(f"{path} is no quality model of the kind its name says ({reason}): {WAY_OUT}.")
 
 
+@_once_while_unchanged
 def _load_brisque(paths: Sequence[Path]) -> BrisqueModel:
     data = [_read(path) for path in paths]
     sha256 = _sha256(data)
@@ -269,6 +279,7 @@ def _load_brisque(paths: Sequence[Path]) -> BrisqueModel:
     return BrisqueModel(name, sha256, vectors, coefficients, rho, gamma, lower, upper)
 
 
+@_once_while_unchanged
 def _load_niqe(paths: Sequence[Path]) -> NiqeModel:
     path, data = paths[0], _read(paths[0])
     sha256 = _sha256([data])
@@ -300,7 +311,7 @@ def _numbers(values: object, *shape: int | None) -> "Floats":
     """Finite numbers of a shape, whose None stands for any length."""
     import numpy as np
 
-    array = np.asarray(values, np.float64)
+    array = np.array(values, np.float64)
     fits = array.ndim == len(shape) and all(
         wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
     )
@@ -308,6 +319,7 @@ def _numbers(values: object, *shape: int | None) -> "Floats":
         raise ValueError(f"an array has the shape {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError("a value is not finite")
+    array.setflags(write=False)  # whoever loads the model shares it
     return array
 
 

@@ -56,6 +56,9 @@ _VERSION = 1
 _MOST_REMEMBERED = 2**13
 
 _open_stores: dict[Path, "Store"] = {}
+_known: dict[tuple[str, int, int], "Store"] = {}
+"""By a folder's name as it was asked for, and what tells it from another: a batch asks dozens of times a
+pair, and to follow every link on the way takes longer than to look at the folder."""
 _opening = threading.Lock()
 
 
@@ -72,9 +75,15 @@ def open_store(root: Path | None = None) -> "Store":
     StoreError
         The store was made by a newer program, or its version cannot be told.
     """
-    place = Path(os.path.realpath(pst_home() / "store" if root is None else root))
-    with _opening:
-        store = _open_stores.setdefault(place, Store(place))
+    asked = os.fspath(pst_home() / "store" if root is None else root)
+    found = _folder_now(asked)
+    store = None if found is None else _known.get((asked, *found))
+    if store is None:
+        place = Path(os.path.realpath(asked))
+        with _opening:
+            store = _open_stores.setdefault(place, Store(place))
+        if found is not None and os.path.isabs(asked):  # noqa: PTH117 - a string from end to end
+            _known[asked, *found] = store
     store.check_version()
     return store
 
@@ -392,6 +401,15 @@ def _write_file(path: Path, data: bytes, *, overwrite: bool, durable: bool) -> N
 def _is_settled(found: Identity) -> bool:
     """Whether a file has been as it is for so long that a change of it will show."""
     return abs(time.time_ns() - found[-1]) > COARSEST_CLOCK_NS
+
+
+def _folder_now(place: str) -> tuple[int, int] | None:
+    """Device and inode of a folder, wherever links lead; None where there is none."""
+    try:
+        found = os.stat(place)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _identity_now(place: str) -> Identity | None:

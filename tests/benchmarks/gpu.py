@@ -23,6 +23,8 @@ why, and the others go on:
 - presets: `quality` and the method `luan`, once each.
 """
 
+import pst_core  # noqa: F401  # isort: skip - how threads wait is said before what has them is loaded
+
 import json
 import math
 import multiprocessing

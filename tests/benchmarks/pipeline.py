@@ -5,8 +5,9 @@
 Prints, each as measured in one run with a server up: the flow's time per pair over the library call's
 (default preset, the two in turn); of a batch whose pairs overlap the time that a pair has the lane beyond the
 library call's for the same pair, the batch's time over that of a loop of library calls, and the same for
-pairs one after another; the time of a second run over all pairs of the folder, and the resident memory of the
-process that runs a batch of many small pairs, by the pairs done.
+pairs one after another, each with seconds on the processor, which other work on the machine changes less; the
+time of a second run over all pairs of the folder, and the resident memory of the process that runs a batch of
+many small pairs, by the pairs done.
 """
 
 import argparse
@@ -37,6 +38,12 @@ def timed(action: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
+
+
+def used(action: Callable[[], object]) -> tuple[float, float]:
+    """Seconds it took, and seconds of this process on the processor meanwhile."""
+    before = time.process_time()
+    return timed(action), time.process_time() - before
 
 
 def overhead(data: Path, numbers: list[str], folder: Path) -> None:
@@ -121,21 +128,28 @@ def lanes(data: Path, numbers: list[str], folder: Path, rounds: int) -> None:
         os.environ |= {BEHIND: str(behind), "PST_HOME": str(folder / f"lanes-home-{name}")}
         stylize_folder(source, folder / f"lanes-out-{name}", return_state=True).result()
 
-    clock, took = LaneClock(), dict[str, list[float]](library=[], overlapping=[], alternating=[])
+    clock = LaneClock()
+    took = {name: list[tuple[float, float]]() for name in ("library", "overlapping", "alternating")}
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         batch(1, "first")  # loads libraries and weights
         for turn in range(rounds):
-            calls += (each := [timed(lambda paths=paths: stylize(**paths)) for paths in pairs])
-            took["library"].append(sum(each))
+            each = [used(lambda paths=paths: stylize(**paths)) for paths in pairs]
+            calls += [seconds for seconds, _ in each]
+            took["library"].append((sum(calls[-len(pairs) :]), sum(processor for _, processor in each)))
             with clock.listening():
-                took["overlapping"].append(timed(lambda turn=turn: batch(1, f"o{turn}")))
-            took["alternating"].append(timed(lambda turn=turn: batch(0, f"a{turn}")))
+                took["overlapping"].append(used(lambda turn=turn: batch(1, f"o{turn}")))
+            took["alternating"].append(used(lambda turn=turn: batch(0, f"a{turn}")))
     lane, call = statistics.mean(clock.seconds), statistics.mean(calls)
     print(f"lane: {lane:.2f} s a pair, library call {call:.2f} s: {lane - call:+.2f} s of lane time a pair")
     for name, title in (("overlapping", "pairs overlap"), ("alternating", "one after another")):
-        ratios = [one / other for one, other in zip(took[name], took["library"], strict=True)]
-        print(f"batch of {len(pairs)}, {title}: {statistics.mean(took[name]) / len(pairs):.2f} s a pair, "
-              f"{statistics.median(ratios):.3f} times the library's loop")  # fmt: skip
+        each = zip(took[name], took["library"], strict=True)
+        ratios = [(one[0] / other[0], one[1] / other[1]) for one, other in each]
+        longer, more = map(statistics.median, zip(*ratios, strict=True))
+        seconds, processor = map(statistics.mean, zip(*took[name], strict=True))
+        print(
+            f"batch of {len(pairs)}, {title}: {seconds / len(pairs):.2f} s a pair, {longer:.3f} times the "
+            f"library's loop; {processor / len(pairs):.2f} s on the processor, {more:.3f} times"
+        )
 
 
 def run(

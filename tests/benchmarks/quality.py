@@ -17,6 +17,8 @@ means, how often ours wins, and what it is to reach. With `--out` pictures and s
 what is kept of Luan's own results is not measured again. `--sheet` draws content, style, Luan, ours.
 """
 
+import pst_core  # noqa: F401  # isort: skip - how threads wait is said before what has them is loaded
+
 import argparse
 import json
 import multiprocessing

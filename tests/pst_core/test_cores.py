@@ -113,6 +113,23 @@ def test_every_entry_says_how_threads_wait_before_torch_is_loaded(entry):
     assert told == ["passive", "False"]
 
 
+AS_NUMPY_LOADS = """
+import os, sys
+class Witness:
+    def find_spec(self, name, *_):
+        if name == "numpy":
+            print(os.environ.get("OPENBLAS_THREAD_TIMEOUT"))
+sys.meta_path.insert(0, Witness())
+"""
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize(("given", "timeout"), [({}, "4"), ({"OPENBLAS_THREAD_TIMEOUT": "20"}, "20")])
+def test_every_entry_says_how_threads_of_openblas_wait_before_it_is_loaded(entry, given, timeout):
+    told, _ = in_process(AS_NUMPY_LOADS, ENTRIES[entry], "import numpy", **given)
+    assert told == [timeout]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs an OpenMP library that tells of itself")
 @pytest.mark.parametrize(("given", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")])
 def test_the_library_behind_torch_waits_so(given, policy):

@@ -58,6 +58,13 @@ def record_path(key):
 # --- results -----------------------------------------------------------------------------------------------
 
 
+def test_a_record_does_not_say_where_the_store_lies(kept, results, tmp_path, monkeypatch):
+    assert str(tmp_path) not in record_path(KEY).read_text()
+    (tmp_path / "home").rename(tmp_path / "moved")
+    monkeypatch.setenv("PST_HOME", str(tmp_path / "moved"))
+    assert result_store().read(KEY).result == kept[0]
+
+
 @pytest.mark.parametrize("make", [
     lambda reference: reference,
     lambda reference: [reference, reference],

@@ -30,7 +30,7 @@ def _cut(path: Path) -> None:
 
 
 def _alter(path: Path) -> None:
-    data = bytearray(path.read_bytes())
+    data = bytearray(path.read_bytes() or b"\0")  # of a photograph that says nothing, nothing is kept
     data[len(data) // 3] ^= 1
     path.write_bytes(data)
 

@@ -257,6 +257,23 @@ def test_an_enormous_file_is_not_read(live_files):
         models_identity(live_files)
 
 
+def test_models_are_loaded_once_while_their_files_stay_as_they_are(live_files):
+    for path in live_files.iterdir():
+        os.utime(path, ns=(10**18, 10**18))
+    before, again = (load_quality_models(live_files) for _ in range(2))
+    assert again.brisque is before.brisque
+    assert again.niqe is before.niqe
+    with pytest.raises(ValueError, match="read-only"):
+        before.brisque.vectors[0, 0] = 0
+    text = (live_files / "allmodel").read_text()
+    (live_files / "allmodel").write_text(text.replace("gamma ", "gamma 1", 1))
+    os.utime(live_files / "allmodel", ns=(10**18 + 1, 10**18 + 1))
+    after = load_quality_models(live_files)
+    assert after.niqe is before.niqe
+    assert after.brisque.gamma > before.brisque.gamma
+    assert after.brisque.sha256 != before.brisque.sha256
+
+
 def test_distortions_grow_with_their_scores():
     image = shrink(read_photograph(find_samples() / "style" / "pagoda.jpg").pixels)
     copies = list(distort(image, np.random.default_rng(0)))

@@ -203,6 +203,27 @@ def test_one_store_per_folder(tmp_path):
     assert open_store(tmp_path / "real") is not open_store(tmp_path / "other")
 
 
+def test_a_link_that_leads_elsewhere_names_another_store(tmp_path):
+    for name in ("one", "other"):
+        open_store(tmp_path / name).put(b"bytes", "losses", "txt")
+    link = tmp_path / "link"
+    link.symlink_to("one")
+    assert open_store(link) is open_store(link) is open_store(tmp_path / "one")
+    link.unlink()
+    link.symlink_to("other")
+    assert open_store(link) is open_store(tmp_path / "other")
+
+
+def test_a_name_is_seen_from_where_the_process_stands(tmp_path, monkeypatch):
+    for name in ("one", "other"):
+        open_store(tmp_path / name / "store").put(b"bytes", "losses", "txt")
+    monkeypatch.chdir(tmp_path / "one")
+    assert open_store(Path("store")).root == (tmp_path / "one" / "store").resolve()
+    (tmp_path / "one").rename(tmp_path / "moved")
+    (tmp_path / "one").mkdir()
+    assert open_store(Path("store")).root == (tmp_path / "moved" / "store").resolve()
+
+
 @pytest.mark.parametrize("text", [b"2\n", b"10", b"999999999\n"])
 def test_a_newer_store_is_refused(filled, text):
     (filled.store.root / "version").write_bytes(text)
