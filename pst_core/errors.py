@@ -21,6 +21,10 @@ class LookError(PstError):
     """A look cannot be read, or is not one that can be applied."""
 
 
+class SequenceError(PstError):
+    """Frames or a video are not a sequence that can be restyled."""
+
+
 class WeightsError(PstError):
     """The encoder's weights cannot be had, or are not what they should be."""
 

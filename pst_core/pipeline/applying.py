@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pst_core.filters.guided import enlarged_rows, guided_coefficients, strips
+from pst_core.filters.guided import guided_coefficients, strips
 from pst_core.filters.resizing import fit_size, resize
 from pst_core.images.profiles import Samples
 from pst_core.images.reading import Photograph
@@ -46,9 +46,11 @@ class Shares(NamedTuple):
 
 def enlarged(shares: Shares, image: Floats) -> Floats:
     """How much of each look each pixel takes of a photograph, shape (3, H, W); shape (L, H, W)."""
-    masks = np.empty((shares.takes.shape[1], *image.shape[1:]), np.float32)
-    for rows, strip in _by_strip(at_edges(shares, middle_of(image)), *image.shape[1:]):
-        masks[:, rows] = strip
+    height, width = image.shape[1:]
+    weights = at_edges(shares, middle_of(image)).numpy()
+    masks = np.empty((len(weights), height, width), np.float32)
+    for rows in strips(height, width):
+        masks[:, rows] = [_enlarged_rows(mask, rows, (height, width)) for mask in weights]
     return masks
 
 
@@ -89,14 +91,26 @@ def _through_guide(masks: Tensor, small: Tensor, guide: Tensor) -> Tensor:
     return torch.from_numpy(found)
 
 
-def _by_strip(masks: Tensor, height: int, width: int) -> Iterator[tuple[slice, Floats]]:
-    """Masks of shape (L, h, w) enlarged plainly to a photograph's size, strip by strip."""
+def _enlarged_rows(mask: Floats, rows: slice, size: tuple[int, int]) -> Floats:
+    """Some rows of a mask of shape (h, w) as enlarged plainly to a height and width; shape (rows, W)."""
     import cv2
 
-    for rows in strips(height, width):
-        narrow = enlarged_rows(masks, rows, height).numpy()
-        size = (width, rows.stop - rows.start)
-        yield rows, np.stack([cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR) for mask in narrow])
+    height, width = size
+    places = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) * (len(mask) / height) - 0.5
+    places = places.clip(0, len(mask) - 1)
+    above = places.astype(np.intp)
+    share = (places - above)[:, None]
+    narrow = mask[above] * (1 - share) + mask[np.minimum(above + 1, len(mask) - 1)] * share
+    enlarged_rows: Floats = cv2.resize(narrow, (width, len(narrow)), interpolation=cv2.INTER_LINEAR)
+    return enlarged_rows
+
+
+def _where_seen(mask: Floats) -> tuple[slice, slice] | None:
+    """Rows and columns outside of which a mask is not to be seen; None where it is nowhere to be seen."""
+    rows, columns = (np.flatnonzero(mask.max(axis=axis) >= LEAST_SHARE) for axis in (1, 0))
+    if not len(rows):
+        return None
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def strips_of(
@@ -124,17 +138,25 @@ def strips_of(
             yield rows, lattices[-1].apply(image[:, rows])
         return
     weights = at_edges(shares, middle_of(image)) if isinstance(shares, Shares) else shares
-    for rows, masks in _by_strip(weights, *image.shape[1:]):
-        strip = image[:, rows]
-        changed = np.zeros_like(strip)
-        for lattice, mask in zip(lattices, masks, strict=True):
-            inside = np.flatnonzero(mask.max(axis=0) >= LEAST_SHARE)
-            if len(inside):
-                columns = slice(inside[0], inside[-1] + 1)
-                part = lattice.apply(strip[:, :, columns])
-                part *= mask[:, columns]
-                changed[:, :, columns] += part
+    height, width = image.shape[1:]
+    for rows in strips(height, width):
+        changed = np.zeros_like(image[:, rows])
+        for lattice, small in zip(lattices, weights.numpy(), strict=True):
+            if not _may_be_seen(small, rows, height):
+                continue
+            mask = _enlarged_rows(small, rows, (height, width))
+            if (box := _where_seen(mask)) is not None:
+                part = lattice.apply(image[:, rows][:, *box])
+                part *= mask[box]
+                changed[:, *box] += part
         yield rows, changed
+
+
+def _may_be_seen(mask: Floats, rows: slice, height: int) -> bool:
+    """Whether a small mask of shape (h, w) is anything near some rows of a photograph so high."""
+    scale = len(mask) / height
+    near = mask[max(int(rows.start * scale) - 1, 0) : int(rows.stop * scale) + 2]
+    return bool(near.max(initial=0) >= LEAST_SHARE)
 
 
 def levels_of(
