@@ -39,6 +39,11 @@ REGION_LOOK, REGION_MASK = "look.REGION.cube", "look.REGION.png"
 # The folder of photographs to which a look was applied.
 APPLICATION = "apply.json"
 
+# A sequence's folder: its frames, the pairs that give them their looks, and, of a video, these pairs' contents.
+SEQUENCE = "sequence.json"
+FRAMES, KEYS, KEY_PICTURES = "frames", "keys", "key-frames"
+VIDEO = "sequence.mp4"
+
 # A user study's page, and the folder of its tally.
 STUDY = "study.html"
 ANSWERS = "answers-*.json"

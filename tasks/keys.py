@@ -14,6 +14,8 @@ from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage
 from pst_core.provenance import code_version, versions
 from pst_core.quality.model_files import ModelFiles
+from pst_core.sequences.footage import PictureFrames
+from pst_core.sequences.video import VideoFrames
 from pst_core.settings.config import OnDevice, Settings
 from pst_core.store import Reference
 
@@ -63,6 +65,8 @@ def canonical(value: Any) -> Any:  # noqa: ANN401 - JSON has no type of its own
             told = ["network", value.identity, *arithmetic, canonical(value.finder)]
         case Finder():
             told = ["finder", canonical(value.content)]
+        case PictureFrames() | VideoFrames():
+            told = ["frames", *value.contents]
         case Settings():
             told = {name: canonical(item) for name, item in value if name not in _NOT_CONTENT}
         case InputFiles() | Stage():

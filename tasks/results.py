@@ -141,3 +141,16 @@ class Applied(_Result):
     before: Reference
     after: Reference
     notes: tuple[str, ...]
+
+
+class Surveyed(_Result):
+    """Places, among some frames in a row, of those that begin another shot than the frame before them."""
+
+    cuts: tuple[int, ...]
+
+
+class Shown(_Result):
+    """Small pictures of a frame and of what became of it."""
+
+    before: Reference
+    after: Reference

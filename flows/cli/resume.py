@@ -7,9 +7,11 @@ from flows.cli.evaluate import carry_out_evaluation
 from flows.cli.groups import Json, Pool, Quiet, Workers
 from flows.cli.helpers import Helpers
 from flows.cli.run import carry_out
+from flows.cli.sequence import carry_out_sequence
 from flows.orders.apply_order import load_apply_order
 from flows.orders.batch_order import load_batch_order
 from flows.orders.evaluation_order import load_evaluation_order
+from flows.orders.sequence_order import load_sequence_order
 
 
 def resume(
@@ -42,4 +44,6 @@ def resume(
     if (application := load_apply_order(out)) is not None:
         helpers.refuse("Applying a look")
         return carry_out_application(application, quiet=quiet, as_json=as_json)
+    if (sequence := load_sequence_order(out)) is not None:
+        return carry_out_sequence(sequence, quiet=quiet, as_json=as_json, helpers=helpers)
     return carry_out(load_batch_order(out), quiet=quiet, as_json=as_json, helpers=helpers)

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from flows.cli.groups import OUT, Flag, Json, Pool, Quiet, Workers
 from flows.cli.helpers import NOBODY, Helpers
 from flows.cli.options import NO_OPTIONS, Chosen, SettingOptions, resolve
+from flows.cli.sequence import (
+    SequenceOptions,
+    carry_out_sequence,
+    make_sequence_order,
+    refuse_beside_sequence,
+)
 from flows.orders.conflicts import OnConflict
 from flows.pairs.pair import Pairing
 from flows.runtime.failures import SOME_FAILED
@@ -28,6 +34,12 @@ def run(
     name: str | None = None,
     look: Flag = False,
     anchor: str | None = None,
+    sequence: Path | None = None,
+    maps: Path | None = None,
+    style_map: Path | None = None,
+    key_every: int | None = None,
+    video: Path | None = None,
+    rate: float | None = None,
     allow_outside: Flag = False,
     dry_run: Flag = False,
     workers: Workers = None,
@@ -61,6 +73,19 @@ def run(
         Write each result's look beside it: look.cube, and per region look.REGION.cube and its mask.
     anchor
         Restyle the photograph of this name alone; the others take its look, each at its own exposure.
+    sequence
+        Folder of numbered frames, or a video, in place of the folder of pairs: all of it under the look of
+        --style, without flicker. DIR/frames/NAME.png.
+    maps
+        Of a sequence: folder of the frames' semantic maps, called like the frames.
+    style_map
+        Of a sequence: semantic map of the style, where there are maps.
+    key_every
+        Of a sequence: frames from one key frame, which is a pair, to the next at most (24).
+    video
+        Of a sequence: video to be made of the results (.mp4, .mov, .mkv); of a video one is made anyway.
+    rate
+        Of numbered frames: frames a second of that video (24).
     allow_outside
         Let a manifest's paths lead out of its folder.
     dry_run
@@ -75,6 +100,23 @@ def run(
     from flows.cli.status import list_standings
     from flows.orders.picture_names import LIKE_PAIRS
 
+    of_sequence = SequenceOptions(maps, style_map, video, key_every, rate)
+    if sequence is not None:
+        refuse_beside_sequence(
+            source=source,
+            pairing=pairing != "auto",
+            flat=flat,
+            name=name,
+            look=look, anchor=anchor,
+            allow_outside=allow_outside,
+            dry_run=dry_run,
+        )
+        chosen = resolve(options)
+        frames = make_sequence_order(
+            sequence, style, out, chosen, lasting_settings(chosen), of_sequence, on_conflict
+        )
+        return carry_out_sequence(frames, quiet=quiet, as_json=as_json, helpers=Helpers(workers, pool))
+    of_sequence.refuse()
     order = make_order(
         source, out, resolve(options), pairing=pairing, style=style, on_conflict=on_conflict,
         allow_outside=allow_outside, look=look, anchor=anchor,

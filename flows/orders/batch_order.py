@@ -107,6 +107,8 @@ def load_batch_order(out: Path) -> BatchOrder:
             way_out = f"{out} holds an evaluation: pst resume {out} goes on with it, and finds what is done."
         elif (out / layout.APPLICATION).exists():
             way_out = f"{out} holds photographs under a look: pst resume {out} finds what is done of them."
+        elif (out / layout.SEQUENCE).exists():
+            way_out = f"{out} holds a sequence: pst resume {out} goes on with it, and finds what is done."
         else:
             way_out = f"{out} holds no batch: begin one with pst run FOLDER --out {out}."
         raise ConfigError(way_out) from error

@@ -1,5 +1,6 @@
 """What becomes of a result that is there already, by the order's policy; and files brought up to date."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pst_core.errors import ImageError, OutputError
 from pst_core.files import names_synced_together, write_bytes_atomically
 from pst_core.images.embedding import read_recipe
 from pst_core.report import PROGRAM, read_own
+from pst_core.sequences.video import VIDEOS
 from pst_core.steady import read_steadily
 
 
@@ -101,10 +103,19 @@ def _look_at(place: Place) -> Chosen:
 
 def _recipe_in(picture: Path) -> dict[str, Any]:
     try:
-        recipe = read_recipe(picture) if picture.is_file() else None
-    except ImageError:
+        recipe = _read(picture) if picture.is_file() else None
+    except (ImageError, ValueError):
         recipe = None
     return recipe if recipe and recipe.get("program") == PROGRAM else {}
+
+
+def _read(picture: Path) -> dict[str, Any] | None:
+    if picture.suffix.lower() not in VIDEOS:
+        return read_recipe(picture)
+    from pst_core.sequences.video_writing import comment_of
+
+    recipe = json.loads(comment_of(picture) or "null")
+    return recipe if isinstance(recipe, dict) else None
 
 
 def _free_place(wanted: Wanted) -> Chosen:

@@ -127,8 +127,10 @@ def encode_png(
     return encode_levels(to_levels(pixels, alpha, bit_depth))
 
 
-def encode_levels(samples: Samples) -> bytes:
-    """Encode what `to_levels` returns as `encode_png` does."""
+def encode_levels(samples: Samples, *, quick: bool = False) -> bytes:
+    """Encode what `to_levels` returns as `encode_png` does; or quickly, where time counts more than size."""
+    if quick:
+        return _png(samples, _Metadata(NOTHING, None), quick=True)
     return _encoded(_PICTURE, "PNG", samples, _Metadata(NOTHING, None), 100)
 
 
@@ -269,11 +271,11 @@ def _pillow(samples: Samples, metadata: _Metadata, kind: OutputFormat, **setting
     return buffer.getvalue()
 
 
-def _png(samples: Samples, metadata: _Metadata) -> bytes:
+def _png(samples: Samples, metadata: _Metadata, *, quick: bool = False) -> bytes:
     ancillary = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 9)), *_chunks(metadata.carried)]
     if metadata.recipe is not None:
         ancillary.append((b"iTXt", png.international_text(KEYWORD, metadata.recipe)))
-    return png.encode(samples, ancillary)
+    return png.encode(samples, ancillary, quick=quick)
 
 
 def _chunks(carried: Carried) -> Iterator[tuple[bytes, bytes]]:

@@ -63,14 +63,14 @@ def mix(lattices: Sequence[Lattice], shares: Sequence[float]) -> Lattice:
     return Lattice(np.asarray(values, np.float32))
 
 
-def _carried(
-    keys: Sequence[Key], frame: Photograph, semantic: SemanticMap | None
-) -> list[Carried | None]:
+def _carried(keys: Sequence[Key], frame: Photograph, semantic: SemanticMap | None) -> list[Carried | None]:
     """Each key's regions in the frame; None for one of which none are known."""
     if not any(key.has_regions for key in keys):
         return [None] * len(keys)
     if semantic is not None:
-        return [by_map(place_by_map(key.look, frame, semantic)[0]) if key.has_regions else None for key in keys]
+        return [
+            by_map(place_by_map(key.look, frame, semantic)[0]) if key.has_regions else None for key in keys
+        ]
     small = Small.of(frame.filled, SIDE)
     return [key.carry_to(small) if key.has_regions else None for key in keys]
 

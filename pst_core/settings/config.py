@@ -324,6 +324,15 @@ class SeriesSettings(Settings):
     """Share of its own exposure that a photograph of a series (`--anchor`) keeps under the anchor's look."""
 
 
+class SequenceSettings(Settings):
+    """Which frames of a sequence are keys, and how fast they follow one another."""
+
+    key_every: int = Field(default=24, ge=1, le=10_000)
+    """Frames from one key frame to the next at most."""
+    rate: float = Field(default=24.0, gt=0, le=1000)
+    """Frames a second of a video that is made of frames that have no rate."""
+
+
 class FinishSettings(OutputSettings, Colors, ColorTerm, StageCounts, OnDevice, Unmatched):
     """The closing colour match, full size, and how much of the style is shown."""
 

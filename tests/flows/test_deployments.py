@@ -16,9 +16,11 @@ DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 # What a form asks for that has no folder of its own.
 ASKED = {
     "stylize_pair": {"content": "content.jpg", "style": "style.jpg"}, "apply_folder": {"look": "look.cube"},
+    "stylize_sequence": {"style": "style.jpg"},
 }  # fmt: skip
 POOLS = {
     "stylize_folder": BATCHES, "stylize_pair": PAIRS, "evaluate_folder": PAIRS, "apply_folder": PAIRS,
+    "stylize_sequence": PAIRS,
 }  # fmt: skip
 
 
@@ -58,6 +60,6 @@ def test_all_flows_are_deployed_and_one_has_a_nightly_schedule():
     entries = {deployment["entrypoint"] for deployment in DEPLOYMENTS}
     assert entries == {
         "flows.batch.stylize_folder", "flows.pair.stylize_pair", "flows.evaluation.evaluate_folder",
-        "flows.apply.apply_folder",
+        "flows.apply.apply_folder", "flows.sequence.stylize_sequence",
     }  # fmt: skip
     assert any(schedule.get("cron") for deployment in DEPLOYMENTS for schedule in deployment["schedules"])

@@ -50,7 +50,7 @@ def test_a_service_from_its_start_to_its_end(tmp_path, port):
     first = start(serve, environment(home))
     try:
         lines = lines_until_up(first)
-        assert lines[0].endswith("nightly, single, look, evaluation.") and UP in lines[-1], lines
+        assert lines[0].endswith("nightly, single, look, sequence, evaluation.") and UP in lines[-1], lines
 
         second = start(serve, environment(home))
         said, _ = second.communicate(timeout=120)

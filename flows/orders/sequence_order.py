@@ -1,0 +1,186 @@
+"""A sequence as it was ordered: which frames, with which style, and what becomes of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from flows import layout
+from flows.layout import Place, place_of
+from flows.orders.conflicts import OnConflict
+from flows.orders.picture_names import EXTENSION
+from flows.orders.planning import PairOrder
+from flows.orders.saved import KeptOrder
+from flows.pairs.find import find_photographs
+from flows.pairs.names import show
+from flows.pairs.pair import Pair, is_folder, photograph_problem
+from pst_core.errors import SequenceError
+from pst_core.files import check_writable
+from pst_core.sequences.numbering import in_order
+from pst_core.sequences.video import VideoFrames, probe_video
+from pst_core.settings.config import Config, OutputSettings, PresetName, SequenceSettings
+
+
+class SequenceOrder(KeptOrder):
+    """A sequence as it was ordered; see `flows.sequence.stylize_sequence`."""
+
+    file: ClassVar[str] = layout.SEQUENCE
+    command: ClassVar[str] = "pst run --sequence"
+
+    style: Path
+    maps: Path | None = None
+    style_map: Path | None = None
+    video: Path | None = None
+    preset: PresetName = "default"
+    settings: dict[str, Any] = {}
+    sequence: SequenceSettings = SequenceSettings()
+    on_conflict: OnConflict = "changed"
+
+    @property
+    def config(self) -> Config:
+        """The settings of its key frames.
+
+        Raises
+        ------
+        ConfigError
+            One does not exist, or its value is out of its range.
+        """
+        return Config.make(self.preset, **self.settings)
+
+    @property
+    def output(self) -> OutputSettings:
+        """How its frames are written."""
+        return self.config.section(OutputSettings)
+
+    def place(self, name: str) -> Place:
+        """Where a frame goes, if nothing is in the way."""
+        return place_of(self.out, name, f"{layout.FRAMES}/{name}{EXTENSION}")
+
+    def key_order(self, name: str, content: Path, content_map: Path | None) -> PairOrder:
+        """The order of a key frame's pair, with its look."""
+        style_map = None if content_map is None else self.style_map
+        pair = Pair(name, content, self.style, content_map, style_map)
+        return PairOrder(pair, self.out / layout.KEYS, self.config, self.preset, self.on_conflict, look=True)
+
+
+@dataclass(frozen=True)
+class FoundSequence:
+    """The frames of a sequence, known before any work.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What each frame is called, in order.
+    pictures : tuple of Path
+        The frames' files; none of a video.
+    video : VideoFrames, optional
+        In place of these.
+    maps : tuple of Path
+        The frames' own maps; empty where there are none.
+    notes : tuple of str
+        What was passed over.
+    """
+
+    names: tuple[str, ...]
+    pictures: tuple[Path, ...] = ()
+    video: VideoFrames | None = None
+    maps: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def video_wanted(self, order: SequenceOrder) -> Path | None:
+        """Where a video of the results goes; None where there is to be none."""
+        return order.video or (None if self.video is None else order.out / layout.VIDEO)
+
+
+def check_sequence(order: SequenceOrder) -> FoundSequence:
+    """The frames of an order, after looking whether results can be written.
+
+    Raises
+    ------
+    PstError
+        The source is no sequence, the style cannot be used, maps do not fit, or the output folder cannot be
+        written.
+    """
+    _ = order.config
+    _check_style(order)
+    found = _find(order)
+    _check_video(order, found)
+    check_writable(order.out)
+    return found
+
+
+def load_sequence_order(out: Path) -> SequenceOrder | None:
+    """The sequence that was last run into a folder; None if there was none.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be used.
+    """
+    try:
+        return SequenceOrder.load(out)
+    except FileNotFoundError:
+        return None
+
+
+def _check_style(order: SequenceOrder) -> None:
+    if (problem := photograph_problem(order.style)) is not None:
+        raise SequenceError(problem)
+    if (order.maps is None) != (order.style_map is None):
+        there, missing = ("--maps", "--style-map") if order.maps else ("--style-map", "--maps")
+        raise SequenceError(f"{there} is given without {missing}: give maps of both sides, or of neither.")
+
+
+def _find(order: SequenceOrder) -> FoundSequence:
+    if is_folder(order.source):
+        names, pictures, notes = _numbered(order.source, order.out)
+        return FoundSequence(names, pictures, maps=_maps(order, names), notes=notes)
+    if not order.source.exists():
+        raise SequenceError(
+            f"There is no {show(order.source)}: name a folder of numbered frames, or a video."
+        )
+    video = probe_video(order.source)
+    names = tuple(f"{number:06}" for number in range(1, video.count + 1))
+    return FoundSequence(names, video=video, maps=_maps(order, names))
+
+
+def _numbered(folder: Path, out: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...], tuple[str, ...]]:
+    """Names and files of the frames that lie in a folder itself, in order, and notes."""
+    found = find_photographs(folder, out=out)
+    frames = [pair for pair in found.pairs if "/" not in pair.name]
+    if not frames:
+        raise SequenceError(f"There is no frame in {show(folder)} itself: name the folder that holds them.")
+    for frame in frames:
+        if frame.problem is not None:
+            raise SequenceError(frame.problem)
+    ordered = [frames[place] for place in in_order([frame.name for frame in frames], show(folder))]
+    return tuple(frame.name for frame in ordered), tuple(frame.content for frame in ordered), found.notes
+
+
+def _maps(order: SequenceOrder, names: tuple[str, ...]) -> tuple[Path, ...]:
+    """Each frame's own map, called like it."""
+    if order.maps is None:
+        return ()
+    known: Mapping[str, Path] = {
+        pair.name: pair.content for pair in find_photographs(order.maps).pairs if pair.problem is None
+    }
+    missing = next((name for name in names if name not in known), None)
+    if missing is not None:
+        raise SequenceError(
+            f"There is no map of frame {missing} in {show(order.maps)}: add it, or leave --maps out."
+        )
+    return tuple(known[name] for name in names)
+
+
+def _check_video(order: SequenceOrder, found: FoundSequence) -> None:
+    """Whether a video can be written that is wanted."""
+    target = found.video_wanted(order)
+    if target is None:
+        return
+    from pst_core.sequences.video_writing import check_sound, check_video_name
+
+    check_video_name(target)
+    if found.video is not None:
+        check_sound(found.video.path, target)
+    if target.exists() and target.samefile(order.source):
+        raise SequenceError(f"{show(target)} is the source and would be lost: give --video another name.")

@@ -1,0 +1,85 @@
+"""The frames of a sequence, wherever they lie: pictures in a folder, or those of a video."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from pst_core.errors import SequenceError
+from pst_core.images.input_files import InputFile
+from pst_core.images.reading import Photograph
+from pst_core.printing import printable
+
+Decoding = Callable[[], Photograph]
+"""Decodes a frame when it is called, in whatever thread."""
+
+
+class Footage(Protocol):
+    """Frames in their order, told by their content."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """What tells each frame from any other."""
+        ...
+
+    def part(self, first: int, stop: int) -> Self:
+        """Some frames in a row."""
+        ...
+
+    def decodings(self, places: Sequence[int]) -> Iterator[Decoding]:
+        """What decodes each of some frames, whose places ascend."""
+        ...
+
+
+class PictureFrames(BaseModel):
+    """Frames that are pictures of one size.
+
+    Attributes
+    ----------
+    files : tuple of InputFile
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: tuple[InputFile, ...]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.files)
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """The sha256 of each."""
+        return tuple(file.sha256 for file in self.files)
+
+    def part(self, first: int, stop: int) -> Self:
+        """Some frames in a row."""
+        return self.model_copy(update={"files": self.files[first:stop]})
+
+    def decodings(self, places: Sequence[int]) -> Iterator[Decoding]:
+        """What decodes each of some frames, whose places ascend."""
+        return (self.files[place].photograph for place in places)
+
+
+def check_sizes(files: Sequence[InputFile], place: Path) -> None:
+    """Refuse frames of more than one size.
+
+    Raises
+    ------
+    SequenceError
+        One differs from the first.
+    """
+    for file in files:
+        if (file.width, file.height) != (files[0].width, files[0].height):
+            raise SequenceError(
+                f"{printable(file.path.name)} in {printable(place)} has {file.width}x{file.height} pixels and "
+                f"{printable(files[0].path.name)} has {files[0].width}x{files[0].height}: frames of a sequence "
+                "have one size."
+            )
