@@ -39,7 +39,7 @@ REGION_LOOK, REGION_MASK = "look.REGION.cube", "look.REGION.png"
 # The folder of photographs to which a look was applied.
 APPLICATION = "apply.json"
 
-# A sequence's folder: its frames, the pairs that give them their looks, and, of a video, these pairs' contents.
+# A sequence's folder: its frames, the pairs that give them looks, and, of a video, these pairs' contents.
 SEQUENCE = "sequence.json"
 FRAMES, KEYS, KEY_PICTURES = "frames", "keys", "key-frames"
 VIDEO = "sequence.mp4"

@@ -115,8 +115,8 @@ def _run_saved(order: SequenceOrder, found: FoundSequence, pool: str | None) -> 
         spans = plan_spans(
             frames.footage.count, _cuts(frames.footage, stop_if_asked), order.sequence.key_every
         )
-        failures = _make_keys(frames, keys_of(spans), pool)
-        summary = _Spans(frames, failures, stop_if_asked).run(spans)
+        keyed = _make_keys(frames, keys_of(spans), pool)
+        summary = _Spans(frames, keyed, stop_if_asked).run(spans)
         _show(frames, spans, summary)
         if (target := found.video_wanted(order)) is not None and not summary.failed:
             _make_video(frames, summary, target)
@@ -166,10 +166,6 @@ class _Frames:
             write_bytes_atomically(path, data, overwrite=True)
         return path
 
-    def folder_of_key(self, place: int) -> Path:
-        """The folder of a key frame's results as a pair."""
-        return self.order.out / layout.KEYS / self.found.names[place]
-
     def result(self, place: int, looks: tuple[Reference, Reference], distance: float) -> FrameResult:
         """What becomes of a frame under its keys' looks."""
         order = self.order
@@ -191,10 +187,9 @@ def _cuts(footage: Footage, stop_if_asked: SafePoint) -> list[int]:
     return cuts
 
 
-def _make_keys(frames: _Frames, keys: Sequence[int], pool: str | None) -> dict[int, str]:
-    """Restyle the key frames as pairs, in a flow run of their own; place -> why one failed."""
-    names = frames.found.names
-    maps = frames.found.maps
+def _make_keys(frames: _Frames, keys: Sequence[int], pool: str | None) -> dict[int, PairOutcome]:
+    """Restyle the key frames as pairs, in a flow run of their own; place -> how it ended."""
+    names, maps = frames.found.names, frames.found.maps
     orders = [
         frames.order.key_order(names[key], frames.picture(key), maps[key] if maps else None) for key in keys
     ]
@@ -207,18 +202,17 @@ def _make_keys(frames: _Frames, keys: Sequence[int], pool: str | None) -> dict[i
         return ending_in_order(lambda: run_orders(out, orders, frames.prober, frames.found.notes, pool))
 
     summary: Summary = result_of(restyle_keys(return_state=True))
-    places = {names[key]: key for key in keys}
-    return {places[outcome.name]: outcome.error for outcome in summary.failed}
+    return dict(zip(keys, summary.outcomes, strict=True))
 
 
 class _Spans:
     """Restyles the frames of spans, one span after another."""
 
-    def __init__(self, frames: _Frames, failures: Mapping[int, str], stop_if_asked: SafePoint) -> None:
-        self.frames, self.failures, self.stop_if_asked = frames, failures, stop_if_asked
+    def __init__(self, frames: _Frames, keyed: Mapping[int, PairOutcome], stop_if_asked: SafePoint) -> None:
+        self.frames, self.keyed, self.stop_if_asked = frames, keyed, stop_if_asked
         self.outcomes, self.ended = Outcomes(), set[int]()
         self.results: dict[int, FrameResult] = {}
-        self._look = cache(lambda key: find_look(frames.folder_of_key(key)).kept)
+        self._look = cache(self._read_look)
 
     def run(self, spans: Sequence[Span]) -> Summary:
         """All of them; how each frame ended."""
@@ -229,9 +223,7 @@ class _Spans:
             for span in spans:
                 self._do(span)
         finally:
-            summary = Summary(
-                self.frames.order.out, self.outcomes, total, self.frames.found.notes, of="frame"
-            )
+            summary = Summary(self.frames.order.out, self.outcomes, total, of="frame")
             write_table(summary)
             watcher().batch_ended(summary)
         return summary
@@ -253,10 +245,6 @@ class _Spans:
 
     def _restyle(self, span: Span) -> None:
         """Restyle the frames of a span that are not done."""
-        for key in (span.before, span.after):
-            if key in self.failures:
-                name = self.frames.found.names[key]
-                raise PstError(f"The key frame {name} beside it failed: {self.failures[key]}")
         looks = self._look(span.before), self._look(span.after)
         missing = [
             place for place in range(span.first, span.stop)
@@ -270,6 +258,15 @@ class _Spans:
             self._named(span), footage, looks, wanted, self.frames.order.output,
             lambda place, restyled: self._publish(span.first + place, restyled),
         )  # fmt: skip
+
+    def _read_look(self, key: int) -> Reference:
+        """The look of a key frame; raises `PstError` where its pair failed."""
+        outcome = self.keyed[key]
+        if outcome.state == "failed":
+            raise PstError(f"The key frame {outcome.name} beside it failed: {outcome.error}")
+        look = find_look(Path(outcome.folder)).kept
+        assert look is not None, "a key frame's pair has its look beside it"
+        return look
 
     def _is_done(self, place: int, result: FrameResult) -> bool:
         """Whether there is nothing to be done for a frame, which then ends; or its failure is its own."""

@@ -88,15 +88,16 @@ def make_sequence_order(
     from pst_core.settings.config import SequenceSettings, explain
 
     numbers = {"key_every": options.key_every, "rate": options.rate}
+    given: dict[str, Any] = {name: value for name, value in numbers.items() if value is not None}
     try:
-        sequence = SequenceSettings(**{name: value for name, value in numbers.items() if value is not None})
+        sequence = SequenceSettings(**given)
     except ValidationError as error:
         raise ConfigError(explain(error)) from error
-    return SequenceOrder(
-        source=source, style=style, out=out, maps=options.maps, style_map=options.style_map,
-        video=options.video, preset=chosen.preset, settings=settings, sequence=sequence,
-        on_conflict=on_conflict,
-    )  # fmt: skip
+    return SequenceOrder.model_validate({
+        "source": source, "style": style, "out": out, "maps": options.maps, "style_map": options.style_map,
+        "video": options.video, "preset": chosen.preset, "settings": settings, "sequence": sequence,
+        "on_conflict": on_conflict,
+    })  # fmt: skip
 
 
 def carry_out_sequence(

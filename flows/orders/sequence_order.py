@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from flows import layout
 from flows.layout import Place, place_of
 from flows.orders.conflicts import OnConflict
@@ -32,7 +34,7 @@ class SequenceOrder(KeptOrder):
     style_map: Path | None = None
     video: Path | None = None
     preset: PresetName = "default"
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})
     sequence: SequenceSettings = SequenceSettings()
     on_conflict: OnConflict = "changed"
 

@@ -1,6 +1,5 @@
-"""Frames of a sequence that are finished: published one by one, and found done by the recipe in their picture."""
+"""Frames of a sequence that are finished: published one by one, found done by the recipe in their picture."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -93,7 +92,7 @@ class FrameResult:
     def _wanted(self) -> Wanted:
         return Wanted(self.place, self.key, self.on_conflict)
 
-    def _recipe(self, key: str) -> Mapping[str, Any]:
+    def _recipe(self, key: str) -> dict[str, Any]:
         """What the result says of itself: what it was made of, by content."""
         known = {} if self.semantic_map is None else {"semantic_map": self.semantic_map.sha256}
         return {

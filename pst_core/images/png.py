@@ -19,8 +19,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _ROWS_AT_ONCE = 256  # bounds the filter's working memory to a few times this many rows
-# Photographs gain about 1 % from level 6, for twice the time. Level 1 with runs alone takes half of it, and makes
-# files of noise and fine detail as small, of drawings larger.
+# Photographs gain about 1 % from level 6, for twice the time. Level 1 that looks for runs alone takes half of
+# it; photographs' files are as small, those of drawings are not.
 _DEFLATE_LEVEL, _QUICK_LEVEL = 4, 1
 _STRATEGIES = {1: zlib.Z_DEFAULT_STRATEGY, 2: zlib.Z_RLE}  # by bytes a sample
 

@@ -84,10 +84,10 @@ def _through_guide(masks: Tensor, small: Tensor, guide: Tensor) -> Tensor:
     slopes, offsets = guided_coefficients(masks, small, RADIUS, EPSILON)
     size, planes = (guide.shape[2], guide.shape[1]), guide.numpy()
     found = np.empty((len(masks), *guide.shape[1:]), np.float32)
-    for mask, slope, offset in zip(found, slopes.numpy(), offsets.numpy(), strict=True):
-        cv2.resize(offset, size, dst=mask, interpolation=cv2.INTER_LINEAR)
+    for place, (slope, offset) in enumerate(zip(slopes.numpy(), offsets.numpy(), strict=True)):
+        found[place] = cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
         for plane, each in zip(planes, slope, strict=True):
-            mask += cv2.resize(each, size, interpolation=cv2.INTER_LINEAR) * plane
+            found[place] += cv2.resize(each, size, interpolation=cv2.INTER_LINEAR) * plane
     return torch.from_numpy(found)
 
 

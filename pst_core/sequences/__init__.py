@@ -1,1 +1,1 @@
-"""Sequences of frames under the looks of a few of them: which are frames, cuts and keys, what carries over."""
+"""Sequences of frames under the looks of a few of them: frames, cuts, keys, and what carries over."""

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pst_core.sequences.motion import Small, motion_between
 
 SIDE = 160  # pixels at which cuts are looked for
-# Structure that two frames of a shot have in common, once one is moved onto the other, from -1 to 1. Of pairs of
-# different photographs 99 in 100 stay below; pans by a fifth of the width a frame, and half the light, do not.
+# Structure that two frames of a shot have in common, once one is moved onto the other, from -1 to 1. Of pairs
+# of different photographs 98 in 100 stay below; pans by a fifth of the width a frame do not, nor half the light.
 LEAST_AGREEMENT = 0.4
 
 

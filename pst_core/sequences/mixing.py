@@ -1,4 +1,4 @@
-"""A frame under the looks of the keys beside it: each region's own, mixed by how far the frame is from both."""
+"""A frame under the looks of the keys beside it, region by region, mixed by how far it is from each."""
 
 from collections.abc import Sequence
 from typing import Literal

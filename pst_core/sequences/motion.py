@@ -152,7 +152,8 @@ def trust_in(frame: Small, other: Small, there: Motion, back: Motion) -> Floats:
     differs = _difference(frame.image, there.bring(other.image), there.inside)
     doubt = missed * (1 - np.exp(-((differs / OTHER_COLOR) ** 2)))
     trust = np.where(there.inside, 1 - doubt, 0).astype(np.float32)
-    return cv2.GaussianBlur(trust, (0, 0), SOFTNESS)
+    softened: Floats = cv2.GaussianBlur(trust, (0, 0), SOFTNESS)
+    return softened
 
 
 def _difference(frame: Floats, brought: Floats, inside: NDArray[np.bool_]) -> Floats:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pst_core.errors import SequenceError
 from pst_core.printing import printable
@@ -17,7 +18,7 @@ def in_order(names: Sequence[str], place: str) -> list[int]:
     Parameters
     ----------
     names
-        Without extension; a frame's number is the last one in its name, as in ``shot2_0001`` or ``0001_graded``.
+        Without extension; a frame's number is the last one in its name, as in ``shot2_0001``, ``0001_graded``.
     place
         What a sentence calls the folder.
 
@@ -37,8 +38,8 @@ def in_order(names: Sequence[str], place: str) -> list[int]:
         if number in by_number:
             other = names[by_number[number]]
             raise SequenceError(
-                f"{printable(other)} and {printable(name)} in {place} are both frame {number}: keep the frames "
-                "of one sequence in a folder, each number once."
+                f"{printable(other)} and {printable(name)} in {place} are both frame {number}: keep the "
+                "frames of one sequence in a folder, each number once."
             )
         by_number[number] = index
     _refuse_gaps(sorted(by_number), place)
@@ -56,11 +57,7 @@ def _number_of(name: str, place: str) -> int:
 
 
 def _refuse_gaps(numbers: Sequence[int], place: str) -> None:
-    runs = [
-        (before + 1, after - 1)
-        for before, after in zip(numbers, numbers[1:], strict=False)
-        if after > before + 1
-    ]
+    runs = [(before + 1, after - 1) for before, after in pairwise(numbers) if after > before + 1]
     if not runs:
         return
     shown = [str(first) if first == last else f"{first} to {last}" for first, last in runs]

@@ -10,6 +10,7 @@ ITU-T H.273: Coding-independent code points for video signal type identification
 import hashlib
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -137,7 +138,8 @@ class VideoFrames(BaseModel):
                     return
         if place is not None:
             raise SequenceError(
-                f"{printable(self.path)} cannot be decoded beyond frame {place}: it is damaged, copy it again."
+                f"{printable(self.path)} cannot be decoded as far as frame {place + 1}, so it is damaged: copy "
+                "it again."
             )
 
     def _from(self, place: int) -> "Iterator[tuple[int, VideoFrame]]":
@@ -233,11 +235,11 @@ def _rate_of(times: Sequence[int], told: Fraction | None, tick: Fraction, path: 
         step = 1 / (rate * tick)
         if all(abs(time - times[0] - place * step) <= 1 for place, time in enumerate(times)):
             return rate
-    steps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(times)]
     slowest, fastest = (float(1 / (step * tick)) for step in (max(steps), max(min(steps), 1)))
     raise SequenceError(
-        f"{printable(path)} has a variable rate ({slowest:.3g} to {fastest:.3g} frames a second): convert it to "
-        "a constant one first, as with ffmpeg -i IN -fps_mode cfr OUT."
+        f"{printable(path)} has a variable rate ({slowest:.3g} to {fastest:.3g} frames a second): convert it "
+        "to a constant one first, as with ffmpeg -i IN -fps_mode cfr OUT."
     )
 
 
@@ -260,8 +262,8 @@ def swscale_matrix(tags: Tags, height: int) -> int | None:
         return _BT709 if height >= _HIGH else _SWSCALE[_BT601]
     if tags.matrix not in _SWSCALE:
         raise SequenceError(
-            f"The video's colours are coded by matrix {tags.matrix} of H.273, which is not read: convert it to "
-            "BT.709 first."
+            f"The video's colours are coded by matrix {tags.matrix} of H.273, which is not read: convert it "
+            "to BT.709 first."
         )
     return _SWSCALE[tags.matrix]
 
