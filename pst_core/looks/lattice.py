@@ -76,6 +76,25 @@ class Lattice:
         red, green, blue = (plane.reshape(-1) for plane in image)
         self._processor.apply(ocio.PlanarImageDesc(red, green, blue, image.shape[2], image.shape[1]))
 
+    def apply_packed(self, pixels: Floats) -> Floats:
+        """Change colours as `apply` does, of pixels that lie one behind another: of small pictures it is quicker.
+
+        Parameters
+        ----------
+        pixels : ndarray of float32, shape (H, W, 3)
+
+        Returns
+        -------
+        ndarray of float32, shape (H, W, 3)
+        """
+        import PyOpenColorIO as ocio  # noqa: N813
+
+        expect_shapes("pixels: H W 3", pixels)
+        changed = np.array(pixels, np.float32, order="C")
+        height, width, channels = changed.shape
+        self._processor.apply(ocio.PackedImageDesc(changed.reshape(-1), width, height, channels))
+        return changed
+
     @cached_property
     def _processor(self) -> "PyOpenColorIO.CPUProcessor":
         import PyOpenColorIO as ocio  # noqa: N813

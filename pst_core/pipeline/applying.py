@@ -5,7 +5,7 @@ affine model brings them (fast guided filter, He and Sun 2015).
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ Floats = NDArray[np.float32]
 
 MIDDLE = 2048  # pixels at which borders come to edges: at full size that takes seconds, and shows nothing
 RADIUS, EPSILON = 4, 1e-4  # of the guided filter, in pixels of the small size and on [0, 1] squared
-LEAST_SHARE = 1 / 512  # on [0, 1]: less of a look, anywhere in a strip, is not to be seen
+LEAST_SHARE = 1 / 512  # on [0, 1]: less of a look, anywhere in a tile, is not to be seen
+TILE = 128  # pixels a side in which looks are applied: what caches hold
 
 
 class Shares(NamedTuple):
@@ -49,8 +50,10 @@ def enlarged(shares: Shares, image: Floats) -> Floats:
     height, width = image.shape[1:]
     weights = at_edges(shares, middle_of(image)).numpy()
     masks = np.empty((len(weights), height, width), np.float32)
+    across = _Between.of(slice(0, width), width, weights, 2)
     for rows in strips(height, width):
-        masks[:, rows] = [_enlarged_rows(mask, rows, (height, width)) for mask in weights]
+        down = _Between.of(rows, height, weights, 1)
+        masks[:, rows] = _enlarged(weights[:, down.near], down, across)
     return masks
 
 
@@ -91,26 +94,32 @@ def _through_guide(masks: Tensor, small: Tensor, guide: Tensor) -> Tensor:
     return torch.from_numpy(found)
 
 
-def _enlarged_rows(mask: Floats, rows: slice, size: tuple[int, int]) -> Floats:
-    """Some rows of a mask of shape (h, w) as enlarged plainly to a height and width; shape (rows, W)."""
-    import cv2
+class _Between(NamedTuple):
+    """Where some rows or columns of a photograph lie between those of small masks."""
 
-    height, width = size
-    places = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) * (len(mask) / height) - 0.5
-    places = places.clip(0, len(mask) - 1)
-    above = places.astype(np.intp)
-    share = (places - above)[:, None]
-    narrow = mask[above] * (1 - share) + mask[np.minimum(above + 1, len(mask) - 1)] * share
-    enlarged_rows: Floats = cv2.resize(narrow, (width, len(narrow)), interpolation=cv2.INTER_LINEAR)
-    return enlarged_rows
+    near: slice
+    before: NDArray[np.intp]
+    after: NDArray[np.intp]
+    share: Floats
+
+    @classmethod
+    def of(cls, places: slice, length: int, masks: Floats, axis: int) -> Self:
+        """Of places along an axis on which the photograph has a length."""
+        small = masks.shape[axis]
+        centres = (np.arange(places.start, places.stop) + 0.5) * (small / length) - 0.5
+        found = centres.clip(0, small - 1)
+        before = found.astype(np.intp)
+        after = np.minimum(before + 1, small - 1)
+        near = slice(int(before[0]), int(after[-1]) + 1)
+        return cls(near, before - near.start, after - near.start, (found - before).astype(np.float32))
 
 
-def _where_seen(mask: Floats) -> tuple[slice, slice] | None:
-    """Rows and columns outside of which a mask is not to be seen; None where it is nowhere to be seen."""
-    rows, columns = (np.flatnonzero(mask.max(axis=axis) >= LEAST_SHARE) for axis in (1, 0))
-    if not len(rows):
-        return None
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+def _enlarged(near: Floats, rows: _Between, columns: _Between) -> Floats:
+    """Small masks near a tile, shape (..., h, w), as enlarged bilinearly to it; shape (..., H, W)."""
+    share = rows.share[:, None]
+    narrow: Floats = near[..., rows.before, :] * (1 - share) + near[..., rows.after, :] * share
+    left, right = narrow[..., columns.before], narrow[..., columns.after]
+    return np.asarray(left * (1 - columns.share) + right * columns.share, np.float32)
 
 
 def strips_of(
@@ -137,26 +146,46 @@ def strips_of(
         for rows in strips(*image.shape[1:]):
             yield rows, lattices[-1].apply(image[:, rows])
         return
-    weights = at_edges(shares, middle_of(image)) if isinstance(shares, Shares) else shares
-    height, width = image.shape[1:]
-    for rows in strips(height, width):
-        changed = np.zeros_like(image[:, rows])
-        for lattice, small in zip(lattices, weights.numpy(), strict=True):
-            if not _may_be_seen(small, rows, height):
-                continue
-            mask = _enlarged_rows(small, rows, (height, width))
-            if (box := _where_seen(mask)) is not None:
-                part = lattice.apply(image[:, rows][:, *box])
-                part *= mask[box]
-                changed[:, *box] += part
-        yield rows, changed
+    import cv2
+
+    found = at_edges(shares, middle_of(image)) if isinstance(shares, Shares) else shares
+    weights, (height, width) = found.numpy(), image.shape[1:]
+    across = [slice(left, min(left + TILE, width)) for left in range(0, width, TILE)]
+    columns = [_Between.of(each, width, weights, 2) for each in across]
+    for strip in strips(height, width):
+        packed = cv2.merge([*image[:, strip]])
+        for top in range(0, len(packed), TILE):
+            lines = packed[top : top + TILE]
+            first = strip.start + top
+            down = _Between.of(slice(first, first + len(lines)), height, weights, 1)
+            for place, along in zip(across, columns, strict=True):
+                near = weights[:, down.near, along.near]
+                lines[:, place] = _changed(lattices, lines[:, place], near, down, along)
+        yield strip, np.stack(cv2.split(packed))
 
 
-def _may_be_seen(mask: Floats, rows: slice, height: int) -> bool:
-    """Whether a small mask of shape (h, w) is anything near some rows of a photograph so high."""
-    scale = len(mask) / height
-    near = mask[max(int(rows.start * scale) - 1, 0) : int(rows.stop * scale) + 2]
-    return bool(near.max(initial=0) >= LEAST_SHARE)
+def _changed(
+    lattices: Sequence[Lattice], tile: Floats, near: Floats, rows: _Between, columns: _Between
+) -> Floats:
+    """A tile, shape (H, W, 3), under the looks that are seen in it; the one seen most takes what others leave.
+
+    Most tiles lie within a region: there a look's share is one number.
+    """
+    most, least = near.max(axis=(1, 2)), near.min(axis=(1, 2))
+    *others, main = (look for look in np.argsort(most) if most[look] >= LEAST_SHARE)
+    changed: Floats = lattices[main].apply_packed(tile)
+    if not others:
+        return changed
+    if (most - least)[others].max() < LEAST_SHARE:
+        shares = near[others].mean(axis=(1, 2))[:, None, None, None]
+    else:
+        shares = _enlarged(near[others], rows, columns)[..., None]
+    changed *= 1 - shares.sum(axis=0)
+    for other, share in zip(others, shares, strict=True):
+        part = lattices[other].apply_packed(tile)
+        part *= share
+        changed += part
+    return changed
 
 
 def levels_of(

@@ -80,6 +80,6 @@ def check_sizes(files: Sequence[InputFile], place: Path) -> None:
         if (file.width, file.height) != (files[0].width, files[0].height):
             raise SequenceError(
                 f"{printable(file.path.name)} in {printable(place)} has {file.width}x{file.height} pixels "
-                f"and {printable(files[0].path.name)} has {files[0].width}x{files[0].height}: bring the frames "
-                "of a sequence to one size."
+                f"and {printable(files[0].path.name)} has {files[0].width}x{files[0].height}: "
+                "bring the frames of a sequence to one size."
             )

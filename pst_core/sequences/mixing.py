@@ -78,10 +78,11 @@ def _carried(keys: Sequence[Key], frame: Photograph, semantic: SemanticMap | Non
 def _shares_of(carried: Sequence[Carried | None], says: Sequence[float]) -> list[tuple[Floats, Floats]]:
     """How much of a key's regions, and of its whole look, each place of the frame takes, shape (h, w) each.
 
-    Where one key's regions are in doubt the other's stand in, and where both are the whole looks.
+    Where one key's regions are in doubt the other's stand in, and where both are the whole looks. A key without
+    regions is in no doubt.
     """
     shape = next(each.trust.shape for each in carried if each is not None)
-    trusts = [np.zeros(shape, np.float32) if each is None else each.trust for each in carried]
+    trusts = [np.ones(shape, np.float32) if each is None else each.trust for each in carried]
     known = np.max(trusts, axis=0)
     voices = [say * (trust + _LITTLE) for say, trust in zip(says, trusts, strict=True)]
     total = np.sum(voices, axis=0)

@@ -78,11 +78,9 @@ class Motion(NamedTuple):
 
     @property
     def inside(self) -> NDArray[np.bool_]:
-        """Which pixels of the frame the other one shows, shape (h, w)."""
+        """Which pixels of the frame the other one shows, to a pixel, shape (h, w)."""
         height, width = self.x.shape
-        within: NDArray[np.bool_] = (
-            (self.x >= 0) & (self.x <= width - 1) & (self.y >= 0) & (self.y <= height - 1)
-        )
+        within: NDArray[np.bool_] = (self.x >= -1) & (self.x <= width) & (self.y >= -1) & (self.y <= height)
         return within
 
     def bring(self, planes: Floats) -> Floats:

@@ -18,7 +18,7 @@ def in_order(names: Sequence[str], place: str) -> list[int]:
     Parameters
     ----------
     names
-        Without extension; a frame's number is the last one in its name, as in ``shot2_0001``, ``0001_graded``.
+        Without extension; a frame's number is the last one in its name, as in ``shot2_0001`` or ``0001_b``.
     place
         What a sentence calls the folder.
 

@@ -138,8 +138,8 @@ class VideoFrames(BaseModel):
                     return
         if place is not None:
             raise SequenceError(
-                f"{printable(self.path)} cannot be decoded as far as frame {place + 1}, so it is damaged: copy "
-                "it again."
+                f"{printable(self.path)} cannot be decoded as far as frame {place + 1}, so it is damaged: "
+                "copy it again."
             )
 
     def _from(self, place: int) -> "Iterator[tuple[int, VideoFrame]]":
