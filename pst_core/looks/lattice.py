@@ -77,7 +77,7 @@ class Lattice:
         self._processor.apply(ocio.PlanarImageDesc(red, green, blue, image.shape[2], image.shape[1]))
 
     def apply_packed(self, pixels: Floats) -> Floats:
-        """Change colours as `apply` does, of pixels that lie one behind another: of small pictures it is quicker.
+        """Change colours as `apply` does, of pixels whose channels lie together: quicker where they are few.
 
         Parameters
         ----------

@@ -167,9 +167,10 @@ def strips_of(
 def _changed(
     lattices: Sequence[Lattice], tile: Floats, near: Floats, rows: _Between, columns: _Between
 ) -> Floats:
-    """A tile, shape (H, W, 3), under the looks that are seen in it; the one seen most takes what others leave.
+    """A tile, shape (H, W, 3), under the looks that are seen in it.
 
-    Most tiles lie within a region: there a look's share is one number.
+    The one that is seen most takes what the others leave. Most tiles lie within a region: there a look's share
+    is one number.
     """
     most, least = near.max(axis=(1, 2)), near.min(axis=(1, 2))
     *others, main = (look for look in np.argsort(most) if most[look] >= LEAST_SHARE)

@@ -6,7 +6,7 @@ from pst_core.sequences.motion import Small, motion_between
 
 SIDE = 160  # pixels at which cuts are looked for
 # Structure that two frames of a shot have in common, once one is moved onto the other, from -1 to 1. Of pairs
-# of different photographs 98 in 100 stay below; pans by a fifth of the width a frame, or half the light, do not.
+# of different photographs 98 in 100 stay below; pans by a fifth of the width, or half the light, do not.
 LEAST_AGREEMENT = 0.4
 
 

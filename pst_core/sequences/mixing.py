@@ -78,8 +78,8 @@ def _carried(keys: Sequence[Key], frame: Photograph, semantic: SemanticMap | Non
 def _shares_of(carried: Sequence[Carried | None], says: Sequence[float]) -> list[tuple[Floats, Floats]]:
     """How much of a key's regions, and of its whole look, each place of the frame takes, shape (h, w) each.
 
-    Where one key's regions are in doubt the other's stand in, and where both are the whole looks. A key without
-    regions is in no doubt.
+    Where one key's regions are in doubt the other's stand in, and where both are the whole looks. A key
+    without regions is in no doubt.
     """
     shape = next(each.trust.shape for each in carried if each is not None)
     trusts = [np.ones(shape, np.float32) if each is None else each.trust for each in carried]

@@ -26,6 +26,8 @@ from pst_core.sequences.footage import Decoding
 if TYPE_CHECKING:
     from av import VideoFrame
 
+DEEP_WHITE = 255 << 8
+"""What white is in 16 bits for FFmpeg's conversions, both ways."""
 _UNSPECIFIED = 2  # of H.273's code points
 _BT709, _BT601 = 1, 6
 _SWSCALE = {0: None, 1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
@@ -283,6 +285,8 @@ def as_rgb(frame: "VideoFrame", tags: Tags, *, deep: bool) -> NDArray[np.uint8] 
         dst_color_range=ColorRange.JPEG, interpolation=fine,
     )  # fmt: skip
     pixels: NDArray[np.uint8] | NDArray[np.uint16] = rgb.to_ndarray()
+    if deep:
+        pixels = np.rint(pixels * (65535 / DEEP_WHITE)).clip(0, 65535).astype(np.uint16)
     turns = round(frame.rotation / 90) % 4  # against the clock: phones film as they are held, and say so
     return np.rot90(pixels, turns) if turns else pixels
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pst_core.errors import SequenceError
 from pst_core.printing import printable
-from pst_core.sequences.video import VIDEOS, Coding, load_av, opened, swscale_matrix
+from pst_core.sequences.video import DEEP_WHITE, VIDEOS, Coding, load_av, opened, swscale_matrix
 
 QUALITY = "16"  # x264's constant rate factor: the loss is not seen
 KEYWORD = "comment"  # the one tag that all of the formats keep
@@ -149,9 +149,11 @@ def _coded(pixels: NDArray[Any], place: int, stream: Any, coding: Coding) -> Any
     from av import VideoFrame
     from av.video.reformatter import ColorRange, Interpolation
 
-    rgb = VideoFrame.from_ndarray(
-        np.ascontiguousarray(pixels), format="rgb24" if pixels.dtype == np.uint8 else "rgb48le"
-    )
+    if pixels.dtype == np.uint8:
+        rgb = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+    else:
+        levels = np.rint(pixels * (DEEP_WHITE / 65535)).astype(np.uint16)
+        rgb = VideoFrame.from_ndarray(levels, format="rgb48le")
     frame = rgb.reformat(
         format=stream.pix_fmt, dst_colorspace=swscale_matrix(coding.tags, pixels.shape[0]),
         src_color_range=ColorRange.JPEG,

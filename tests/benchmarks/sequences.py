@@ -1,13 +1,13 @@
 """Whether a restyled sequence flickers, and how fast frames are restyled.
 
-    python tests/benchmarks/sequences.py [--pairs 4,16,49] [--frames 25] [--preset default] [--speed-only]
+    python tests/benchmarks/sequences.py [--pairs 4,16,49] [--frames 25] [--grain 0] [--preset default]
 
-Makes sequences of photographs that stand still: a crop that moves over the photograph by a fraction of a pixel
-that is known, and one whose exposure rises as well. Flicker is the mean change from a frame to the next one, once
-that is moved back by the known motion; printed is that of the result over that of the source, whose change is
-what moving back leaves, the grain and, of the ramp, the exposure (goal: at most 1.2). Beside it stand the same
-frames each as a pair of its own, and the whole sequence under one look that nothing changes: what it has above 1
-is the look's contrast.
+Makes sequences of photographs: a crop that moves over one by a fraction of a pixel that is known, and one
+whose exposure rises as well. The change from a frame to the next one, once that is moved back by the known
+motion, is held against the source's own, which is what moving back leaves, the grain and, of the ramp, the
+exposure (goal: at most 1.2 times that). A look that raises contrast raises all of these, with no flicker at
+all: so the same is printed over the contrast (mean slope) that result and source have. Beside it stand the
+same frames each as a pair of its own, and all of them under one whole look that nothing changes.
 
 Then frames of 1080 lines from files to files, as many a second as two cores do (goal: 8).
 """
@@ -16,17 +16,18 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
 from one_pair import SHARED, paths_of
 
 from pst_core.images.input_files import probe
 from pst_core.images.reading import Photograph, read_photograph
 from pst_core.images.writing import encode_levels, to_levels
-from pst_core.pipeline.applying import enlarged, strips_of
+from pst_core.looks.lattice import Lattice
 from pst_core.pipeline.look import Look, finding_of_pair, fit_look
 from pst_core.pipeline.stylize import stylize
 from pst_core.sequences.carrying import Key
@@ -40,7 +41,6 @@ from pst_core.sequences.spans import Span, keys_of, plan_spans
 from pst_core.settings.config import Config, OutputSettings
 
 SHIFT = (2.37, 0.61)  # pixels a frame, to the right and down
-GRAIN = 0.01  # standard deviation on [0, 1]
 STOPS = 1.0  # by which the exposure rises in all
 EDGE = 8  # pixels that are not compared
 PER_FRAME = 4  # frames that are done as pairs of their own
@@ -56,10 +56,12 @@ class Scene:
         How many there are.
     stops
         By which the exposure rises from the first to the last.
+    grain
+        Standard deviation on [0, 1].
     """
 
-    def __init__(self, photograph: np.ndarray, frames: int, stops: float) -> None:
-        self.photograph, self.frames, self.stops = photograph, frames, stops
+    def __init__(self, photograph: np.ndarray, frames: int, stops: float, grain: float) -> None:
+        self.photograph, self.frames, self.stops, self.grain = photograph, frames, stops, grain
         room = [int(np.ceil(each * frames)) + 4 for each in SHIFT]
         self.size = photograph.shape[2] - room[0], photograph.shape[1] - room[1]
 
@@ -67,17 +69,18 @@ class Scene:
         """A frame, shape (3, h, w), with grain of its own."""
         moved = self._moved(self.photograph, (place * SHIFT[0] + 2, place * SHIFT[1] + 2))
         exposed = (moved**2.2 * 2 ** (self.stops * (place / (self.frames - 1) - 0.5))) ** (1 / 2.2)
-        grain = np.random.default_rng(place).normal(0, GRAIN, moved.shape)
+        grain = np.random.default_rng(place).normal(0, self.grain, moved.shape)
         return np.rint((exposed + grain).clip(0, 1) * 255).astype(np.float32) / 255
 
-    def change(self, frames: Sequence[np.ndarray]) -> float:
-        """Mean change from each frame to the next, moved back onto it, in levels of 255."""
-        changes = []
-        for before, after in zip(frames, frames[1:], strict=False):
-            back = self._moved(after, (-SHIFT[0], -SHIFT[1]))
-            inside = np.s_[:, EDGE:-EDGE, EDGE:-EDGE]
-            changes.append(float(np.abs(back - before)[inside].mean()) * 255)
-        return float(np.mean(changes))
+    def change(self, frames: Sequence[np.ndarray]) -> tuple[float, float]:
+        """Mean change from each frame to the next, moved back onto it, and mean slope; in levels of 255."""
+        inside = np.s_[:, EDGE:-EDGE, EDGE:-EDGE]
+        changes = [
+            np.abs(self._moved(after, (-SHIFT[0], -SHIFT[1])) - before)[inside].mean()
+            for before, after in pairwise(frames)
+        ]
+        slopes = [np.abs(np.diff(frame, axis=axis)).mean() for frame in frames for axis in (1, 2)]
+        return 255 * float(np.mean(changes)), 255 * float(np.mean(slopes))
 
     def _moved(self, image: np.ndarray, by: tuple[float, float]) -> np.ndarray:
         move = np.array([[1, 0, by[0]], [0, 1, by[1]]], np.float32)
@@ -92,7 +95,7 @@ def as_photograph(pixels: np.ndarray) -> Photograph:
 
 def look_of(frame: np.ndarray, style: Photograph, config: Config) -> tuple[Look, np.ndarray]:
     """A frame's look as a pair, and the pair's own result."""
-    result = stylize(np.ascontiguousarray(np.moveaxis(to_levels(frame), -1, -1)), style, config=config)
+    result = stylize(to_levels(frame), style, config=config)
     finding = finding_of_pair(config, has_maps=False)
     look = fit_look(frame, style.filled, result.regions, result.image, config, finding)
     return look, result.image
@@ -111,29 +114,41 @@ def under_keys(
     return found
 
 
-def flicker(
-    number: int, data: Path, frames: int, config: Config, name: str, stops: float, out: Path | None
-) -> list[float]:
-    """Change of the sequence, of frames as pairs, and under one look, over the source's."""
-    content, style, *_ = paths_of(data, number)
-    scene, styled = Scene(read_photograph(content).filled, frames, stops), read_photograph(style)
-    source = [scene.frame(place) for place in range(frames)]
+def flicker(scene: Scene, style: Photograph, config: Config, out: Path | None) -> list[float]:
+    """Change of the sequence, of frames as pairs and under one look, over the source's; and over contrast."""
+    source = [scene.frame(place) for place in range(scene.frames)]
     cuts = find_cuts(Small.of(frame, SIDE) for frame in source)
-    spans = plan_spans(frames, cuts, 24)
-    pairs = {key: look_of(source[key], styled, config) for key in keys_of(spans)}
-    looks = {key: look for key, (look, _) in pairs.items()}
+    assert not cuts, f"a cut where there is none: {cuts}"
+    spans = plan_spans(scene.frames, cuts, 24)
+    looks = {key: look_of(source[key], style, config)[0] for key in keys_of(spans)}
     result = under_keys(source, spans, looks)
-    middle = range(frames // 2, frames // 2 + PER_FRAME)
-    each = [look_of(source[place], styled, config)[1] for place in middle]
+    middle = range(scene.frames // 2, scene.frames // 2 + PER_FRAME)
+    each = [look_of(source[place], style, config)[1] for place in middle]
     one = [np.rint(looks[0].whole.apply(frame) * 255) / 255 for frame in source]
-    own = scene.change(source)
-    own_there = scene.change([source[place] for place in middle])
-    ratios = [scene.change(result) / own, scene.change(each) / own_there, scene.change(one) / own]
-    print(f"{number:4} {name}: source {own:.2f} levels, result {ratios[0]:.2f} times that, frame by frame "
-          f"{ratios[1]:.2f}, under one whole look {ratios[2]:.2f}   {len(cuts)} cuts", flush=True)  # fmt: skip
+    own, own_there = scene.change(source), scene.change([source[place] for place in middle])
+    found = [
+        _over(scene.change(result), own),
+        _over(scene.change(each), own_there),
+        _over(scene.change(one), own),
+    ]
+    print(f"   source {own[0]:.2f} levels; result {found[0]}, frame by frame {found[1]}, one look {found[2]}")
     if out is not None:
-        save_strip(out / f"{number}-{name}.png", source, result)
-    return ratios
+        save_strip(out, source, result)
+    return [ratio for ratios in found for ratio in ratios]
+
+
+class Ratios(NamedTuple):
+    """Change over the source's, and the same over the contrast of both."""
+
+    plain: float
+    by_contrast: float
+
+    def __str__(self) -> str:
+        return f"{self.plain:.2f} ({self.by_contrast:.2f} by contrast)"
+
+
+def _over(found: tuple[float, float], own: tuple[float, float]) -> Ratios:
+    return Ratios(found[0] / own[0], found[0] / own[0] / (found[1] / own[1]))
 
 
 def save_strip(path: Path, source: Sequence[np.ndarray], result: Sequence[np.ndarray]) -> None:
@@ -145,7 +160,7 @@ def save_strip(path: Path, source: Sequence[np.ndarray], result: Sequence[np.nda
 
 
 def speed(regions: int, frames: int) -> None:
-    """Frames of 1080 lines from files to files, each key with so many regions; the cuts looked for as well."""
+    """Frames of 1080 lines from files to files, each key with so many regions; and looking for cuts."""
     picture = read_photograph(next((SHARED / "highres").glob("content*"))).filled
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -181,8 +196,8 @@ def tell(what: str, work: Callable[[], None], frames: int) -> None:
     started, worked = time.perf_counter(), time.process_time()
     work()
     seconds, of_cores = time.perf_counter() - started, time.process_time() - worked
-    print(f"{what} {frames / seconds:.1f} frames a second, {1000 * of_cores / frames:.0f} ms of a core a frame: "
-          f"{2 * frames / of_cores:.1f} a second on two free cores", flush=True)  # fmt: skip
+    print(f"{what} {frames / seconds:.1f} frames a second, {1000 * of_cores / frames:.0f} ms of a core each, "
+          f"so {2 * frames / of_cores:.1f} on two free cores", flush=True)  # fmt: skip
 
 
 def _invented(content: np.ndarray, regions: int, rng: np.random.Generator) -> Look:
@@ -191,8 +206,6 @@ def _invented(content: np.ndarray, regions: int, rng: np.random.Generator) -> Lo
     rows, columns = np.mgrid[-1 : 1 : small.shape[1] * 1j, -1 : 1 : small.shape[2] * 1j]
     sector = ((np.arctan2(rows, columns) / (2 * np.pi) + 0.5) * regions).astype(int).clip(0, regions - 1)
     masks = np.stack([sector == region for region in range(regions)]).astype(np.float32)
-    from pst_core.looks.lattice import Lattice
-
     lattices = [Lattice(Lattice.identity().values ** rng.uniform(0.7, 1.4)) for _ in range(regions)]
     return Look(Lattice.identity(), tuple(lattices), tuple(map(str, range(regions))), masks, small)
 
@@ -204,6 +217,7 @@ def main() -> None:
     parser.add_argument("--pairs", default="4,16,49")
     parser.add_argument("--data", type=Path, default=SHARED / "luan60")
     parser.add_argument("--frames", type=int, default=25)
+    parser.add_argument("--grain", type=float, default=0.0, help="standard deviation on [0, 1]")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--out", type=Path, help="folder for strips of frames")
     parser.add_argument("--speed-only", action="store_true")
@@ -212,15 +226,16 @@ def main() -> None:
         speed(regions, 24)
     if arguments.speed_only:
         return
-    config = Config.make(arguments.preset)
-    rows = []
+    config, rows = Config.make(arguments.preset), []
     for number in map(int, arguments.pairs.split(",")):
+        content, style = map(read_photograph, paths_of(arguments.data, number)[:2])
         for name, stops in (("pan", 0.0), ("ramp", STOPS)):
-            rows.append(flicker(number, arguments.data, arguments.frames, config, name, stops, arguments.out))
-    mean = np.mean(rows, axis=0)
-    print(
-        f"mean: result {mean[0]:.2f} (goal 1.2), frame by frame {mean[1]:.2f}, one whole look {mean[2]:.2f}"
-    )
+            print(f"{number} {name}", end="", flush=True)
+            scene = Scene(content.filled, arguments.frames, stops, arguments.grain)
+            strip = arguments.out and arguments.out / f"{number}-{name}.png"
+            rows.append(flicker(scene, style, config, strip))
+    result, each, one = (Ratios(*pair) for pair in np.mean(rows, axis=0).reshape(3, 2))
+    print(f"mean: result {result} (goal 1.2), frame by frame {each}, one look {one}")
 
 
 if __name__ == "__main__":
