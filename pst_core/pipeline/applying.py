@@ -169,8 +169,8 @@ def _changed(
 ) -> Floats:
     """A tile, shape (H, W, 3), under the looks that are seen in it.
 
-    The one that is seen most takes what the others leave. Most tiles lie within a region: there a look's share
-    is one number.
+    The one that is seen most takes what the others leave. Most tiles lie within a region: there shares are
+    numbers.
     """
     most, least = near.max(axis=(1, 2)), near.min(axis=(1, 2))
     *others, main = (look for look in np.argsort(most) if most[look] >= LEAST_SHARE)

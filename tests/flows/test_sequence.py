@@ -1,0 +1,268 @@
+"""A sequence through Prefect: its keys, its frames one by one, going on, its video; and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from batch_runs import QUICK, overrides_of
+from outcome_tables import read_outcomes
+from PIL import Image
+from scenes import crop, drawn
+from videos import save_with_sound, sound_of
+
+from flows.results.frames import FrameResult
+from flows.sequence import stylize_sequence
+from pst_core.errors import SequenceError
+from pst_core.images.embedding import read_recipe
+from pst_core.images.reading import read_photograph
+from pst_core.images.writing import write_image
+from pst_core.sequences import restyling
+from pst_core.sequences.video import probe_video
+from pst_core.settings.config import SequenceSettings
+
+pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
+
+SCENES = drawn(110, 200, seed=1), drawn(110, 200, seed=2)
+QUICKER = QUICK | {"rounds": 1, "segmentation": "one"}
+FAST = {"settings": overrides_of(QUICKER), "sequence": SequenceSettings(key_every=4)}
+
+
+@pytest.fixture
+def style(tmp_path):
+    write_image(
+        tmp_path / "style.png", drawn(80, 100, seed=5) * np.array([1, 0.6, 0.3], np.float32)[:, None, None]
+    )
+    return tmp_path / "style.png"
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """Four frames of one shot, of 16 bits: the first and the last are keys."""
+    for number in range(4):
+        save_frame(tmp_path / "frames", number)
+    return tmp_path / "frames"
+
+
+def save_frame(folder, number, scene=0):
+    shown = crop(SCENES[scene], 4 * number, 10, 80, 120)
+    write_image(folder / f"f_{number + 9:02}.png", shown, bit_depth=16)
+
+
+def run(source, style, out, **order):
+    state = stylize_sequence(source, style, out, return_state=True, **(FAST | order))
+    return state, state.result(raise_on_failure=False)
+
+
+def states(summary):
+    return [outcome.state for outcome in summary.outcomes]
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """Names of the frames that are restyled, in the order in which they are finished."""
+    begun = []
+    publish = FrameResult.publish
+
+    def noted(self, restyled):
+        begun.append(self.place.picture.stem)
+        return publish(self, restyled)
+
+    monkeypatch.setattr(FrameResult, "publish", noted)
+    return begun
+
+
+def test_every_frame_is_restyled_between_the_keys_of_its_shot(frames, style, tmp_path):
+    for number in (4, 5):
+        save_frame(frames, number, scene=1)
+    settings = overrides_of(QUICK | {"rounds": 1})
+    sequence = SequenceSettings(key_every=2)
+    state, summary = run(frames, style, tmp_path / "out", settings=settings, sequence=sequence)
+    assert state.is_completed() and state.message == "6 frames: 6 done"
+    names = [f"f_{number:02}" for number in range(9, 15)]
+    assert sorted(path.stem for path in (tmp_path / "out" / "frames").iterdir()) == names
+    keys = {path.parent.name for path in (tmp_path / "out" / "keys").glob("*/look.parquet")}
+    assert keys == {"f_09", "f_11", "f_12", "f_13", "f_14"}
+    assert [outcome.name for outcome in read_outcomes(tmp_path / "out")] == names
+    told = [read_recipe(tmp_path / "out" / "frames" / f"{name}.png") for name in names]
+    assert [each["distance"] for each in told] == [0, 0.5, 0, 1, 0, 1]
+    assert told[0]["looks"] == told[1]["looks"] and told[2]["looks"] == told[3]["looks"]
+    assert {*told[3]["looks"]}.isdisjoint(told[4]["looks"])
+    result = read_photograph(tmp_path / "out" / "frames" / "f_10.png")
+    assert result.bit_depth == 16 and result.pixels.shape == (3, 80, 120)
+    before = read_photograph(frames / "f_10.png").pixels
+    warm = [each[0].mean() - each[2].mean() for each in (before, result.pixels)]
+    assert warm[1] > warm[0] + 0.1
+    assert (tmp_path / "out" / "details" / "contact.png").exists()
+
+
+def test_what_is_there_is_not_done_again(frames, style, tmp_path, computed):
+    run(frames, style, tmp_path / "out")
+    (tmp_path / "out" / "frames" / "f_10.png").unlink()
+    damaged = tmp_path / "out" / "frames" / "f_12.png"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-400])
+    computed.clear()
+    summary = run(frames, style, tmp_path / "out")[1]
+    assert computed == ["f_10", "f_12"] and damaged.read_bytes() == whole
+    assert states(summary) == ["cached", "done", "cached", "done"]
+
+
+def test_an_interrupted_sequence_goes_on_behind_its_last_frame(
+    frames, style, tmp_path, computed, monkeypatch
+):
+    """Every frame is published before the next one is waited for."""
+    restyle, seen = restyling.restyle, []
+
+    def stop_in_the_middle(*given):
+        if given[2] == 1 and not seen:
+            seen.append(True)
+            raise KeyboardInterrupt
+        return restyle(*given)
+
+    monkeypatch.setattr(restyling, "restyle", stop_in_the_middle)
+    with pytest.raises(KeyboardInterrupt):
+        run(frames, style, tmp_path / "out")
+    done = [*computed]
+    assert done and {path.stem for path in (tmp_path / "out" / "frames").iterdir()} == {*done}
+    computed.clear()
+    assert states(run(frames, style, tmp_path / "out")[1]).count("cached") == len(done)
+    assert {*computed}.isdisjoint(done)
+
+
+def test_a_frame_that_is_in_the_way_is_that_frames_failure(frames, style, tmp_path):
+    (tmp_path / "out" / "frames").mkdir(parents=True)
+    Image.new("RGB", (9, 9)).save(tmp_path / "out" / "frames" / "f_10.png")
+    state, summary = run(frames, style, tmp_path / "out")
+    assert state.is_failed() and states(summary).count("done") == 3
+    assert [outcome.name for outcome in summary.failed] == ["f_10"]
+    assert "not this program's" in summary.failed[0].error
+
+
+def test_frames_beside_a_key_that_failed_say_so(frames, style, tmp_path, monkeypatch):
+    for number in (4, 5):
+        save_frame(frames, number, scene=1)
+    (tmp_path / "out" / "keys" / "f_14").mkdir(parents=True)
+    (tmp_path / "out" / "keys" / "f_14" / "result.png").write_bytes(b"somebody's")
+    summary = run(frames, style, tmp_path / "out")[1]
+    assert states(summary) == ["done"] * 4 + ["failed"] * 2
+    assert "The key frame f_14 beside it failed: " in summary.failed[0].error
+
+
+def test_frames_own_maps_say_where_looks_go(frames, style, tmp_path):
+    halves = np.zeros((80, 120, 3), np.uint8)
+    halves[:, :60], halves[:, 60:] = (0, 0, 255), (255, 0, 0)
+    (tmp_path / "maps").mkdir()
+    for path in frames.iterdir():
+        Image.fromarray(halves).save(tmp_path / "maps" / path.name)
+    Image.fromarray(halves).resize((100, 80), Image.Resampling.NEAREST).save(tmp_path / "style_map.png")
+    maps = {"maps": tmp_path / "maps", "style_map": tmp_path / "style_map.png"}
+    assert run(frames, style, tmp_path / "out", **maps)[0].is_completed()
+    told = read_recipe(tmp_path / "out" / "frames" / "f_12.png")
+    assert {"semantic_map", "looks"} <= told.keys()
+    (tmp_path / "maps" / "f_12.png").unlink()
+    with pytest.raises(SequenceError, match=r"no map of frame f_12 in .*maps: add it"):
+        stylize_sequence(frames, style, tmp_path / "other", **maps, **FAST)
+
+
+def test_a_video_becomes_a_video_with_its_rate_and_its_sound(style, tmp_path, computed):
+    source = save_with_sound(tmp_path / "clip.mp4", 4)
+    state, summary = run(source, style, tmp_path / "out")
+    assert state.is_completed(), summary.failed[0].error
+    made = tmp_path / "out" / "sequence.mp4"
+    video, given = probe_video(made), probe_video(source)
+    assert (video.count, video.coding.rate, video.coding.tags) == (4, "25", given.coding.tags)
+    assert sound_of(made) == sound_of(source)
+    assert {path.name for path in (tmp_path / "out" / "key-frames").iterdir()} == {
+        "000001.png",
+        "000004.png",
+        "000007.png",
+    }
+    frames = [
+        read_photograph(tmp_path / "out" / "frames" / f"{number:06}.png").pixels for number in range(1, 8)
+    ]
+    for decode, wanted in zip(video.decodings(range(4)), frames, strict=True):
+        assert np.abs(decode().pixels - wanted).mean() < 0.03
+    stamp, computed[:] = made.stat().st_mtime_ns, []
+    assert states(run(source, style, tmp_path / "out")[1]) == ["cached"] * 4
+    assert not computed and made.stat().st_mtime_ns == stamp
+
+
+def test_frames_become_a_video_that_is_asked_for_and_one_of_others_stays(frames, style, tmp_path):
+    target = tmp_path / "film.mkv"
+    settings = SequenceSettings(key_every=4, rate=12.5)
+    run(frames, style, tmp_path / "out", video=target, sequence=settings)
+    assert probe_video(target).coding.rate == "25/2" and probe_video(target).count == 4
+    target.write_bytes(b"somebody's")
+    with pytest.raises(Exception, match=r"film\.mkv holds a result that is not this program's"):
+        stylize_sequence(
+            frames, style, tmp_path / "out", video=target, settings=FAST["settings"], sequence=settings
+        )
+
+
+def test_one_frame_is_a_sequence(frames, style, tmp_path):
+    for path in sorted(frames.iterdir())[1:]:
+        path.unlink()
+    assert states(run(frames, style, tmp_path / "out")[1]) == ["done"]
+
+
+def test_frames_of_two_sizes_are_refused_before_any_work(frames, style, tmp_path, computed):
+    Image.new("RGB", (64, 64)).save(frames / "f_12.png")
+    with pytest.raises(SequenceError, match=r"f_12\.png in .* has 64x64 pixels and f_09\.png has 120x80"):
+        stylize_sequence(frames, style, tmp_path / "out", **FAST)
+    assert not computed and not (tmp_path / "out" / "keys").exists()
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    (lambda folder: (folder / "f_12.png").unlink(), "Frames are missing in .*: 12; "),
+    (lambda folder: (folder / "f_12.png").rename(folder / "g_011.png"), "g_011 and f_11|f_11 and g_011"),
+    (lambda folder: [path.unlink() for path in folder.iterdir()], "There is no photograph in"),
+])  # fmt: skip
+def test_what_is_no_sequence_is_refused(frames, style, tmp_path, change, sentence):
+    change(frames)
+    with pytest.raises(Exception, match=sentence):
+        stylize_sequence(frames, style, tmp_path / "out", **FAST)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("order", "sentence"), [
+    ({"maps": Path("maps")}, "--maps is given without --style-map"),
+    ({"video": Path("film.avi")}, "not called like a video"),
+])  # fmt: skip
+def test_an_order_that_does_not_fit_is_refused(frames, style, tmp_path, order, sentence):
+    with pytest.raises(SequenceError, match=sentence):
+        stylize_sequence(frames, style, tmp_path / "out", **order, **FAST)
+
+
+def test_an_order_is_taken_up_again(frames, style, tmp_path, monkeypatch, capsys):
+    from flows.cli.app import run as pst
+
+    monkeypatch.chdir(tmp_path)
+    run(Path("frames"), Path("style.png"), Path("out"))
+    assert json.loads(Path("out/sequence.json").read_text())["source"] == str(frames)
+    assert pst(["resume", "out", "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[-1] == {"event": "summary", "out": "out", "pairs": 4, "cached": 4}
+    assert [event["title"] for event in events if event["event"] == "method"] == ["Key frames", "Frames"]
+
+
+COMPLETE = ["--sequence", "frames", "--style", "style.png", "--out", "o"]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), [
+    (["--sequence", "frames", "--out", "o"], "name it with --style FILE"),
+    (["--sequence", "frames", "--style", "style.png"], "Say where the results go"),
+    ([*COMPLETE, "--flat"], "--flat does not go with --sequence"),
+    (["frames", *COMPLETE], "A folder of pairs does not go"),
+    ([*COMPLETE, "--key-every", "0"], "'key_every' cannot be 0"),
+    (["frames", "--out", "o", "--key-every", "5"], "--key-every is for a sequence"),
+    (["--sequence", "none", *COMPLETE[2:]], "There is no none: name a folder of numbered"),
+])  # fmt: skip
+def test_the_command_line_refuses_in_one_sentence(
+    frames, style, tmp_path, monkeypatch, capsys, arguments, sentence
+):
+    from flows.cli.app import run as pst
+
+    monkeypatch.chdir(tmp_path)
+    assert pst(["run", *arguments]) == 1
+    assert sentence in capsys.readouterr().err
