@@ -5,9 +5,9 @@
 Makes sequences of photographs: a crop that moves over one by a fraction of a pixel that is known, and one
 whose exposure rises as well. The change from a frame to the next one, once that is moved back by the known
 motion, is held against the source's own, which is what moving back leaves, the grain and, of the ramp, the
-exposure (goal: at most 1.2 times that). A look that raises contrast raises all of these, with no flicker at
-all: so the same is printed over the contrast (mean slope) that result and source have. Beside it stand the
-same frames each as a pair of its own, and all of them under one whole look that nothing changes.
+exposure (goal: at most 1.2 times that). A look that raises contrast raises these as well, with no flicker at
+all: so beside it stands what the first key's looks alone do, whose regions move as is known; and the same
+frames each as a pair of its own.
 
 Then frames of 1080 lines from files to files, as many a second as two cores do (goal: 8).
 """
@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -28,6 +27,7 @@ from pst_core.images.input_files import probe
 from pst_core.images.reading import Photograph, read_photograph
 from pst_core.images.writing import encode_levels, to_levels
 from pst_core.looks.lattice import Lattice
+from pst_core.pipeline.applying import enlarged
 from pst_core.pipeline.look import Look, finding_of_pair, fit_look
 from pst_core.pipeline.stylize import stylize
 from pst_core.sequences.carrying import Key
@@ -67,25 +67,25 @@ class Scene:
 
     def frame(self, place: int) -> np.ndarray:
         """A frame, shape (3, h, w), with grain of its own."""
-        moved = self._moved(self.photograph, (place * SHIFT[0] + 2, place * SHIFT[1] + 2))
+        moved = self.moved(self.photograph, (place * SHIFT[0] + 2, place * SHIFT[1] + 2))
         exposed = (moved**2.2 * 2 ** (self.stops * (place / (self.frames - 1) - 0.5))) ** (1 / 2.2)
         grain = np.random.default_rng(place).normal(0, self.grain, moved.shape)
         return np.rint((exposed + grain).clip(0, 1) * 255).astype(np.float32) / 255
 
-    def change(self, frames: Sequence[np.ndarray]) -> tuple[float, float]:
-        """Mean change from each frame to the next, moved back onto it, and mean slope; in levels of 255."""
+    def change(self, frames: Sequence[np.ndarray]) -> float:
+        """Mean change from each frame to the next, moved back onto it, in levels of 255."""
         inside = np.s_[:, EDGE:-EDGE, EDGE:-EDGE]
-        changes = [
-            np.abs(self._moved(after, (-SHIFT[0], -SHIFT[1])) - before)[inside].mean()
+        return 255 * float(np.mean([
+            np.abs(self.moved(after, (-SHIFT[0], -SHIFT[1])) - before)[inside].mean()
             for before, after in pairwise(frames)
-        ]
-        slopes = [np.abs(np.diff(frame, axis=axis)).mean() for frame in frames for axis in (1, 2)]
-        return 255 * float(np.mean(changes)), 255 * float(np.mean(slopes))
+        ]))  # fmt: skip
 
-    def _moved(self, image: np.ndarray, by: tuple[float, float]) -> np.ndarray:
+    def moved(self, image: np.ndarray, by: tuple[float, float]) -> np.ndarray:
+        """What a crop shows that lies so far to the right and down."""
         move = np.array([[1, 0, by[0]], [0, 1, by[1]]], np.float32)
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        planes = [cv2.warpAffine(plane, move, self.size, flags=flags) for plane in image]
+        border = cv2.BORDER_REPLICATE
+        planes = [cv2.warpAffine(plane, move, self.size, flags=flags, borderMode=border) for plane in image]
         return np.stack(planes).clip(0, 1).astype(np.float32)
 
 
@@ -114,41 +114,38 @@ def under_keys(
     return found
 
 
+def unchanging(scene: Scene, frames: Sequence[np.ndarray], look: Look) -> list[np.ndarray]:
+    """Every frame under the first one's looks, whose regions move as the scene does."""
+    masks = enlarged(look.shares, frames[0])
+    found = []
+    for place, frame in enumerate(frames):
+        there = scene.moved(masks, (place * SHIFT[0], place * SHIFT[1]))
+        lattices = (*look.regions, look.whole)
+        parts = [lattice.apply(frame) * mask for lattice, mask in zip(lattices, there, strict=True)]
+        found.append(np.rint(np.sum(parts, axis=0) / there.sum(axis=0) * 255).astype(np.float32) / 255)
+    return found
+
+
 def flicker(scene: Scene, style: Photograph, config: Config, out: Path | None) -> list[float]:
-    """Change of the sequence, of frames as pairs and under one look, over the source's; and over contrast."""
+    """Change of the sequence, of frames as pairs, and under one look, over the source's own."""
     source = [scene.frame(place) for place in range(scene.frames)]
     cuts = find_cuts(Small.of(frame, SIDE) for frame in source)
     assert not cuts, f"a cut where there is none: {cuts}"
     spans = plan_spans(scene.frames, cuts, 24)
     looks = {key: look_of(source[key], style, config)[0] for key in keys_of(spans)}
     result = under_keys(source, spans, looks)
-    middle = range(scene.frames // 2, scene.frames // 2 + PER_FRAME)
-    each = [look_of(source[place], style, config)[1] for place in middle]
-    one = [np.rint(looks[0].whole.apply(frame) * 255) / 255 for frame in source]
-    own, own_there = scene.change(source), scene.change([source[place] for place in middle])
-    found = [
-        _over(scene.change(result), own),
-        _over(scene.change(each), own_there),
-        _over(scene.change(one), own),
-    ]
-    print(f"   source {own[0]:.2f} levels; result {found[0]}, frame by frame {found[1]}, one look {found[2]}")
+    middle = slice(scene.frames // 2, scene.frames // 2 + PER_FRAME)
+    each = [look_of(frame, style, config)[1] for frame in source[middle]]
+    own = scene.change(source)
+    ratios = [
+        scene.change(result) / own, scene.change(each) / scene.change(source[middle]),
+        scene.change(unchanging(scene, source, looks[0])) / own,
+    ]  # fmt: skip
+    print(f"   source {own:.2f} levels; result {ratios[0]:.2f}, frame by frame {ratios[1]:.2f}, "
+          f"one look {ratios[2]:.2f}", flush=True)  # fmt: skip
     if out is not None:
         save_strip(out, source, result)
-    return [ratio for ratios in found for ratio in ratios]
-
-
-class Ratios(NamedTuple):
-    """Change over the source's, and the same over the contrast of both."""
-
-    plain: float
-    by_contrast: float
-
-    def __str__(self) -> str:
-        return f"{self.plain:.2f} ({self.by_contrast:.2f} by contrast)"
-
-
-def _over(found: tuple[float, float], own: tuple[float, float]) -> Ratios:
-    return Ratios(found[0] / own[0], found[0] / own[0] / (found[1] / own[1]))
+    return ratios
 
 
 def save_strip(path: Path, source: Sequence[np.ndarray], result: Sequence[np.ndarray]) -> None:
@@ -234,8 +231,8 @@ def main() -> None:
             scene = Scene(content.filled, arguments.frames, stops, arguments.grain)
             strip = arguments.out and arguments.out / f"{number}-{name}.png"
             rows.append(flicker(scene, style, config, strip))
-    result, each, one = (Ratios(*pair) for pair in np.mean(rows, axis=0).reshape(3, 2))
-    print(f"mean: result {result} (goal 1.2), frame by frame {each}, one look {one}")
+    result, each, one = np.mean(rows, axis=0)
+    print(f"mean: result {result:.2f} (goal 1.2), frame by frame {each:.2f}, one look {one:.2f}")
 
 
 if __name__ == "__main__":
