@@ -19,7 +19,7 @@ COPY pyproject.toml .
 RUN python -c 'import pathlib, tomllib; \
 project = tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]; \
 extras = project["optional-dependencies"]; \
-print(*project["dependencies"], *extras["heif"], *extras["raw"], sep="\n")' > requirements.txt
+print(*project["dependencies"], *extras["heif"], *extras["raw"], *extras["video"], sep="\n")' > requirements.txt
 
 # Gigabytes that seldom change: a layer of their own, made anew only when other libraries are asked for.
 FROM python AS libraries

@@ -41,7 +41,7 @@ def test_a_schedule_that_was_switched_off_stays_off():
 
 def test_the_programs_own_file_is_found_and_can_be_read():
     names = {entry["name"] for entry in read_entries(find_file(None))}
-    assert names == {"nightly", "single", "look", "evaluation"}
+    assert names == {"nightly", "single", "look", "sequence", "evaluation"}
 
 
 @pytest.mark.parametrize("text", [
