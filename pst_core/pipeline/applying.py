@@ -152,16 +152,14 @@ def strips_of(
     weights, (height, width) = found.numpy(), image.shape[1:]
     across = [slice(left, min(left + TILE, width)) for left in range(0, width, TILE)]
     columns = [_Between.of(each, width, weights, 2) for each in across]
-    for strip in strips(height, width):
-        packed = cv2.merge([*image[:, strip]])
-        for top in range(0, len(packed), TILE):
-            lines = packed[top : top + TILE]
-            first = strip.start + top
-            down = _Between.of(slice(first, first + len(lines)), height, weights, 1)
-            for place, along in zip(across, columns, strict=True):
-                near = weights[:, down.near, along.near]
-                lines[:, place] = _changed(lattices, lines[:, place], near, down, along)
-        yield strip, np.stack(cv2.split(packed))
+    for top in range(0, height, TILE):
+        rows = slice(top, min(top + TILE, height))
+        packed = cv2.merge([*image[:, rows]])
+        down = _Between.of(rows, height, weights, 1)
+        for place, along in zip(across, columns, strict=True):
+            near = weights[:, down.near, along.near]
+            packed[:, place] = _changed(lattices, packed[:, place], near, down, along)
+        yield rows, np.stack(cv2.split(packed))
 
 
 def _changed(

@@ -16,6 +16,8 @@ from pst_core.network.finder import MODEL_ENVIRONMENT, Finder
 from pst_core.network.identity import Network
 from pst_core.pipeline.plan import Stage, plan_stages
 from pst_core.provenance import versions
+from pst_core.sequences.footage import PictureFrames
+from pst_core.sequences.video import Coding, VideoFrames
 from pst_core.settings.config import (
     Config,
     EncoderSettings,
@@ -103,6 +105,18 @@ def test_the_files_of_a_pair_count_by_their_roles(tmp_path):
     assert len({key_of("step", {"files": pair}) for pair in pairs}) == len(pairs)
     moved = probe(save(tmp_path / "moved" / "x.png", 0))
     assert text(InputFiles(content=moved, style=style)) == text(pairs[0])
+
+
+def test_frames_count_by_their_content_and_their_order(tmp_path):
+    for name, color in (("a", "red"), ("b", "blue"), ("again", "red")):
+        Image.new("RGB", (40, 40), color).save(tmp_path / f"{name}.png")
+    red, blue, again = (probe(tmp_path / f"{name}.png") for name in ("a", "b", "again"))
+    frames = PictureFrames(files=(red, blue))
+    assert canonical(frames) == canonical(PictureFrames(files=(again, blue)))
+    assert canonical(frames) != canonical(PictureFrames(files=(blue, red)))
+    video = VideoFrames(path=tmp_path / "a.mp4", sha256="a" * 64, coding=Coding(rate="25"), first=0, count=9)
+    assert canonical(video) == canonical(video.model_copy(update={"path": tmp_path / "b.mp4"}))
+    assert canonical(video.part(0, 4)) != canonical(video.part(1, 5))
 
 
 def test_an_artifact_counts_by_its_hash():

@@ -13,9 +13,13 @@ from pst_core.errors import OutputError
 from pst_core.images import png
 from pst_core.images.carried import NOTHING, Carried
 from pst_core.images.embedding import read_recipe
-from pst_core.images.writing import as_chunks, embed, encode_png, write_image
+from pst_core.images.reading import read_photograph
+from pst_core.images.writing import as_chunks, embed, encode_levels, encode_png, to_levels, write_image
 
 RECIPE = {"seed": 7, "name": 'Große "Straße" <&> 日本 🙂', "nested": {"list": [1.5, None, True]}}
+
+
+WHOLE = encode_png(np.random.default_rng(1).random((3, 9, 12), np.float32))
 
 
 def picture(height=37, width=45, channels=3, seed=0):
@@ -98,3 +102,29 @@ def test_garbage_is_refused(data):
     for garbage in (data, png.SIGNATURE + data):
         with pytest.raises(ValueError, match="without pixels"):
             png.insert(garbage, png.chunk(b"teXt", b"payload"))
+
+
+@pytest.mark.parametrize("bit_depth", [8, 16])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_what_is_encoded_quickly_has_the_same_pixels(tmp_path, bit_depth, channels):
+    kind = np.uint8 if bit_depth == 8 else np.uint16
+    samples = np.random.default_rng(3).integers(
+        0, np.iinfo(kind).max, (37, 45, channels), kind, endpoint=True
+    )
+    (tmp_path / "quick.png").write_bytes(encode_levels(samples, quick=True))
+    found = read_photograph(tmp_path / "quick.png")
+    planes = [*found.pixels, *([] if found.alpha is None else [found.alpha])]
+    assert np.array_equal(to_levels(np.stack(planes[:3]), found.alpha, bit_depth), samples)
+    if bit_depth == 8:
+        with Image.open(tmp_path / "quick.png") as opened:
+            assert np.array_equal(np.asarray(opened), samples)
+
+
+@given(st.data())
+def test_a_png_that_is_cut_or_altered_is_not_whole(data):
+    sound = WHOLE
+    place = data.draw(st.integers(0, len(sound) - 1))
+    assert png.is_whole(sound) and not png.is_whole(sound[:place])
+    altered = bytearray(sound)
+    altered[place] ^= data.draw(st.integers(1, 255))
+    assert not png.is_whole(bytes(altered))

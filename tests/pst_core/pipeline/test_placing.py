@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from pst_core.errors import LookError, MapError
 from pst_core.images.reading import Photograph, SemanticMap
@@ -13,7 +14,7 @@ from pst_core.images.writing import to_levels
 from pst_core.looks.lattice import Lattice
 from pst_core.network.identity import Network
 from pst_core.pipeline import applying, placing
-from pst_core.pipeline.applying import Shares, levels_of, strips_of
+from pst_core.pipeline.applying import LEAST_SHARE, Shares, levels_of, strips_of
 from pst_core.pipeline.artifacts import CPU, LOOK
 from pst_core.pipeline.look import Finding, Look, told_of
 from pst_core.pipeline.placing import place
@@ -169,3 +170,22 @@ def test_a_look_of_another_version_is_refused(look, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(LookError, match="another version"):
         LOOK.unpack(data, CPU)
+
+
+def test_looks_are_mixed_as_weights_say_that_are_enlarged_bilinearly():
+    """Over several tiles, some of them within one region, against the plain sum of everything."""
+    rng = np.random.default_rng(2)
+    image = rng.random((3, 300, 420), np.float32)
+    weights = np.zeros((3, 75, 105), np.float32)
+    weights[0, :, :50], weights[1, :, 60:] = 1, 0.75
+    weights[0, :, 50:60] = np.linspace(1, 0, 10)
+    weights[1, :, 50:60] = 0.75 * np.linspace(0, 1, 10)
+    weights[2] = 1 - weights[:2].sum(axis=0)
+    lattices = [Lattice(Lattice.identity().values ** power) for power in (0.5, 1.5, 2.5)]
+    found = np.concatenate(
+        [strip for _, strip in strips_of(lattices, image, torch.from_numpy(weights))], axis=1
+    )
+    size = (300, 420)
+    large = functional.interpolate(torch.from_numpy(weights)[None], size, mode="bilinear")[0].numpy()
+    wanted = sum(mask * lattice.apply(image) for mask, lattice in zip(large, lattices, strict=True))
+    assert np.abs(found - wanted).max() < LEAST_SHARE
