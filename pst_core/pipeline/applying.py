@@ -48,7 +48,7 @@ class Shares(NamedTuple):
 def enlarged(shares: Shares, image: Floats) -> Floats:
     """How much of each look each pixel takes of a photograph, shape (3, H, W); shape (L, H, W)."""
     height, width = image.shape[1:]
-    weights = at_edges(shares, middle_of(image)).numpy()
+    weights = at_edges([shares], middle_of(image))[0].numpy()
     masks = np.empty((len(weights), height, width), np.float32)
     across = _Between.of(slice(0, width), width, weights, 2)
     for rows in strips(height, width):
@@ -63,21 +63,32 @@ def middle_of(image: Floats, side: int = MIDDLE) -> Tensor:
     return resize(torch.from_numpy(image), fit_size(height, width, side)).clamp(0, 1)
 
 
-def at_edges(shares: Shares, guide: Tensor) -> Tensor:
+def at_edges(several: Sequence[Shares], guide: Tensor) -> list[Tensor]:
     """How much of each look each pixel takes, with borders at the photograph's own edges.
 
     Parameters
     ----------
+    several
+        Shares of one photograph, each by itself.
     guide : Tensor, shape (3, h, w)
         The photograph, from `middle_of`.
 
     Returns
     -------
-    Tensor, shape (L, h, w)
+    list of Tensor, shape (L, h, w)
+        For each of the shares.
     """
-    masks = _through_guide(shares.masks, shares.guide, guide).clamp_(1e-6, 1)
-    masks = masks * masks * masks  # for a tenth of a look that is meant for something else is seen as a rim
-    return torch.einsum("kl,khw->lhw", shares.takes, masks.div_(masks.sum(dim=0)))
+    together = torch.cat([shares.masks for shares in several])
+    enlarged = _through_guide(together, several[0].guide, guide).clamp_(1e-6, 1)
+    found = []
+    for shares, masks in zip(
+        several, torch.split(enlarged, [len(each.masks) for each in several]), strict=True
+    ):
+        steep = (
+            masks * masks * masks
+        )  # for a tenth of a look that is meant for something else is seen as a rim
+        found.append(torch.einsum("kl,khw->lhw", shares.takes, steep.div_(steep.sum(dim=0))))
+    return found
 
 
 def _through_guide(masks: Tensor, small: Tensor, guide: Tensor) -> Tensor:
@@ -148,7 +159,7 @@ def strips_of(
         return
     import cv2
 
-    found = at_edges(shares, middle_of(image)) if isinstance(shares, Shares) else shares
+    found = at_edges([shares], middle_of(image))[0] if isinstance(shares, Shares) else shares
     weights, (height, width) = found.numpy(), image.shape[1:]
     across = [slice(left, min(left + TILE, width)) for left in range(0, width, TILE)]
     columns = [_Between.of(each, width, weights, 2) for each in across]

@@ -50,11 +50,12 @@ def frame_under(
         return levels_of([mixed], frame, None, bit_depth)
     lattices = [lattice for key, _ in used for lattice in (*key.look.regions, key.look.whole)]
     guide = middle_of(frame.filled, MIDDLE)
-    parts = [
-        _weights(key, found, share, guide)
+    placed = iter(at_edges([each.shares for each in carried if each is not None], guide))
+    weights = torch.cat([
+        _weights(len(key.look.regions), None if found is None else next(placed), share, guide)
         for (key, _), found, share in zip(used, carried, _shares_of(carried, says), strict=True)
-    ]
-    return levels_of(lattices, frame, torch.cat(parts), bit_depth)
+    ])  # fmt: skip
+    return levels_of(lattices, frame, weights, bit_depth)
 
 
 def mix(lattices: Sequence[Lattice], shares: Sequence[float]) -> Lattice:
@@ -92,15 +93,20 @@ def _shares_of(carried: Sequence[Carried | None], says: Sequence[float]) -> list
     ]  # fmt: skip
 
 
-def _weights(key: Key, carried: Carried | None, shares: tuple[Floats, Floats], guide: Tensor) -> Tensor:
-    """How much of each of a key's looks each pixel takes; shape (R + 1, h, w) at the guide's size."""
+def _weights(regions: int, placed: Tensor | None, shares: tuple[Floats, Floats], guide: Tensor) -> Tensor:
+    """How much of each of a key's looks each pixel takes; shape (R + 1, h, w) at the guide's size.
+
+    Parameters
+    ----------
+    placed : Tensor, shape (R + 1, h, w)
+        Where its regions lie in the frame, and the whole look beside them; None for a key without regions.
+    """
     size = guide.shape[2], guide.shape[1]
     regional, whole = (
         torch.from_numpy(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)) for share in shares
     )
-    if carried is None:
-        nowhere = torch.zeros(len(key.look.regions), *guide.shape[1:])
-        return torch.cat([nowhere, (regional + whole)[None]])
-    weights = at_edges(carried.shares, guide) * regional
-    weights[-1] += whole
-    return weights
+    if placed is None:
+        return torch.cat([torch.zeros(regions, *guide.shape[1:]), (regional + whole)[None]])
+    placed *= regional
+    placed[-1] += whole
+    return placed
