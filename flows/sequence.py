@@ -283,6 +283,8 @@ class _Spans:
         return found is not None
 
     def _publish(self, place: int, restyled: Any) -> None:  # noqa: ANN401 - pst_core.sequences.restyling's
+        if place in self.ended:  # the span was begun again, after a fault that passed
+            return
         picture = self.results[place].publish(restyled)
         state: FrameState = "skipped" if picture is None else "done"
         self._end(place, state, picture=str(picture or ""), notes=restyled.notes)

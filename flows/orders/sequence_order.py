@@ -19,7 +19,7 @@ from flows.pairs.pair import Pair, is_folder, photograph_problem
 from pst_core.errors import SequenceError
 from pst_core.files import check_writable
 from pst_core.sequences.numbering import in_order
-from pst_core.sequences.video import VideoFrames, probe_video
+from pst_core.sequences.video import VideoFrames, load_av, probe_video
 from pst_core.settings.config import Config, OutputSettings, PresetName, SequenceSettings
 
 
@@ -182,6 +182,7 @@ def _check_video(order: SequenceOrder, found: FoundSequence) -> None:
     from pst_core.sequences.video_writing import check_sound, check_video_name
 
     check_video_name(target)
+    load_av()
     if found.video is not None:
         check_sound(found.video.path, target)
     if target.exists() and target.samefile(order.source):

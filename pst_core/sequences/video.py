@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 DEEP_WHITE = 255 << 8
 """What white is in 16 bits for FFmpeg's conversions, both ways."""
 _UNSPECIFIED = 2  # of H.273's code points
-_BT709, _BT601 = 1, 6
-_SWSCALE = {0: None, 1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+RGB, BT709, _BT601 = 0, 1, 6
+_SWSCALE = {RGB: None, 1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 """Matrix of H.273 -> FFmpeg's number for it."""
 _RANGES = {"tv": 1, "pc": 2}  # as FFmpeg counts them
 _HIGH = 720  # lines from which a video without tags is taken for BT.709, as players do
@@ -49,9 +49,9 @@ class Tags(NamedTuple):
         Whether levels go from 0 to the top, instead of from 16 to 235 of 255.
     """
 
-    primaries: int = _BT709
-    transfer: int = _BT709
-    matrix: int = _BT709
+    primaries: int = BT709
+    transfer: int = BT709
+    matrix: int = BT709
     full: bool = False
 
 
@@ -196,7 +196,7 @@ def probe_video(path: Path) -> VideoFrames:
         times = sorted(
             packet.pts if packet.pts is not None else packet.dts
             for packet in container.demux(stream)
-            if packet.size and (packet.pts is not None or packet.dts is not None)
+            if packet.size and not packet.is_discard and (packet.pts is not None or packet.dts is not None)
         )
         if not times:
             raise SequenceError(f"{printable(path)} holds no frame: name another video.")
@@ -261,7 +261,7 @@ def swscale_matrix(tags: Tags, height: int) -> int | None:
         It is one that is not known.
     """
     if tags.matrix == _UNSPECIFIED:
-        return _BT709 if height >= _HIGH else _SWSCALE[_BT601]
+        return BT709 if height >= _HIGH else _SWSCALE[_BT601]
     if tags.matrix not in _SWSCALE:
         raise SequenceError(
             f"The video's colours are coded by matrix {tags.matrix} of H.273, which is not read: convert it "

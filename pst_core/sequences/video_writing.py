@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pst_core.errors import SequenceError
 from pst_core.printing import printable
-from pst_core.sequences.video import DEEP_WHITE, VIDEOS, Coding, load_av, opened, swscale_matrix
+from pst_core.sequences.video import BT709, DEEP_WHITE, RGB, VIDEOS, Coding, load_av, opened, swscale_matrix
 
 QUALITY = "16"  # x264's constant rate factor: the loss is not seen
 KEYWORD = "comment"  # the one tag that all of the formats keep
@@ -97,11 +97,18 @@ def write_video(
             target = stack.enter_context(av.open(file, "w", format=VIDEOS[suffix]))
             target.metadata[KEYWORD] = comment
             source = None if sound is None else stack.enter_context(opened(sound))
-            _fill(target, iter(frames), coding, source)
+            _fill(target, iter(frames), _as_coded(coding), source)
     except av.error.FFmpegError as error:
         raise SequenceError(
             f"The video cannot be written ({error.strerror}): name another --video."
         ) from error
+
+
+def _as_coded(coding: Coding) -> Coding:
+    """What is told of a copy: frames of a source that was coded as RGB are coded by BT.709."""
+    if coding.tags.matrix != RGB:
+        return coding
+    return coding.model_copy(update={"tags": coding.tags._replace(matrix=BT709, full=False)})
 
 
 def _fill(target: Any, frames: Iterator[Any], coding: Coding, source: Any) -> None:  # noqa: ANN401

@@ -24,7 +24,7 @@ from pst_core.settings.config import SequenceSettings
 pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
 
 SCENES = drawn(110, 200, seed=1), drawn(110, 200, seed=2)
-QUICKER = QUICK | {"rounds": 1, "segmentation": "one"}
+QUICKER = QUICK | {"rounds": 0, "segmentation": "one"}
 FAST = {"settings": overrides_of(QUICKER), "sequence": SequenceSettings(key_every=4)}
 
 

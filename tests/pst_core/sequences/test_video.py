@@ -67,6 +67,14 @@ def test_a_video_says_what_its_source_said_and_has_its_colours(tmp_path, tags, p
         assert np.abs(np.moveaxis(decode().pixels, 0, -1) - wanted / 255).mean() < 0.02
 
 
+def test_a_copy_of_what_was_coded_as_rgb_is_coded_by_bt709(tmp_path):
+    coding = Coding(rate="24", tick="1/24", tags=Tags(1, 13, 0, True), pixels="gbrp")
+    video = probe_video(save_video(tmp_path / "a.mp4", 1, coding=coding))
+    assert video.coding.tags == Tags(1, 13, 1) and video.coding.pixels == "yuv444p"
+    (decode,) = video.decodings([0])
+    assert np.abs(np.moveaxis(decode().pixels, 0, -1) - next(frames(1)) / 255).mean() < 0.01
+
+
 def test_any_frame_is_found_without_those_before_it(tmp_path):
     video, wanted = probe_video(save_video(tmp_path / "a.mkv", 40)), [*frames(40)]
     for places in ([0], [17, 31], [39]):
