@@ -1,0 +1,66 @@
+import pytest
+from PIL import Image
+from videos import save_video, save_with_sound
+
+from flows import layout
+from flows.orders.batch_order import load_batch_order
+from flows.orders.sequence_order import SequenceOrder, check_sequence, load_sequence_order
+from pst_core.errors import ConfigError, SequenceError
+
+
+@pytest.fixture
+def order(tmp_path):
+    """Three frames, and another one in a subfolder."""
+    for name in ("style", "frames/8", "frames/9", "frames/10", "frames/sub/11"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / f"{name}.png")
+    return SequenceOrder(source=tmp_path / "frames", style=tmp_path / "style.png", out=tmp_path / "out")
+
+
+def test_frames_are_those_in_the_folder_itself_in_the_order_of_their_numbers(order):
+    found = check_sequence(order)
+    assert found.names == ("8", "9", "10") and [path.stem for path in found.pictures] == ["8", "9", "10"]
+    assert found.video_wanted(order) is None
+
+
+def test_frames_of_a_video_are_called_by_their_numbers(order, tmp_path):
+    clip = save_video(tmp_path / "clip.mkv", 3)
+    found = check_sequence(order.model_copy(update={"source": clip}))
+    assert found.names == ("000001", "000002", "000003")
+    assert found.video_wanted(order) == tmp_path / "out" / layout.VIDEO
+
+
+def test_what_a_video_lacks_is_told_before_any_work(order, tmp_path, monkeypatch):
+    def missing():
+        raise SequenceError("Videos need PyAV")
+
+    monkeypatch.setattr("flows.orders.sequence_order.load_av", missing)
+    with pytest.raises(SequenceError, match="need PyAV"):
+        check_sequence(order.model_copy(update={"video": tmp_path / "film.mp4"}))
+    assert not (tmp_path / "out").exists()
+
+
+def test_sound_without_a_place_is_told_before_any_work(order, tmp_path):
+    clip = save_with_sound(tmp_path / "clip.mkv", codec="wavpack")
+    with pytest.raises(SequenceError, match=r"\(wavpack\) has no place in a \.mp4 file"):
+        check_sequence(order.model_copy(update={"source": clip}))
+
+
+def test_the_source_is_not_written_over(order, tmp_path):
+    clip = save_video(tmp_path / "clip.mp4", 3)
+    with pytest.raises(SequenceError, match="is the source and would be lost"):
+        check_sequence(order.model_copy(update={"source": clip, "video": clip}))
+
+
+def test_frames_that_lie_in_subfolders_alone_are_asked_for_by_name(order, tmp_path):
+    with pytest.raises(SequenceError, match=r"no frame in .* itself: name the folder that holds them"):
+        for path in (tmp_path / "frames").glob("*.png"):
+            path.unlink()
+        check_sequence(order)
+
+
+def test_an_order_comes_back_and_is_no_batch(order, tmp_path):
+    order.save()
+    assert load_sequence_order(tmp_path / "out") == order and load_sequence_order(tmp_path) is None
+    with pytest.raises(ConfigError, match="holds a sequence: pst resume"):
+        load_batch_order(tmp_path / "out")
