@@ -112,9 +112,8 @@ def _run_saved(order: SequenceOrder, found: FoundSequence, pool: str | None) -> 
     have_library()  # for the table at the end
     with open_store().in_use(), safe_points() as stop_if_asked:
         frames = _Frames.of(order, found)
-        spans = plan_spans(
-            frames.footage.count, _cuts(frames.footage, stop_if_asked), order.sequence.key_every
-        )
+        cuts = _cuts(frames.footage, stop_if_asked)
+        spans = plan_spans(frames.footage.count, cuts, order.sequence.key_every)
         keyed = _make_keys(frames, keys_of(spans), pool)
         summary = _Spans(frames, keyed, stop_if_asked).run(spans)
         _show(frames, spans, summary)
@@ -317,7 +316,7 @@ def _with_previews(frames: _Frames, keys: Sequence[int], summary: Summary) -> It
     """How some of the key frames ended, as frames, with small pictures of them."""
     for key in keys[:: -(-len(keys) // MOST_SHOWN)]:
         outcome = summary.outcomes[key]
-        if outcome.picture and outcome.state != "failed":
+        if outcome.state in ("done", "cached"):
             shown: Shown = show(frames.footage.part(key, key + 1), frames.prober(Path(outcome.picture)))
             previews = dict(zip(SHOWN, (shown.before, shown.after), strict=True))
             yield outcome.model_copy(update={"previews": previews})

@@ -1,6 +1,5 @@
 """The regions of a key frame, carried along with the scene to another frame."""
 
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +7,6 @@ import torch
 
 from pst_core.pipeline.applying import Shares
 from pst_core.pipeline.look import Look
-from pst_core.pipeline.placing import SIDE
 from pst_core.sequences.motion import Floats, Small, motion_between, shrunk, trust_in
 
 
@@ -32,29 +30,27 @@ class Key:
 
     def __init__(self, look: Look) -> None:
         self.look = look
+        self._small: tuple[Small, Floats] | None = None
 
     @property
     def has_regions(self) -> bool:
         """Whether there is anything to be carried."""
         return len(self.look.regions) > 1
 
-    @cached_property
-    def small(self) -> Small:
-        """What it shows."""
-        return Small.of(self.look.content, SIDE)
-
-    @cached_property
-    def masks(self) -> Floats:
-        """Where its regions lie, at the size of `small`, shape (R, h, w)."""
-        return shrunk(self.look.masks, self.small.shape)
-
     def carry_to(self, frame: Small) -> Carried:
         """Its regions as they lie in another frame of the same shot."""
-        there = motion_between(frame, self.small)
-        trust = trust_in(frame, self.small, there, motion_between(self.small, frame))
-        masks = torch.from_numpy(there.bring(self.masks))
+        small, regions = self._at(frame.shape)
+        there = motion_between(frame, small)
+        trust = trust_in(frame, small, there, motion_between(small, frame))
+        masks = torch.from_numpy(there.bring(regions))
         takes = torch.eye(len(masks), len(masks) + 1)
         return Carried(Shares(masks, takes, torch.from_numpy(frame.image)), trust)
+
+    def _at(self, size: tuple[int, int]) -> tuple[Small, Floats]:
+        """What it shows, and where its regions lie, at a size that all frames have."""
+        if self._small is None or self._small[0].shape != size:
+            self._small = Small(shrunk(self.look.content, size)), shrunk(self.look.masks, size)
+        return self._small
 
 
 def by_map(shares: Shares | None) -> Carried | None:

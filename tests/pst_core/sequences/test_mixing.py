@@ -88,6 +88,16 @@ def test_a_key_with_regions_beside_one_without():
     assert np.abs(result[:, :100] - 0.35).max() < 0.02 and np.abs(result[:, 140:] - 0.65).max() < 0.02
 
 
+@pytest.mark.parametrize("height", [196, 197, 393, 394, 395])
+def test_frames_of_any_shape_meet_their_key(height):
+    """The key at 700 pixels and the frame at 350 round differently."""
+    pixels = drawn(height, 701)
+    content = shrunk(pixels, (round(height * 700 / 701), 700))
+    masks = np.stack([content[0] > 0.5, content[0] <= 0.5]).astype(np.float32)
+    key = Key(Look(WHOLE, (LEFT, RIGHT), ("a", "b"), masks, content))
+    assert frame_under((key, key), 0.0, photograph(pixels), None, 8).shape == (height, 701, 3)
+
+
 def test_a_mixture_is_the_mean_of_lattices():
     assert np.allclose(mix([LEFT, RIGHT], [0.25, 0.75]).values, 0.65)
 
