@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -19,8 +19,10 @@ from flows.pairs.pair import Pair, is_folder, photograph_problem
 from pst_core.errors import SequenceError
 from pst_core.files import check_writable
 from pst_core.sequences.numbering import in_order
-from pst_core.sequences.video import VideoFrames, load_av, probe_video
 from pst_core.settings.config import Config, OutputSettings, PresetName, SequenceSettings
+
+if TYPE_CHECKING:
+    from pst_core.sequences.video import VideoFrames
 
 
 class SequenceOrder(KeptOrder):
@@ -85,7 +87,7 @@ class FoundSequence:
 
     names: tuple[str, ...]
     pictures: tuple[Path, ...] = ()
-    video: VideoFrames | None = None
+    video: "VideoFrames | None" = None
     maps: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -141,6 +143,8 @@ def _find(order: SequenceOrder) -> FoundSequence:
         raise SequenceError(
             f"There is no {show(order.source)}: name a folder of numbered frames, or a video."
         )
+    from pst_core.sequences.video import probe_video
+
     video = probe_video(order.source)
     names = tuple(f"{number:06}" for number in range(1, video.count + 1))
     return FoundSequence(names, video=video, maps=_maps(order, names))
@@ -179,6 +183,7 @@ def _check_video(order: SequenceOrder, found: FoundSequence) -> None:
     target = found.video_wanted(order)
     if target is None:
         return
+    from pst_core.sequences.video import load_av
     from pst_core.sequences.video_writing import check_sound, check_video_name
 
     check_video_name(target)

@@ -34,7 +34,7 @@ def test_what_a_video_lacks_is_told_before_any_work(order, tmp_path, monkeypatch
     def missing():
         raise SequenceError("Videos need PyAV")
 
-    monkeypatch.setattr("flows.orders.sequence_order.load_av", missing)
+    monkeypatch.setattr("pst_core.sequences.video.load_av", missing)
     with pytest.raises(SequenceError, match="need PyAV"):
         check_sequence(order.model_copy(update={"video": tmp_path / "film.mp4"}))
     assert not (tmp_path / "out").exists()
