@@ -116,17 +116,32 @@ def _fill(target: Any, frames: Iterator[Any], coding: Coding, source: Any) -> No
     if first is None:
         raise SequenceError("A video needs one frame at least.")
     stream = _stream(target, first, coding)
-    sounds = {} if source is None else {
+    sound = _sound(target, source)
+    waiting = next(sound, None)
+    for place, frame in enumerate(chain([first], frames)):
+        picture = _coded(frame, place, stream, coding)
+        while waiting is not None and waiting.dts * waiting.time_base <= picture.pts * picture.time_base:
+            target.mux(waiting)
+            waiting = next(sound, None)
+        target.mux(stream.encode(picture))
+    target.mux(stream.encode())
+    for packet in chain([] if waiting is None else [waiting], sound):
+        target.mux(packet)
+
+
+def _sound(target: Any, source: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Packets of a source's sound for a target, which gets streams for them now."""
+    copies = {} if source is None else {
         each.index: target.add_stream_from_template(each) for each in source.streams.audio
     }  # fmt: skip
-    for place, frame in enumerate(chain([first], frames)):
-        target.mux(stream.encode(_coded(frame, place, stream, coding)))
-    target.mux(stream.encode())
-    if sounds:
-        for packet in source.demux([*source.streams.audio]):
-            if packet.dts is not None:
-                packet.stream = sounds[packet.stream.index]
-                target.mux(packet)
+    return _packets(source, copies) if copies else iter(())
+
+
+def _packets(source: Any, copies: dict[int, Any]) -> Iterator[Any]:  # noqa: ANN401
+    for packet in source.demux([*source.streams.audio]):
+        if packet.dts is not None:
+            packet.stream = copies[packet.stream.index]
+            yield packet
 
 
 def _stream(target: Any, frame: NDArray[Any], coding: Coding) -> Any:  # noqa: ANN401

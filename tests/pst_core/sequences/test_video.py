@@ -105,6 +105,15 @@ def test_sound_is_copied_as_it_is(tmp_path):
     assert probe_video(target).coding.rate == "25"
 
 
+def test_sound_lies_beside_its_frames_in_the_file(tmp_path):
+    source, target = save_with_sound(tmp_path / "a.mp4", 50), tmp_path / "b.mp4"
+    save_video(target, 50, coding=probe_video(source).coding, sound=source)
+    with av.open(str(target)) as container:
+        packets = sorted((packet.pos, packet.stream.type) for packet in container.demux() if packet.size)
+    kinds = [kind for _, kind in packets]
+    assert kinds[:10].count("audio") > 1 and kinds[-10:].count("video") > 1
+
+
 def test_sound_without_a_place_is_told_before_any_work(tmp_path):
     source = save_with_sound(tmp_path / "a.mkv", codec="wavpack")
     with pytest.raises(SequenceError, match=r"a\.mkv \(wavpack\) has no place in a \.mp4 file"):
