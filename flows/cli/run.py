@@ -107,7 +107,8 @@ def run(
             pairing=pairing != "auto",
             flat=flat,
             name=name,
-            look=look, anchor=anchor,
+            look=look,
+            anchor=anchor,
             allow_outside=allow_outside,
             dry_run=dry_run,
         )
