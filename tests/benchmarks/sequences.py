@@ -33,9 +33,8 @@ from pst_core.pipeline.stylize import stylize
 from pst_core.sequences.carrying import Key
 from pst_core.sequences.cuts import SIDE, find_cuts
 from pst_core.sequences.footage import PictureFrames
-from pst_core.sequences.mixing import frame_under
 from pst_core.sequences.motion import Small
-from pst_core.sequences.restyling import restyle
+from pst_core.sequences.restyling import levels_under, restyle
 from pst_core.sequences.side_by_side import side_by_side
 from pst_core.sequences.spans import Span, keys_of, plan_spans
 from pst_core.settings.config import Config, OutputSettings
@@ -104,12 +103,12 @@ def look_of(frame: np.ndarray, style: Photograph, config: Config) -> tuple[Look,
 def under_keys(
     frames: Sequence[np.ndarray], spans: Sequence[Span], looks: dict[int, Look]
 ) -> list[np.ndarray]:
-    """Every frame as `frame_under` makes it."""
+    """Every frame as `levels_under` makes it."""
     found = []
     for span in spans:
         keys = Key(looks[span.before]), Key(looks[span.after])
         for place in range(span.first, span.stop):
-            levels = frame_under(keys, span.distance(place), as_photograph(frames[place]), None, 8)
+            levels = levels_under(keys, span.distance(place), as_photograph(frames[place]), None, 8)
             found.append(np.moveaxis(levels, -1, 0).astype(np.float32) / 255)
     return found
 
