@@ -192,3 +192,6 @@ def _check_video(order: SequenceOrder, found: FoundSequence) -> None:
         check_sound(found.video.path, target)
     if target.exists() and target.samefile(order.source):
         raise SequenceError(f"{show(target)} is the source and would be lost: give --video another name.")
+    if target.is_dir():
+        raise SequenceError(f"{show(target)} is a folder: give --video the name of a file.")
+    check_writable(target.parent)
