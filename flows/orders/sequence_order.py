@@ -143,6 +143,8 @@ def _find(order: SequenceOrder) -> FoundSequence:
         raise SequenceError(
             f"There is no {show(order.source)}: name a folder of numbered frames, or a video."
         )
+    if photograph_problem(order.source) is None:  # FFmpeg would take it for a video of one frame
+        raise SequenceError(f"{show(order.source)} is a photograph: name its folder, or a video.")
     from pst_core.sequences.video import probe_video
 
     video = probe_video(order.source)

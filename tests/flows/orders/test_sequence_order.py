@@ -71,3 +71,8 @@ def test_where_no_video_can_lie_is_told_before_any_work(order, tmp_path, place):
     (tmp_path / "a folder.mp4").mkdir()
     with pytest.raises(PstError, match=place.split("/")[0]):
         check_sequence(order.model_copy(update={"video": tmp_path / place}))
+
+
+def test_a_single_frame_is_not_taken_for_a_video(order, tmp_path):
+    with pytest.raises(SequenceError, match="is a photograph: name its folder"):
+        check_sequence(order.model_copy(update={"source": tmp_path / "frames" / "8.png"}))
