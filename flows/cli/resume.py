@@ -8,10 +8,11 @@ from flows.cli.groups import Json, Pool, Quiet, Workers
 from flows.cli.helpers import Helpers
 from flows.cli.run import carry_out
 from flows.cli.sequence import carry_out_sequence
-from flows.orders.apply_order import load_apply_order
-from flows.orders.batch_order import load_batch_order
-from flows.orders.evaluation_order import load_evaluation_order
-from flows.orders.sequence_order import load_sequence_order
+from flows.orders.apply_order import ApplyOrder
+from flows.orders.batch_order import BatchOrder
+from flows.orders.evaluation_order import EvaluationOrder
+from flows.orders.last_order import load_last_order
+from flows.orders.sequence_order import SequenceOrder
 
 
 def resume(
@@ -37,13 +38,14 @@ def resume(
         One JSON object per line on stdout, as for pst run.
     """
     helpers = Helpers(workers, pool)
-    evaluation = load_evaluation_order(out)
-    if evaluation is not None:
+    order = load_last_order(out)
+    if isinstance(order, EvaluationOrder):
         helpers.refuse("An evaluation")
-        return carry_out_evaluation(evaluation, quiet=quiet, as_json=as_json)
-    if (application := load_apply_order(out)) is not None:
+        return carry_out_evaluation(order, quiet=quiet, as_json=as_json)
+    if isinstance(order, ApplyOrder):
         helpers.refuse("Applying a look")
-        return carry_out_application(application, quiet=quiet, as_json=as_json)
-    if (sequence := load_sequence_order(out)) is not None:
-        return carry_out_sequence(sequence, quiet=quiet, as_json=as_json, helpers=helpers)
-    return carry_out(load_batch_order(out), quiet=quiet, as_json=as_json, helpers=helpers)
+        return carry_out_application(order, quiet=quiet, as_json=as_json)
+    if isinstance(order, SequenceOrder):
+        return carry_out_sequence(order, quiet=quiet, as_json=as_json, helpers=helpers)
+    assert isinstance(order, BatchOrder), "orders are of four kinds"
+    return carry_out(order, quiet=quiet, as_json=as_json, helpers=helpers)

@@ -143,6 +143,8 @@ def _find(order: SequenceOrder) -> FoundSequence:
         raise SequenceError(
             f"There is no {show(order.source)}: name a folder of numbered frames, or a video."
         )
+    if photograph_problem(order.source) is None:  # FFmpeg would take it for a video of one frame
+        raise SequenceError(f"{show(order.source)} is a photograph: name its folder, or a video.")
     from pst_core.sequences.video import probe_video
 
     video = probe_video(order.source)
@@ -192,3 +194,6 @@ def _check_video(order: SequenceOrder, found: FoundSequence) -> None:
         check_sound(found.video.path, target)
     if target.exists() and target.samefile(order.source):
         raise SequenceError(f"{show(target)} is the source and would be lost: give --video another name.")
+    if target.is_dir():
+        raise SequenceError(f"{show(target)} is a folder: give --video the name of a file.")
+    check_writable(target.parent)

@@ -5,7 +5,7 @@ from videos import save_video, save_with_sound
 from flows import layout
 from flows.orders.batch_order import load_batch_order
 from flows.orders.sequence_order import SequenceOrder, check_sequence, load_sequence_order
-from pst_core.errors import ConfigError, SequenceError
+from pst_core.errors import ConfigError, PstError, SequenceError
 
 
 @pytest.fixture
@@ -64,3 +64,15 @@ def test_an_order_comes_back_and_is_no_batch(order, tmp_path):
     assert load_sequence_order(tmp_path / "out") == order and load_sequence_order(tmp_path) is None
     with pytest.raises(ConfigError, match="holds a sequence: pst resume"):
         load_batch_order(tmp_path / "out")
+
+
+@pytest.mark.parametrize("place", ["a folder.mp4", "style.png/film.mp4"])
+def test_where_no_video_can_lie_is_told_before_any_work(order, tmp_path, place):
+    (tmp_path / "a folder.mp4").mkdir()
+    with pytest.raises(PstError, match=place.split("/")[0]):
+        check_sequence(order.model_copy(update={"video": tmp_path / place}))
+
+
+def test_a_single_frame_is_not_taken_for_a_video(order, tmp_path):
+    with pytest.raises(SequenceError, match="is a photograph: name its folder"):
+        check_sequence(order.model_copy(update={"source": tmp_path / "frames" / "8.png"}))
