@@ -45,7 +45,11 @@ def run_anywhere(watcher: "Watcher", out: Path, run: Callable[[bool], Ran]) -> t
                 return run(True), True
     except BaseException as error:
         if not isinstance(error, Exception):  # a signal, be it during the second run
-            print(f"What is finished is kept; to go on: pst resume {out}", file=sys.stderr)
+            # What was interrupted before it began has no order to be resumed by.
+            print(
+                f"What is finished is kept; to go on: pst resume {out}, or the same command once more",
+                file=sys.stderr,
+            )
         raise
 
 

@@ -59,7 +59,7 @@ def refuse_beside_sequence(**options: object) -> None:
     for name, value in options.items():
         if value:
             what = "A folder of pairs" if name == "source" else f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{what} does not go with --sequence, which names the frames: leave it out.")
+            raise ConfigError(f"{what} does not go with --sequence: leave it out.")
 
 
 def make_sequence_order(
