@@ -75,7 +75,7 @@ def run(
         Restyle the photograph of this name alone; the others take its look, each at its own exposure.
     sequence
         Folder of numbered frames, or a video, in place of the folder of pairs: all of it under the look of
-        --style, without flicker. DIR/frames/NAME.png.
+        --style, which changes smoothly. DIR/frames/NAME.png.
     maps
         Of a sequence: folder of the frames' semantic maps, called like the frames.
     style_map
