@@ -200,6 +200,8 @@ def evaluate(loss: Callable[[Tensor], Losses], image: Tensor) -> tuple[Tensor, T
     """
     point = image.detach().requires_grad_()
     losses = loss(point)
-    (gradient,) = torch.autograd.grad(losses.total, point)
+    # Otherwise the slopes of all lanes are found by one thread of torch's for each GPU, one after another.
+    with torch.autograd.set_multithreading_enabled(False):
+        (gradient,) = torch.autograd.grad(losses.total, point)
     found = torch.stack([losses.total.detach(), losses.content.detach(), losses.style.detach()])
     return found, gradient

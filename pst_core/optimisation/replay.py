@@ -11,8 +11,8 @@ import torch
 
 from pst_core.streams import own_stream
 
-WARM_UP = 1  # times before a capture, in which libraries make what must not be made in one
-LEAST_REPLAYS = 3  # a capture takes about as long as doing its work once: fewer do not pay for it
+WARM_UP = 1  # times before a thread's first capture, in which libraries make what must not be made in one
+LEAST_REPLAYS = 2  # a capture takes about as long as doing its work once: fewer do not pay for it
 
 _one_at_a_time = Lock()  # to begin, end or drop a graph: the GPU's generator of random numbers knows them all
 
@@ -20,8 +20,8 @@ _one_at_a_time = Lock()  # to begin, end or drop a graph: the GPU's generator of
 def repeated(advance: Callable[[], None], count: int, device: torch.device) -> Iterator[None]:
     """Do something on a GPU again and again; the host may look at what came out in between.
 
-    The first time is done one operation after another, the others as replays of a graph, if it can be
-    captured; otherwise they go on as before, which is told once.
+    It is done as replays of a graph, if it can be captured, and otherwise one operation after another, which
+    is told once. A thread's first capture comes after a time that is done without one.
 
     Parameters
     ----------
@@ -36,7 +36,8 @@ def repeated(advance: Callable[[], None], count: int, device: torch.device) -> I
     None
         After each time, as soon as the device was told, not when it is done.
     """
-    before = WARM_UP if count >= WARM_UP + LEAST_REPLAYS else count
+    warm_up = WARM_UP if _last.is_to_warm_up(device) else 0
+    before = warm_up if count >= warm_up + LEAST_REPLAYS else count
     for _ in range(before):
         with own_stream(device):
             advance()
@@ -72,12 +73,18 @@ class _LastGraph(local):
 
     def __init__(self) -> None:
         self.graphs: dict[torch.device, torch.cuda.CUDAGraph] = {}
+        self.refused: set[torch.device] = set()
+
+    def is_to_warm_up(self, device: torch.device) -> bool:
+        """Whether what this thread captures next is to be done once before: always, after a refusal."""
+        return device not in self.graphs or device in self.refused
 
     def memory(self, device: torch.device) -> Any:  # noqa: ANN401 - torch has no public name for it
         return self.graphs[device].pool() if device in self.graphs else None
 
     def drop(self, device: torch.device) -> None:
-        """Give its memory back."""
+        """Give its memory back: a capture was refused."""
+        self.refused.add(device)
         with _one_at_a_time:
             self.graphs.pop(device, None)
 

@@ -85,6 +85,29 @@ def test_work_is_captured_once_after_a_warm_up_and_replayed(stand_in):
     assert made.modes == ["thread_local"]  # other lanes of the process go on
 
 
+def test_a_thread_that_has_captured_before_does_not_warm_up_again(stand_in):
+    made = stand_in()
+    list(repeated(Counter(), 10, HERE))
+    made.events.clear()
+    work = Counter()
+    assert [work.total.item() for _ in repeated(work, LEAST_REPLAYS, HERE)] == list(
+        range(1, LEAST_REPLAYS + 1)
+    )
+    assert made.events == ["begin", "end"] + ["replay"] * LEAST_REPLAYS and work.calls == 1
+
+
+def test_a_thread_that_was_refused_once_warms_up_from_then_on(stand_in):
+    made = stand_in()
+    list(repeated(Counter(), 10, HERE))
+    made.refusal = RuntimeError("CUDA error: operation not permitted when stream is capturing")
+    list(repeated(Counter(), 10, HERE))
+    made.refusal = None
+    for _ in range(2):
+        work = Counter()
+        assert [work.total.item() for _ in repeated(work, 6, HERE)] == [1, 2, 3, 4, 5, 6]
+        assert work.calls == WARM_UP + 1
+
+
 def test_a_threads_graphs_take_over_the_memory_of_the_one_before(stand_in):
     made = stand_in()
     for _ in range(2):
