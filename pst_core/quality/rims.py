@@ -8,9 +8,14 @@ is smooth never makes it do.
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from pst_core.errors import PstError
+from pst_core.filters.smoothing import gaussian_slopes
+from pst_core.machine import constant
 from pst_core.quality.distances import GRAY
 from pst_core.regions.labels import Mask
 
@@ -32,16 +37,16 @@ class Edges(NamedTuple):
 
     Attributes
     ----------
-    places : ndarray, shape (N, 2)
+    places : Tensor, shape (N, 2)
         Rows and columns.
-    normals : ndarray, shape (N, 2)
+    normals : Tensor, shape (N, 2)
         Unit vectors across the edge, towards its brighter side.
     reach : int
         Pixels across the edge in which a rim is looked for; levels are taken from there to twice as far.
     """
 
-    places: Floats
-    normals: Floats
+    places: Tensor
+    normals: Tensor
     reach: int
 
 
@@ -81,68 +86,65 @@ def rim_overshoot(image: Floats, content: Floats, counted: Mask | None = None) -
     """
     if image.shape != content.shape:
         raise PstError(f"Rims need images of one size, not {image.shape[1:]} and {content.shape[1:]}.")
-    here, there = gray_in_blocks(image), gray_in_blocks(content)
-    edges = strong_edges(there, None if counted is None else _blocks(counted.astype(np.float32)) > 1 - 1e-6)
+    here, there = (gray_in_blocks(_exact(each)) for each in (image, content))
+    whole = None if counted is None else _blocks(_exact(counted)) > 1 - 1e-6
+    edges = strong_edges(there, whole)
     if len(edges.places) < LEAST_EDGES:
         raise PstError("Rims need strong edges, of which the content has hardly any.")
     return (UNSEEN + overshoot(here, edges)) / (UNSEEN + overshoot(there, edges))
 
 
-def strong_edges(brightness: Floats, counted: Mask | None = None, most: int = MOST_EDGES) -> Edges:
+def _exact(image: Floats | Mask) -> Tensor:
+    """In double precision, on the CPU: what is measured depends on no device."""
+    return torch.from_numpy(image.astype(np.float64))
+
+
+def strong_edges(brightness: Tensor, counted: Tensor | None = None, most: int = MOST_EDGES) -> Edges:
     """Where a picture has an edge between two levels, `STRONG` apart, and nothing else nearby.
 
     Parameters
     ----------
-    brightness : ndarray, shape (h, w)
-    counted : ndarray of bool, shape (h, w), optional
+    brightness : Tensor, shape (h, w)
+    counted : Tensor of bool, shape (h, w), optional
     most
         Places; of more, every n-th.
     """
-    from scipy.ndimage import gaussian_filter, map_coordinates
-
     reach = max(LEAST_REACH, round(REACH * max(brightness.shape)))
-    slope = np.stack([gaussian_filter(brightness, 1.0, order=order) for order in ((1, 0), (0, 1))], axis=-1)
-    size = np.linalg.norm(slope, axis=-1)
+    slopes = gaussian_slopes(brightness, 1.0)
+    size = slopes.square().sum(dim=0).sqrt()
     # A step of height h, blurred by sigma 1, has a slope of h / sqrt(2 pi) at its place.
-    rows, columns = np.nonzero(size > STRONG / np.sqrt(2 * np.pi))
-    places = np.stack([rows, columns], axis=1).astype(np.float64)
-    normals = slope[rows, columns] / size[rows, columns, None]
-    beside = [map_coordinates(size, (places + side * normals).T, order=1, mode="nearest") for side in (-1, 1)]
+    rows, columns = (size > STRONG / np.sqrt(2 * np.pi)).nonzero(as_tuple=True)
+    places, here = torch.stack([rows, columns], dim=1).to(size.dtype), size[rows, columns]
+    normals = slopes[:, rows, columns].T / here[:, None]
+    beside = torch.maximum(*(_sampled(size, _scaled(places + side * normals, size)) for side in (-1, 1)))
     room = 2 * reach + max(ALONG) + 1
-    last = np.array(brightness.shape) - 1 - room
-    keep = (size[rows, columns] >= np.maximum(*beside)) & ((places >= room) & (places <= last)).all(axis=1)
+    last = constant(tuple(side - 1.0 - room for side in size.shape), size.dtype, size.device)
+    keep = (here >= beside) & ((places >= room) & (places <= last)).all(dim=1)
     chosen = _some(Edges(places[keep], normals[keep], reach), most)
     profiles = profiles_across(brightness, chosen)
     low, high = levels_beside(profiles, reach)
     plain = (high - low >= STRONG) & (beyond_levels(profiles, low, high, reach) <= PLAIN * (high - low))
     if counted is not None:
-        plain &= profiles_across(counted.astype(np.float32), chosen).min(axis=1) > 1 - 1e-6
+        plain &= (profiles_across(counted.to(brightness.dtype), chosen) > 1 - 1e-6).all(dim=1)
     return Edges(chosen.places[plain], chosen.normals[plain], reach)
 
 
-def overshoot(brightness: Floats, edges: Edges) -> float:
+def overshoot(brightness: Tensor, edges: Edges) -> float:
     """How far profiles across edges leave the range between both sides' levels, as a share of the steps."""
     profiles = profiles_across(brightness, edges)
     low, high = levels_beside(profiles, edges.reach)
-    return float(beyond_levels(profiles, low, high, edges.reach).sum() / max((high - low).sum(), 1e-6))
+    return float(beyond_levels(profiles, low, high, edges.reach).sum() / (high - low).sum().clamp_min(1e-6))
 
 
-def gray_in_blocks(image: Floats) -> Floats:
-    """Gray in means of blocks, as many pixels as `SIDE` says; shape (h, w)."""
-    return _blocks(np.tensordot(GRAY.astype(np.float32), image.astype(np.float32, copy=False), 1))
+def gray_in_blocks(image: Tensor) -> Tensor:
+    """Gray of an image, shape (3, H, W), in means of blocks, as many pixels as `SIDE` says; shape (h, w)."""
+    weights = constant(tuple(GRAY), image.dtype, image.device)
+    return _blocks(torch.einsum("c,chw->hw", weights, image))
 
 
-def block_side(height: int, width: int) -> int:
-    """Side in pixels of the blocks of which rims are looked for in the means."""
-    return max(1, round(max(height, width) / SIDE))
-
-
-def _blocks(gray: Floats) -> Floats:
-    step = block_side(*gray.shape)
-    height, width = (side // step for side in gray.shape)
-    inside = gray[: height * step, : width * step]
-    means: Floats = inside.reshape(height, step, width, step).mean(axis=(1, 3))
-    return means
+def _blocks(gray: Tensor) -> Tensor:
+    side = max(1, round(max(gray.shape) / SIDE))
+    return gray if side == 1 else functional.avg_pool2d(gray[None], side)[0]
 
 
 def _some(edges: Edges, most: int) -> Edges:
@@ -150,40 +152,48 @@ def _some(edges: Edges, most: int) -> Edges:
     return Edges(edges.places[::step], edges.normals[::step], edges.reach)
 
 
-def profiles_across(brightness: Floats, edges: Edges) -> Floats:
+def profiles_across(brightness: Tensor, edges: Edges) -> Tensor:
     """Brightness across each edge, from the dark side to the bright one; shape (N, 4 reach + 1).
 
-    Linear between pixels, by torch, which takes a third of SciPy's time.
+    Linear between pixels.
     """
-    import torch
-    from torch.nn import functional
-
-    # Coordinates as torch has them: columns before rows, and -1 to 1 from the first pixel to the last.
-    scale = 2 / np.maximum(np.array(brightness.shape) - 1, 1)
-    tangents = edges.normals[:, ::-1] * (-1, 1)
-    places, across, along = (
-        torch.from_numpy(np.ascontiguousarray(each[:, None, ::-1]))
-        for each in (edges.places * scale - 1, edges.normals * scale, tangents * scale)
-    )
-    steps = torch.arange(-2 * edges.reach, 2 * edges.reach + 1, dtype=torch.float64)[:, None]
-    profiles = places + steps * across
-    values = torch.from_numpy(brightness.astype(np.float64))[None, None]
+    steps = torch.arange(-2 * edges.reach, 2 * edges.reach + 1).to(edges.places)[:, None]
+    down, right = edges.normals.T
+    tangents = torch.stack([-right, down], dim=1)
+    across, along = (_scaled(each, brightness)[:, None] for each in (edges.normals, tangents))
+    profiles = _scaled(edges.places, brightness)[:, None] + steps * across
     total = profiles.new_zeros(profiles.shape[:2])
     for shift in ALONG:
-        at = (profiles + shift * along)[None]
-        total += functional.grid_sample(values, at, padding_mode="border", align_corners=True)[0, 0]
-    mean: Floats = (total / len(ALONG)).numpy()
-    return mean
+        total += _sampled(brightness, profiles + shift * along)
+    return total / len(ALONG)
 
 
-def levels_beside(profiles: Floats, reach: int) -> tuple[Floats, Floats]:
+def _scaled(places: Tensor, values: Tensor) -> Tensor:
+    """Rows and columns, shape (..., 2), as `_sampled` takes them: columns first, 2 from border to border."""
+    height, width = (2 / max(side - 1, 1) for side in values.shape)
+    return places.flip(-1) * constant((width, height), places.dtype, places.device)
+
+
+def _sampled(values: Tensor, places: Tensor) -> Tensor:
+    """Values of shape (h, w) at places, `_scaled`, linear between pixels; beyond, the border's."""
+    grid = (places - 1).view(1, 1, -1, 2)
+    found = functional.grid_sample(values[None, None], grid, padding_mode="border", align_corners=True)
+    return found.view(places.shape[:-1])
+
+
+def levels_beside(profiles: Tensor, reach: int) -> tuple[Tensor, Tensor]:
     """The lower and the higher of both sides' levels, shape (N,): a result may have turned them round."""
-    sides = np.median(profiles[:, :reach], axis=1), np.median(profiles[:, -reach:], axis=1)
-    return np.minimum(*sides), np.maximum(*sides)
+    sides = _median(profiles[:, :reach]), _median(profiles[:, -reach:])
+    return torch.minimum(*sides), torch.maximum(*sides)
 
 
-def beyond_levels(profiles: Floats, low: Floats, high: Floats, reach: int) -> Floats:
+def _median(values: Tensor) -> Tensor:
+    """The middle of each row, or the mean of both middles, which torch's own median is not."""
+    ordered, count = values.sort(dim=1).values, values.shape[1]
+    return (ordered[:, (count - 1) // 2] + ordered[:, count // 2]) / 2
+
+
+def beyond_levels(profiles: Tensor, low: Tensor, high: Tensor, reach: int) -> Tensor:
     """How far each profile leaves its levels near the edge, up and down together; shape (N,)."""
     near = profiles[:, reach:-reach]
-    beyond: Floats = np.maximum(near.max(axis=1) - high, 0) + np.maximum(low - near.min(axis=1), 0)
-    return beyond
+    return (near.amax(dim=1) - high).clamp_min(0) + (low - near.amin(dim=1)).clamp_min(0)

@@ -5,7 +5,7 @@ from scipy import ndimage
 from skimage.restoration import denoise_tv_chambolle
 
 from pst_core.filters import smoothing
-from pst_core.filters.smoothing import gaussian, highpass, total_variation
+from pst_core.filters.smoothing import gaussian, gaussian_slopes, highpass, total_variation
 
 
 def rof_energy(image, noisy, weight):
@@ -31,6 +31,13 @@ def test_gaussian_cuts_off_where_scipy_does(random_image):
     image = random_image(30, 30, dtype=torch.float64)
     expected = np.stack([ndimage.gaussian_filter(c, 2.0, mode="reflect", truncate=4) for c in image.numpy()])
     np.testing.assert_allclose(gaussian(image, 2.0), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 2.5])
+def test_slopes_are_scipys(random_image, sigma):
+    gray = random_image(26, 31, dtype=torch.float64)[0]
+    expected = [ndimage.gaussian_filter(gray.numpy(), sigma, order=order) for order in ((1, 0), (0, 1))]
+    np.testing.assert_allclose(gaussian_slopes(gray, sigma), np.stack(expected), atol=1e-10)
 
 
 def test_highpass_adds_back_what_the_blur_takes(random_image):

@@ -5,7 +5,7 @@ from scipy.ndimage import gaussian_filter
 
 from pst_core.pipeline import rims
 from pst_core.pipeline.rims import remove_rims
-from pst_core.quality.rims import gray_in_blocks, rim_overshoot, strong_edges
+from pst_core.quality.rims import rim_overshoot, strong_edges
 
 
 @pytest.fixture
@@ -71,8 +71,9 @@ def test_edges_that_bend_at_once_are_trusted_less():
     content[:60, 80:] = 0.75
     for row in range(60, 120):
         content[row, 80 + 4 * (row // 3 % 2) :] = 0.75
-    edges = strong_edges(content)
-    straight = rims._straightness(content, edges)
+    gray = torch.from_numpy(content)
+    edges = strong_edges(gray)
+    straight = rims._straightness(gray, edges)
     above, below = edges.places[:, 0] < 50, edges.places[:, 0] > 70
     assert straight[above].min() > 0.98 and straight[below].mean() < 0.7
     assert straight.min() >= 0 and straight.max() <= 1 + 1e-6
@@ -109,10 +110,22 @@ def test_shapes_that_cannot_be_meant_are_refused(step):
         remove_rims(step, step[:, :60])
 
 
-@pytest.mark.parametrize("size", [(40, 60), (31, 1500), (1607, 905)])
-def test_a_gpus_gray_is_the_measures(random_image, size):
-    """In blocks of one and two pixels: the same means, whoever makes them."""
-    image = random_image(*size)
-    found = rims._gray_on_device(image)
-    np.testing.assert_allclose(found.numpy(), gray_in_blocks(image.numpy()), atol=1e-6)
-    assert torch.equal(torch.from_numpy(rims._gray(image)), torch.from_numpy(gray_in_blocks(image.numpy())))
+def test_sums_know_no_order():
+    generator = torch.Generator().manual_seed(3)
+    values, pixels = torch.rand(5000, generator=generator) - 0.4, torch.randint(0, 90, (5000,))
+    order = torch.randperm(5000, generator=generator)
+    found = rims._summed(values, pixels, 100)
+    assert torch.equal(found, rims._summed(values[order], pixels[order], 100))
+    expected = np.bincount(pixels, values.double(), 100)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_number_of_threads_changes_no_bit(step, threads):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        found = remove_rims(rimmed(step), step)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found, remove_rims(rimmed(step), step))

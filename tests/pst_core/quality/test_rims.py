@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import map_coordinates
 
 from pst_core.errors import PstError
 from pst_core.quality import rims
+from pst_core.quality.distances import GRAY
 from pst_core.quality.rims import UNSEEN, rim_overshoot
 
 DARK, BRIGHT = 0.2, 0.8
@@ -110,11 +112,12 @@ def test_without_edges_there_is_nothing_to_measure():
 
 def profiles_by_scipy(brightness, edges):
     across = np.arange(-2 * edges.reach, 2 * edges.reach + 1)
-    tangents = edges.normals[:, ::-1] * (-1, 1)
+    places, normals = edges.places.numpy(), edges.normals.numpy()
+    tangents = normals[:, ::-1] * (-1, 1)
     sampled = [
         map_coordinates(
             brightness,
-            (edges.places[:, None] + shift * tangents[:, None] + across[:, None] * edges.normals[:, None])
+            (places[:, None] + shift * tangents[:, None] + across[:, None] * normals[:, None])
             .reshape(-1, 2)
             .T,
             order=1,
@@ -130,13 +133,31 @@ def test_profiles_are_scipys(shape):
     random = np.random.default_rng(1)
     angles = random.uniform(0, 2 * np.pi, 200)
     places = random.uniform(0, np.array(shape) - 1, (200, 2))  # profiles leave the picture at its borders
-    edges = rims.Edges(places, np.stack([np.sin(angles), np.cos(angles)], axis=1), 5)
+    normals = np.stack([np.sin(angles), np.cos(angles)], axis=1)
+    edges = rims.Edges(torch.from_numpy(places), torch.from_numpy(normals), 5)
     brightness = random.random(shape)
-    np.testing.assert_allclose(
-        rims.profiles_across(brightness, edges), profiles_by_scipy(brightness, edges), rtol=0, atol=1e-12
-    )
+    found = rims.profiles_across(torch.from_numpy(brightness), edges)
+    np.testing.assert_allclose(found, profiles_by_scipy(brightness, edges), rtol=0, atol=1e-12)
 
 
 def test_without_an_edge_there_are_no_profiles():
-    nowhere = rims.Edges(np.zeros((0, 2)), np.zeros((0, 2)), 3)
-    assert rims.profiles_across(np.zeros((20, 30)), nowhere).shape == (0, 13)
+    nowhere = rims.Edges(torch.zeros(0, 2), torch.zeros(0, 2), 3)
+    assert rims.profiles_across(torch.zeros(20, 30), nowhere).shape == (0, 13)
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_levels_are_medians(count):
+    profiles = np.random.default_rng(4).random((50, 4 * count + 1))
+    found = rims.levels_beside(torch.from_numpy(profiles), count)
+    sides = np.median(profiles[:, :count], axis=1), np.median(profiles[:, -count:], axis=1)
+    np.testing.assert_allclose(found[0], np.minimum(*sides))
+    np.testing.assert_allclose(found[1], np.maximum(*sides))
+
+
+@pytest.mark.parametrize(("size", "side"), [((40, 60), 1), ((31, 1500), 2), ((1607, 905), 2)])
+def test_gray_is_means_of_whole_blocks(random_image, size, side):
+    image = random_image(*size)
+    gray = np.tensordot(GRAY, image.numpy(), 1)
+    height, width = (length // side * side for length in size)
+    blocks = gray[:height, :width].reshape(height // side, side, width // side, side).mean(axis=(1, 3))
+    np.testing.assert_allclose(rims.gray_in_blocks(image), blocks, atol=1e-6)
