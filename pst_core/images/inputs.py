@@ -131,7 +131,8 @@ def _photograph(source: Source, role: str) -> Photograph:
     least = ImageLimits().min_side
     if min(colors.shape[:2]) < least:
         raise ImageError(f"The {role} array is under {least} pixels a side: give a larger photograph.")
-    pixels = np.ascontiguousarray(np.moveaxis(colors, -1, 0), dtype=np.float32) / np.float32(255)
+    pixels = np.empty((3, *colors.shape[:2]), np.float32)
+    np.divide(np.moveaxis(colors, -1, 0), np.float32(255), out=pixels)
     return Photograph(pixels, None, _array_hash(colors), Path(f"({role} array)"), 8)
 
 
@@ -155,4 +156,6 @@ def _checked(array: NDArray[np.uint8], role: str) -> NDArray[np.uint8]:
 
 
 def _array_hash(array: NDArray[np.uint8]) -> str:
-    return hashlib.sha256(str(array.shape).encode() + array.tobytes()).hexdigest()
+    digest = hashlib.sha256(str(array.shape).encode())
+    digest.update(array.data)
+    return digest.hexdigest()

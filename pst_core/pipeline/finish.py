@@ -13,7 +13,7 @@ from torch.nn import functional
 from pst_core.color.baselines import LUMINANCE, in_gray, with_color_of
 from pst_core.color.transfer import sliced_transport, transfer_colors
 from pst_core.filters.guided import guided_coefficients, strips, upsample_through_guide, upsampled_strips
-from pst_core.machine import bring
+from pst_core.machine import bring, fetch
 from pst_core.optimisation.colors import inside_of
 from pst_core.pipeline.rims import remove_rims
 from pst_core.pipeline.working import WorkingPair
@@ -102,8 +102,8 @@ def render(image: Tensor, pair: WorkingPair, content: Floats, settings: FinishSe
     """
     if settings.colors == "content":
         luminance = _full_size(image, pair, bring(torch.from_numpy(in_gray(content)), image.device), settings)
-        return with_color_of(content, luminance.cpu().numpy())
-    return _full_size(image, pair, bring(torch.from_numpy(content), image.device), settings).cpu().numpy()
+        return with_color_of(content, fetch(luminance).numpy())
+    return fetch(_full_size(image, pair, bring(torch.from_numpy(content), image.device), settings)).numpy()
 
 
 def _full_size(image: Tensor, pair: WorkingPair, guide: Tensor, settings: FinishSettings) -> Tensor:

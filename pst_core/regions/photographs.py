@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from pst_core.filters.guided import upsample_through_guide
 from pst_core.filters.resizing import resize
+from pst_core.machine import bring, fetch
 from pst_core.network.encoder import Encoder
 from pst_core.regions.clustering import cluster_pair
 from pst_core.regions.evidence import CELL, Evidence, look_at
@@ -88,8 +89,7 @@ def _full_size(labels: Labels, count: int, evidence: Evidence, pixels: Floats) -
     small = evidence.image
     hot = functional.one_hot(torch.from_numpy(labels.astype(np.int64)), count).permute(2, 0, 1).float()
     coarse = resize(hot.to(small.device), (small.shape[1], small.shape[2]))
-    full = upsample_through_guide(
-        coarse, small, torch.from_numpy(pixels).to(small.device), BORDER_RADIUS * CELL, BORDER_EPSILON
-    )
-    found: Labels = full.argmax(dim=0).to(torch.int16).cpu().numpy()
+    guide = bring(torch.from_numpy(pixels), small.device)
+    full = upsample_through_guide(coarse, small, guide, BORDER_RADIUS * CELL, BORDER_EPSILON)
+    found: Labels = fetch(full.argmax(dim=0).to(torch.int16)).numpy()
     return found

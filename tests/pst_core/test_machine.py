@@ -1,9 +1,10 @@
 import threading
 
+import pytest
 import torch
 
 from pst_core import machine
-from pst_core.machine import bring, constant, pick_device, pick_dtype
+from pst_core.machine import bring, constant, fetch, pick_device, pick_dtype
 
 CPU = torch.device("cpu")
 
@@ -24,6 +25,18 @@ def test_precision_and_device_are_as_asked_for(monkeypatch):
 def test_on_the_cpu_nothing_is_copied_to_be_there(random_image):
     image = random_image(4, 5)
     assert bring(image, torch.device("cpu")) is image
+    assert fetch(image) is image
+
+
+@pytest.mark.parametrize("staged", [1, 7, 60, 1000])
+def test_copies_in_parts_are_whole(random_image, monkeypatch, staged):
+    monkeypatch.setattr(machine, "STAGED", staged)
+    image = random_image(4, 5)
+    copy, parts = torch.empty_like(image), 0
+    for source, target in machine._parts(image, copy):
+        target.copy_(source)
+        parts += 1
+    assert torch.equal(copy, image) and parts == -(-60 // staged)
 
 
 def test_fixed_numbers_are_made_once_for_each_arithmetic():
