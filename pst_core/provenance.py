@@ -5,8 +5,9 @@ import gc
 import hashlib
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
@@ -14,12 +15,23 @@ LIBRARIES = (
     "torch", "torchvision", "numpy", "scikit-learn", "scikit-image", "scipy", "opencv-python",
     "pillow", "simplejpeg", "tifffile", "imagecodecs", "pyarrow",
 )  # fmt: skip
+BUILDS = {
+    "opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
+}
+"""Other names of the same library: slim servers take a build without windows."""
 
 
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
     """Versions of what computes the result, known without importing any of it."""
-    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+    return {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str:
+    for build in BUILDS.get(name, ()):
+        with suppress(PackageNotFoundError):
+            return version(build)
+    return version(name)
 
 
 @lru_cache(maxsize=1)

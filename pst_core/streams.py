@@ -1,4 +1,4 @@
-"""Each thread's own stream of a GPU, so that lanes of one process do not wait for one another's work."""
+"""Lanes of one process on a GPU: each has a stream of its own, and few tell it what to do at once."""
 
 import threading
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from functools import cache
 
 import torch
+
+TURNS = 4  # threads that tell GPUs what to do at once: more wait for Python's lock at each operation
 
 
 class _OfThread(threading.local):
@@ -17,6 +19,20 @@ class _OfThread(threading.local):
 
 _of_thread = _OfThread()
 _first_use = threading.Lock()
+_turns = threading.BoundedSemaphore(TURNS)
+
+
+@contextmanager
+def turn(device: torch.device) -> Iterator[None]:
+    """Wait, before the block tells a GPU what to do, until few other threads do; on other devices do not.
+
+    Threads that read, write or find regions meanwhile are not counted.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    with _turns:
+        yield
 
 
 @contextmanager

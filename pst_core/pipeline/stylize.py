@@ -27,7 +27,7 @@ from pst_core.pipeline.walk import walk
 from pst_core.pipeline.working import WorkingPair
 from pst_core.regions.labels import Regions
 from pst_core.settings.config import Config
-from pst_core.streams import own_stream
+from pst_core.streams import own_stream, turn
 
 Floats = NDArray[np.float32]
 Several = Sequence[Source]
@@ -186,23 +186,29 @@ class _InMemory:
         with self.clock("regions"):
             return tuple(regions_of(each, self.finder, self.encoder, self.config) for each in self.inputs)
 
+    @contextmanager
+    def at_work(self, step: str) -> Iterator[None]:
+        """What the device is told in the block, and the time that it takes, without waiting for a turn."""
+        with turn(self.encoder.device), self.clock(step):
+            yield
+
     def prepare(self, regions: tuple[Regions, ...], size: int) -> Prepared:
         pixels = self.inputs[0].content.filled, [each.style.filled for each in self.inputs]
-        with self.clock("targets"):
+        with self.at_work("targets"):
             return Prepared(
                 *steps.precompute(*pixels, regions, size, self.encoder, self.config, staged=bool(self.stages))
             )
 
     def start(self, prepared: Prepared) -> Tensor:
-        with self.clock("targets"):
+        with self.at_work("targets"):
             return steps.start_image(prepared.pair, self.config, self.given)
 
     def enlarge(self, image: Tensor, coarse: Prepared, fine: Prepared) -> Tensor:
-        with self.clock("targets"):
+        with self.at_work("targets"):
             return steps.enlarge(image, coarse.pair, fine.pair, self.config)
 
     def optimise(self, image: Tensor, stage: Stage, prepared: Prepared) -> Tensor:
-        with self.clock(stage.name):
+        with self.at_work(stage.name):
             image, trace = steps.run_stage(
                 image, stage, prepared.targets, self.encoder, self.config, self.callback
             )
@@ -210,11 +216,11 @@ class _InMemory:
         return image
 
     def filter(self, image: Tensor, stage: Stage, prepared: Prepared) -> Tensor:
-        with self.clock(stage.name):
+        with self.at_work(stage.name):
             return steps.filter_stage(image, prepared.pair, self.config)
 
     def render(self, image: Tensor, prepared: Prepared) -> tuple[Floats, float]:
-        with self.clock("finish"):
+        with self.at_work("finish"):
             content = self.inputs[0].content
             full, strength = steps.render(image, prepared.pair, content.filled, self.config)
             return content.with_hidden(full), strength

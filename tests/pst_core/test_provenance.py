@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 import time
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,21 @@ def test_whatever_another_thread_parses_meanwhile_the_version_is_told():
         ended.set()
         other.join()
         gc.callbacks.remove(let_others_go_first)
+
+
+def test_any_build_of_opencv_will_do(monkeypatch):
+    there = dict.fromkeys(provenance.LIBRARIES, "1.0") | {"opencv-python-headless": "4.99"}
+    del there["opencv-python"]
+
+    def number(name):
+        if name not in there:
+            raise PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(provenance, "version", number)
+    assert provenance.versions.__wrapped__()["opencv-python"] == "4.99"
+    there["opencv-python"] = there.pop("opencv-python-headless")
+    assert provenance.versions.__wrapped__()["opencv-python"] == "4.99"
+    del there["opencv-python"]
+    with pytest.raises(PackageNotFoundError, match="opencv-python"):
+        provenance.versions.__wrapped__()

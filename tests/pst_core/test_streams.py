@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pst_core import streams
-from pst_core.streams import own_stream
+from pst_core.streams import TURNS, own_stream, turn
 
 GPU = torch.device("cuda:0")
 
@@ -85,3 +85,35 @@ def test_on_the_cpu_nothing_is_asked_of_cuda(monkeypatch):
     with own_stream(torch.device("cpu")):
         streams.settle(torch.device("cpu"))
         streams.prepare_device(torch.device("cpu"))
+
+
+def test_few_threads_tell_a_gpu_what_to_do_at_once():
+    entered = threading.Event()
+
+    def lane():
+        with turn(GPU):
+            entered.set()
+
+    waiting = threading.Thread(target=lane)
+    with contextlib.ExitStack() as taken:
+        for _ in range(TURNS):
+            taken.enter_context(turn(GPU))
+        assert not streams._turns.acquire(blocking=False)
+        waiting.start()
+        assert not entered.is_set()
+    waiting.join()
+    assert entered.is_set()
+
+
+def test_on_the_cpu_there_are_no_turns():
+    with contextlib.ExitStack() as taken:
+        for _ in range(3 * TURNS):
+            taken.enter_context(turn(torch.device("cpu")))
+        assert streams._turns.acquire(blocking=False)
+        streams._turns.release()
+
+
+def test_a_turn_ends_with_a_failure():
+    for _ in range(TURNS + 1):
+        with pytest.raises(ZeroDivisionError), turn(GPU):
+            raise ZeroDivisionError
