@@ -168,3 +168,8 @@ def free_device() -> None:
 def count_gpus() -> int:
     """How many GPUs of CUDA's this process may use."""
     return torch.cuda.device_count()
+
+
+def memory_of_gpus() -> list[int]:
+    """Bytes of memory of each GPU of CUDA's that this process may use."""
+    return [torch.cuda.get_device_properties(index).total_memory for index in range(count_gpus())]

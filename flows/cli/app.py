@@ -61,7 +61,7 @@ for _place, _panel, _help in (
     ("status:status", BATCH,
      "Say where each pair of the batch stands that was last run into the folder OUT, and why."),
     ("serve:serve", SERVICE,
-     "Bring up a lasting service, and look after it: server, schedules, and a worker per GPU."),
+     "Bring up a lasting service, and look after it: server, schedules, and workers."),
     ("worker:worker", SERVICE, "Work for the service at PREFECT_API_URL; this machine shares its PST_HOME."),
     ("store:store", None, "Look after what is kept under PST_HOME (default ~/.pst)."),
     ("demo:demo", BATCH,

@@ -91,7 +91,8 @@ def run(
     dry_run
         List the pairs and what is done of each; do nothing.
     workers
-        So many processes do pairs side by side, each with a GPU or a share of the cores; auto: one per GPU.
+        So many processes do pairs side by side, each with a GPU or a share of the cores; auto: as many as
+        keep the GPUs busy.
     pool
         Have the pairs done by the workers of this work pool, on the server that PREFECT_API_URL names.
     as_json

@@ -32,7 +32,8 @@ def serve(
         For several machines: postgresql+asyncpg://user:password@host/name, here or, unseen by others, in
         PREFECT_SERVER_DATABASE_CONNECTION_URL. Default: SQLite under PST_HOME.
     workers
-        Worker processes on this machine, or auto: one per visible GPU, without a GPU one. 0: none.
+        Worker processes on this machine, or auto: as many as keep its GPUs busy, without a GPU one.
+        0: none.
     deployments
         A file like prefect.yaml, in place of the one that comes with the program.
     keep_history

@@ -9,7 +9,7 @@ def worker(*, workers: Number = "auto", pool: str | None = None, name: str | Non
     Parameters
     ----------
     workers
-        Worker processes on this machine, or auto: one per visible GPU, without a GPU one.
+        Worker processes on this machine, or auto: as many as keep its GPUs busy, without a GPU one.
     pool
         The work pool to take from. Default: pairs from pst, and batches from pst-batches.
     name

@@ -1,4 +1,4 @@
-"""Where the workers of a machine stand: each has a GPU of its own, or a share of the cores."""
+"""Where the workers of a machine stand: each has a GPU, or a part of one, or a share of the cores."""
 
 import os
 import subprocess
@@ -12,9 +12,12 @@ from pst_core.cores import inherited_environment, usable_cores
 from pst_core.errors import ConfigError
 
 Number = int | Literal["auto"]
-"""How many workers; auto means one per visible GPU, without a GPU one."""
+"""How many workers; auto means as many as keep the visible GPUs busy, without a GPU one."""
+MEMORY = 8 << 30  # bytes of a GPU's that a worker has to itself
+CORES = 2  # of the machine's to each worker on a GPU: a pair takes one, the server and the batch the others
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _COUNT = "from pst_core.machine import count_gpus; print(count_gpus())"
+_MEMORY = "from pst_core.machine import memory_of_gpus; print(*memory_of_gpus())"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def find_posts(number: Number) -> tuple[Post, ...]:
     """
     check_number(number)
     gpus = visible_gpus()
-    count = (len(gpus) or 1) if number == "auto" else number
+    count = (len(gpus) * _on_each(len(gpus)) or 1) if number == "auto" else number
     host = host_name()
     threads = _threads(max(1, usable_cores() // count))
     return tuple(
@@ -68,7 +71,7 @@ def check_number(number: Number) -> None:
         It is less than one.
     """
     if number != "auto" and number < 1:
-        raise ConfigError(f"There cannot be {number} workers: name 1 or more, or auto for one per GPU.")
+        raise ConfigError(f"There cannot be {number} workers: name 1 or more, or auto.")
 
 
 def host_name() -> str:
@@ -81,11 +84,26 @@ def visible_gpus() -> tuple[str, ...]:
     named = os.environ.get(VISIBLE)
     if named is not None:
         return tuple(gpu.strip() for gpu in named.split(",") if gpu.strip() not in ("", "-1", "NoDevFiles"))
-    # In a process of its own: whoever only hands out work shall not carry torch along.
-    answer = subprocess.run(
-        [sys.executable, "-P", "-c", _COUNT], capture_output=True, text=True, check=False
-    ).stdout.split()
+    answer = _told(_COUNT)
     return tuple(map(str, range(int(answer[-1])))) if answer else ()
+
+
+def _on_each(gpus: int) -> int:
+    """How many workers keep each of so many GPUs busy.
+
+    A pair of a few megapixels takes a tenth of the time of a large GPU that it takes of a core.
+    """
+    if not gpus:
+        return 0
+    memory = [int(size) for size in _told(_MEMORY)]
+    room = min(memory, default=0) // MEMORY
+    return max(1, min(room, usable_cores() // (CORES * gpus)))
+
+
+def _told(program: str) -> list[str]:
+    """What torch says, in a process of its own: whoever only hands out work shall not carry it along."""
+    command = [sys.executable, "-P", "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
 
 
 def _threads(count: int) -> dict[str, str]:

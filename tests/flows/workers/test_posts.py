@@ -26,6 +26,21 @@ def test_each_gpu_has_a_worker(monkeypatch):
     assert len({post.name for post in find_posts(3)}) == 3
 
 
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "expected"),
+    [(16, [80], 8), (16, [24], 3), (64, [80, 24], 3), (8, [80, 80], 2), (4, [6], 1)],
+)
+def test_several_workers_keep_a_large_gpu_busy(cores, gigabytes, expected, monkeypatch):
+    gpus = [str(index) for index in range(len(gigabytes))]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(gpus))
+    monkeypatch.setattr(posts, "_MEMORY", f"print({', '.join(str(each << 30) for each in gigabytes)})")
+    monkeypatch.setattr(posts, "usable_cores", lambda: cores)
+    found = find_posts("auto")
+    assert [post.environment["CUDA_VISIBLE_DEVICES"] for post in found] == gpus * expected
+    assert len({post.name for post in found}) == len(found)
+    assert {post.environment["OMP_NUM_THREADS"] for post in found} == {str(max(1, cores // len(found)))}
+
+
 @pytest.mark.parametrize("named", ["", "-1"])
 def test_a_machine_whose_gpus_are_hidden_has_none(named, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
