@@ -17,7 +17,8 @@ from pst_core.quality.rims import (
     beyond_levels,
     gray_in_blocks,
     levels_beside,
-    profiles_across,
+    profile_places,
+    profiles_at,
     strong_edges,
 )
 from pst_core.shapes import expect_shapes
@@ -66,6 +67,8 @@ class _Borders:
     ----------
     own, steps, trust : Tensor, shape (N,)
         Each edge's own overshoot as a share of its step, and its step, in the content; how far to trust it.
+    places : Tensor
+        Where profiles are looked at.
     pixels : Tensor of int64, shape (N (2 reach + 1),)
         Of the flattened picture, those that each edge's profile runs across, within its reach.
     fading : Tensor, shape (2 reach + 1,)
@@ -76,28 +79,33 @@ class _Borders:
     own: Tensor
     steps: Tensor
     trust: Tensor
+    places: Tensor
     pixels: Tensor
     fading: Tensor
 
     @classmethod
     def of(cls, gray: Tensor, edges: Edges) -> "_Borders":
-        reach, profiles = edges.reach, profiles_across(gray, edges)
+        reach, places = edges.reach, profile_places(gray, edges)
+        profiles = profiles_at(gray, places)
         low, high = levels_beside(profiles, reach)
         own = beyond_levels(profiles, low, high, reach) / (high - low)
         across = torch.arange(-reach, reach + 1).to(gray)
-        places = (edges.places[:, None] + across[:, None] * edges.normals[:, None]).round().long()
+        rows, columns = (
+            (edges.places[:, None] + across[:, None] * edges.normals[:, None]).round().long().unbind(-1)
+        )
         return cls(
             edges,
             own=own,
             steps=high - low,
             trust=(1 - own / PLAIN).clamp(0, 1) * _straightness(gray, edges),
-            pixels=(places[..., 0] * gray.shape[1] + places[..., 1]).flatten(),
+            places=places,
+            pixels=(rows * gray.shape[1] + columns).flatten(),
             fading=((reach + 1 - across.abs()) / (FADING * reach)).clamp(0, 1),
         )
 
     def correction(self, gray: Tensor) -> Tensor:
         """What to add to a picture's brightness; both of shape (h, w)."""
-        profiles, reach = profiles_across(gray, self.edges), self.edges.reach
+        profiles, reach = profiles_at(gray, self.places), self.edges.reach
         low, high = levels_beside(profiles, reach)
         room = self.own * (high - low)
         near = profiles[:, reach:-reach]

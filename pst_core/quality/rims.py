@@ -116,7 +116,7 @@ def strong_edges(brightness: Tensor, counted: Tensor | None = None, most: int = 
     rows, columns = (size > STRONG / np.sqrt(2 * np.pi)).nonzero(as_tuple=True)
     places, here = torch.stack([rows, columns], dim=1).to(size.dtype), size[rows, columns]
     normals = slopes[:, rows, columns].T / here[:, None]
-    beside = torch.maximum(*(_sampled(size, _scaled(places + side * normals, size)) for side in (-1, 1)))
+    beside = torch.maximum(*(_sampled(size, _scaled(places + side * normals, size) - 1) for side in (-1, 1)))
     room = 2 * reach + max(ALONG) + 1
     last = constant(tuple(side - 1.0 - room for side in size.shape), size.dtype, size.device)
     keep = (here >= beside) & ((places >= room) & (places <= last)).all(dim=1)
@@ -157,27 +157,35 @@ def profiles_across(brightness: Tensor, edges: Edges) -> Tensor:
 
     Linear between pixels.
     """
+    return profiles_at(brightness, profile_places(brightness, edges))
+
+
+def profile_places(brightness: Tensor, edges: Edges) -> Tensor:
+    """Where `profiles_at` looks at pictures of a picture's size; shape (len(`ALONG`), N, 4 reach + 1, 2)."""
     steps = torch.arange(-2 * edges.reach, 2 * edges.reach + 1).to(edges.places)[:, None]
     down, right = edges.normals.T
     tangents = torch.stack([-right, down], dim=1)
     across, along = (_scaled(each, brightness)[:, None] for each in (edges.normals, tangents))
-    profiles = _scaled(edges.places, brightness)[:, None] + steps * across
-    total = profiles.new_zeros(profiles.shape[:2])
-    for shift in ALONG:
-        total += _sampled(brightness, profiles + shift * along)
-    return total / len(ALONG)
+    shifts = torch.tensor(ALONG).to(edges.places)[:, None, None, None]
+    return (_scaled(edges.places, brightness)[:, None] - 1) + steps * across + shifts * along
+
+
+def profiles_at(brightness: Tensor, places: Tensor) -> Tensor:
+    """Profiles, shape (N, 4 reach + 1), at `profile_places`."""
+    return _sampled(brightness, places).mean(dim=0)
 
 
 def _scaled(places: Tensor, values: Tensor) -> Tensor:
-    """Rows and columns, shape (..., 2), as `_sampled` takes them: columns first, 2 from border to border."""
+    """Rows and columns, shape (..., 2), as columns and rows of which 2 are from border to border."""
     height, width = (2 / max(side - 1, 1) for side in values.shape)
     return places.flip(-1) * constant((width, height), places.dtype, places.device)
 
 
 def _sampled(values: Tensor, places: Tensor) -> Tensor:
-    """Values of shape (h, w) at places, `_scaled`, linear between pixels; beyond, the border's."""
-    grid = (places - 1).view(1, 1, -1, 2)
-    found = functional.grid_sample(values[None, None], grid, padding_mode="border", align_corners=True)
+    """Values of shape (h, w), linear between pixels, at places from -1 to 1; beyond, the border's."""
+    found = functional.grid_sample(
+        values[None, None], places.view(1, 1, -1, 2), padding_mode="border", align_corners=True
+    )
     return found.view(places.shape[:-1])
 
 
