@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pst_core.machine import constant
 from pst_core.shapes import expect_shapes
 
 
@@ -40,18 +41,28 @@ def _gaussian_kernel(sigma: float) -> list[float]:
 
 
 def _correlate(image: Tensor, kernel: Sequence[float], axis: int) -> Tensor:
-    """Correlate along one axis, the border's pixels mirrored (edge pixel repeated).
-
-    Shifted sums take a twentieth of the time that torch's convolution of one channel takes on a CPU.
-    """
+    """Correlate along one axis, the border's pixels mirrored (edge pixel repeated)."""
     length, radius = image.shape[axis], len(kernel) // 2
     index = torch.arange(-radius, length + radius, device=image.device) % (2 * length)
     index = torch.minimum(index, 2 * length - 1 - index)
     lines = image.index_select(axis, index)
+    return (_convolved if image.device.type == "cuda" else _shifted)(lines, kernel, axis)
+
+
+def _shifted(lines: Tensor, kernel: Sequence[float], axis: int) -> Tensor:
+    """Correlate by sums of shifted lines: a twentieth of the time that a convolution takes on a CPU."""
+    length = lines.shape[axis] - len(kernel) + 1
     result = kernel[0] * lines.narrow(axis, 0, length)
     for shift, value in enumerate(kernel[1:], start=1):
         result.add_(lines.narrow(axis, shift, length), alpha=value)
     return result
+
+
+def _convolved(lines: Tensor, kernel: Sequence[float], axis: int) -> Tensor:
+    """Correlate by one operation, where a thing to be told is dear."""
+    shape = (1, 1, -1, 1) if axis == 1 else (1, 1, 1, -1)
+    weights = constant(tuple(kernel), lines.dtype, lines.device).view(shape)
+    return functional.conv2d(lines[:, None], weights)[:, 0]
 
 
 def highpass(image: Tensor, sigma: float, strength: float) -> Tensor:

@@ -13,9 +13,9 @@ why, and the others go on:
 - machine: the device, its driver, torch, cores, and the rate of a large product of bfloat16 matrices;
 - evaluations: of the regional loss with its step, a second, at three sizes, as a graph's replays and without,
   and the share of the matrices' rate that their arithmetic comes to;
+- large: a 24-megapixel content without maps and with, and of it what comes after the stages (under 1 s wanted);
 - pairs: a second, from files to PNG files, on as many threads as there are cores, and as many processes
   (8 wanted at 700 pixels);
-- large: a 24-megapixel content, and of it what comes after the stages (under 1 s wanted);
 - equality: differences to the CPU's picture by the same arithmetic, in levels of 255, at the 99.9th
   percentile (2 allowed);
 - bits: whether a picture has the same ones again, and without graphs;
@@ -225,17 +225,25 @@ def one_thread() -> None:
 
 def large(run: Run) -> dict[str, Any]:
     size = (96, 64) if run.quick else LARGE
-    content = np.asarray(Image.open(run.paths[0]).convert("RGB").resize(size, Image.Resampling.BICUBIC))
-    style = np.asarray(Image.open(run.paths[1]).convert("RGB"))
+    kinds = (Image.Resampling.BICUBIC, Image.Resampling.NEAREST)
+    photographs, maps = run.paths[:2], run.paths[2:]
+    content, labels = (
+        np.asarray(Image.open(path).convert("RGB").resize(size, kind))
+        for path, kind in zip((photographs[0], maps[0]), kinds, strict=True)
+    )
+    bare = content, np.asarray(Image.open(photographs[1]).convert("RGB"))
+    mapped = *bare, labels, np.asarray(Image.open(maps[1]).convert("RGB"))
+    return {"megapixels": size[0] * size[1] / 1e6, "without_maps": at_full_size(run, *bare),
+            "with_maps": at_full_size(run, *mapped)}  # fmt: skip
+
+
+def at_full_size(run: Run, *sources: np.ndarray) -> dict[str, Any]:
     if not run.quick:
-        stylize(content, style, config=run.config())  # warms up
+        stylize(*sources, config=run.config())  # warms up
     start = time.perf_counter()
-    result = stylize(content, style, config=run.config())
+    result = stylize(*sources, config=run.config())
     seconds = time.perf_counter() - start
-    return {
-        "megapixels": size[0] * size[1] / 1e6, "seconds": seconds, "after_stages": result.seconds["finish"],
-        "steps": result.seconds,
-    }  # fmt: skip
+    return {"seconds": seconds, "after_stages": result.seconds["finish"], "steps": result.seconds}
 
 
 def equality(run: Run) -> dict[str, Any]:
@@ -324,7 +332,7 @@ def once(run: Run, **settings: Any) -> dict[str, Any]:
 
 
 PARTS = {
-    part.__name__: part for part in (machine, evaluations, pairs, large, equality, bits, starved, presets)
+    part.__name__: part for part in (machine, evaluations, large, pairs, equality, bits, starved, presets)
 }
 
 

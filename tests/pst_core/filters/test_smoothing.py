@@ -33,6 +33,16 @@ def test_gaussian_cuts_off_where_scipy_does(random_image):
     np.testing.assert_allclose(gaussian(image, 2.0), expected, atol=1e-10)
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_both_ways_to_correlate_are_one(random_image, axis):
+    lines = random_image(13, 17, dtype=torch.float64)
+    kernel = [0.2, -0.5, 0.9, 0.1, 0.3]
+    expected = ndimage.correlate1d(lines.numpy(), kernel, axis=axis)
+    expected = expected.take(range(2, expected.shape[axis] - 2), axis=axis)
+    for way in (smoothing._shifted, smoothing._convolved):
+        np.testing.assert_allclose(way(lines, kernel, axis), expected, atol=1e-12)
+
+
 @pytest.mark.parametrize("sigma", [0.7, 1.0, 2.5])
 def test_slopes_are_scipys(random_image, sigma):
     gray = random_image(26, 31, dtype=torch.float64)[0]
