@@ -13,7 +13,7 @@ why, and the others go on:
 - machine: the device, its driver, torch, cores, and the rate of a large product of bfloat16 matrices;
 - evaluations: of the regional loss with its step, a second, at three sizes, as a graph's replays and without,
   and the share of the matrices' rate that their arithmetic comes to;
-- large: a 24-megapixel content without maps and with, and of it what comes after the stages (under 1 s wanted);
+- large: a 24-megapixel content without maps and with, and of it what comes after the stages (1 s wanted);
 - pairs: a second, from files to PNG files, on as many threads as there are cores, and as many processes
   (8 wanted at 700 pixels);
 - equality: differences to the CPU's picture by the same arithmetic, in levels of 255, at the 99.9th
