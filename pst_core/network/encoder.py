@@ -76,13 +76,15 @@ class Encoder(nn.Module):
         """What it computes in: ``float32`` or ``bfloat16``."""
         return str(self.dtype).removeprefix("torch.")
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, layers: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Features of an image.
 
         Parameters
         ----------
         image : Tensor, shape (1, 3, H, W)
             RGB on [0, 1], float32.
+        layers
+            Some of the encoder's; all unless given. Nothing is computed beyond the deepest.
 
         Returns
         -------
@@ -91,14 +93,15 @@ class Encoder(nn.Module):
         """
         x = ((image - self.mean) * self.scale).to(self.dtype, memory_format=torch.channels_last)
         features: dict[str, Tensor] = {}
-        for name in self.names:
+        wanted = self.layers if layers is None else frozenset(layers)
+        for name in self.names[: self.names.index(deepest_layer(wanted)) + 1]:
             if name.endswith("_1") and name != "conv1_1":
                 x = functional.max_pool2d(x, 2)
             x = functional.conv2d(
                 x, self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias"), padding=1
             )
             x = functional.relu_(x)
-            if name in self.layers:
+            if name in wanted:
                 features[name] = x[0]
         return features
 

@@ -167,7 +167,7 @@ def _gradient(colors: Rows) -> Rows:
 @torch.no_grad()
 def _features(image: Tensor, shape: tuple[int, int], encoder: Encoder) -> Rows:
     layers = [layer for layer in FEATURES if layer in encoder.layers] or sorted(encoder.layers)
-    maps = encoder(image[None])
+    maps = encoder(image[None], layers)
     cells = [functional.adaptive_avg_pool2d(maps[layer].float(), shape) for layer in layers]
     rows: Rows = torch.cat(cells).flatten(1).T.cpu().double().numpy()
     return rows

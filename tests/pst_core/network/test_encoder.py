@@ -5,6 +5,7 @@ from scipy.signal import correlate2d
 from torchvision.models import vgg19
 from torchvision.transforms.functional import normalize
 
+from pst_core.network import encoder as encoders
 from pst_core.network.encoder import Encoder, deepest_layer, make_encoder
 from pst_core.network.weights import CONVOLUTIONS, Weights, load_weights
 from pst_core.settings.config import Config
@@ -157,6 +158,21 @@ def test_no_deeper_layer_than_needed_is_computed(untrained):
     assert encoder.names == ["conv1_1", "conv1_2", "conv2_1"]
     assert deepest_layer(["conv4_2", "conv5_1", "conv1_1"]) == "conv5_1"
     assert deepest_layer(["conv3_4", "conv3_1"]) == "conv3_4"
+
+
+def test_some_layers_are_computed_without_those_beyond_them(untrained, random_image, monkeypatch):
+    encoder, image = Encoder(untrained, USED, torch.float32, CPU), random_image(40, 48)[None]
+    expected, calls = encoder(image), []
+    convolve = encoders.functional.conv2d
+
+    def counted(*arguments, **named):
+        calls.append(None)
+        return convolve(*arguments, **named)
+
+    monkeypatch.setattr(encoders.functional, "conv2d", counted)
+    found = encoder(image, ["conv1_1", "conv3_1"])
+    assert sorted(found) == ["conv1_1", "conv3_1"] and len(calls) == list(CONVOLUTIONS).index("conv3_1") + 1
+    assert all(torch.equal(found[layer], expected[layer]) for layer in found)
 
 
 def test_encoder_is_built_once(untrained):
