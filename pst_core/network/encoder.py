@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pst_core.machine import check_device, pick_dtype
+from pst_core.network import slopes
 from pst_core.network.weights import CONVOLUTIONS, Weights, load_weights
 from pst_core.settings.config import EncoderSettings
 from pst_core.streams import prepare_device, settle
@@ -76,28 +77,32 @@ class Encoder(nn.Module):
         """What it computes in: ``float32`` or ``bfloat16``."""
         return str(self.dtype).removeprefix("torch.")
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, *, even_slopes: bool = False) -> dict[str, Tensor]:
         """Features of an image.
 
         Parameters
         ----------
         image : Tensor, shape (1, 3, H, W)
             RGB on [0, 1], float32.
+        even_slopes
+            For descents: gradients are not quite those of the features, and change little where the image
+            does, see `slopes`. The features are the same.
 
         Returns
         -------
         dict
             Layer -> tensor of shape (N, H_l, W_l), in the network's precision.
         """
+        relu_ = slopes.relu_ if even_slopes else functional.relu_
         x = ((image - self.mean) * self.scale).to(self.dtype, memory_format=torch.channels_last)
         features: dict[str, Tensor] = {}
         for name in self.names:
             if name.endswith("_1") and name != "conv1_1":
-                x = functional.max_pool2d(x, 2)
+                x = slopes.max_pooling(x) if even_slopes else functional.max_pool2d(x, slopes.SIDE)
             x = functional.conv2d(
                 x, self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias"), padding=1
             )
-            x = functional.relu_(x)
+            x = relu_(x)
             if name in self.layers:
                 features[name] = x[0]
         return features
