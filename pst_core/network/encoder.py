@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pst_core.machine import check_device, pick_dtype
+from pst_core.network import slopes
 from pst_core.network.weights import CONVOLUTIONS, Weights, load_weights
 from pst_core.settings.config import EncoderSettings
 from pst_core.streams import prepare_device, settle
@@ -76,7 +77,9 @@ class Encoder(nn.Module):
         """What it computes in: ``float32`` or ``bfloat16``."""
         return str(self.dtype).removeprefix("torch.")
 
-    def forward(self, image: Tensor, layers: Iterable[str] | None = None) -> dict[str, Tensor]:
+    def forward(
+        self, image: Tensor, layers: Iterable[str] | None = None, *, even_slopes: bool = False
+    ) -> dict[str, Tensor]:
         """Features of an image.
 
         Parameters
@@ -85,22 +88,26 @@ class Encoder(nn.Module):
             RGB on [0, 1], float32.
         layers
             Some of the encoder's; all unless given. Nothing is computed beyond the deepest.
+        even_slopes
+            For descents: gradients are not quite those of the features, and change little where the image
+            does, see `slopes`. The features are the same.
 
         Returns
         -------
         dict
             Layer -> tensor of shape (N, H_l, W_l), in the network's precision.
         """
+        relu_ = slopes.relu_ if even_slopes else functional.relu_
         x = ((image - self.mean) * self.scale).to(self.dtype, memory_format=torch.channels_last)
         features: dict[str, Tensor] = {}
         wanted = self.layers if layers is None else frozenset(layers)
         for name in self.names[: self.names.index(deepest_layer(wanted)) + 1]:
             if name.endswith("_1") and name != "conv1_1":
-                x = functional.max_pool2d(x, 2)
+                x = slopes.max_pooling(x) if even_slopes else functional.max_pool2d(x, slopes.SIDE)
             x = functional.conv2d(
                 x, self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias"), padding=1
             )
-            x = functional.relu_(x)
+            x = relu_(x)
             if name in wanted:
                 features[name] = x[0]
         return features

@@ -8,6 +8,7 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pst_core.machine import constant
 from pst_core.shapes import expect_shapes
@@ -15,6 +16,7 @@ from pst_core.shapes import expect_shapes
 DIRECTIONS = 8
 MOST_POSITIONS = 12_000  # of an image that are looked at: sorting more takes longer than the network
 LEAST_POSITIONS = 64  # of a region, in image and style, for its distribution to mean something
+EQUAL = 1e-3  # of 100 CIELAB units: values this near one another are taken to be one
 # XYZ of linear sRGB, over the white point D65 (IEC 61966-2-1).
 XYZ = (
     (0.412453 / 0.95047, 0.357580 / 0.95047, 0.180423 / 0.95047),
@@ -144,6 +146,7 @@ def color_loss(
     positions: dict[str, Tensor],
     wanted: dict[str, Tensor],
     shares: dict[str, Tensor] | None = None,
+    sums: dict[str, Tensor] | None = None,
 ) -> Tensor:
     """Mean squared sliced Wasserstein distance of each region's colours to those wanted, by area.
 
@@ -155,6 +158,10 @@ def color_loss(
     shares : dict, optional
         Region's number -> factor on its area, a scalar tensor, where several styles share a region's pixels:
         what is best for all of them lies in between (the sliced Wasserstein barycentre).
+    sums : dict, optional
+        What `running_sums` makes of `wanted`. With them equal colours have one slope, towards the mean of
+        what is wanted of them all; without, each goes its own way, and the last bit says which. The distance
+        is the same.
 
     Returns
     -------
@@ -165,5 +172,36 @@ def color_loss(
     areas = {region: len(inside) * (shares or {}).get(region, 1) for region, inside in positions.items()}
     for region, inside in positions.items():
         found = sorted_projections(cielab(colors[:, inside]))
-        terms.append((found - wanted[region]).square().mean() * areas[region])
+        distance = (found - wanted[region]).square().mean()
+        if sums is not None:
+            even = (found - _wanted_of_equals(found.detach(), sums[region])).square().mean()
+            distance = even + (distance - even).detach()
+        terms.append(distance * areas[region])
     return torch.stack(terms).sum() / sum(areas.values()) if terms else image.new_zeros(())
+
+
+def running_sums(wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Sums of the lowest 0, 1, 2 and so on values of each direction, in float64, for `color_loss`.
+
+    Parameters
+    ----------
+    wanted : dict
+        Region's number -> sorted projections, shape (`DIRECTIONS`, K).
+
+    Returns
+    -------
+    dict
+        Region's number -> tensor of shape (`DIRECTIONS`, K + 1).
+    """
+    # On the CPU: a GPU adds in an order of its own every time.
+    return {
+        region: functional.pad(values.cpu().double().cumsum(dim=1), (1, 0)).to(values.device)
+        for region, values in wanted.items()
+    }
+
+
+def _wanted_of_equals(found: Tensor, sums: Tensor) -> Tensor:
+    """Mean of what is wanted of all values within `EQUAL` of each; both sorted, shape (`DIRECTIONS`, K)."""
+    first = torch.searchsorted(found, found - EQUAL)
+    end = torch.searchsorted(found, found + EQUAL, right=True)
+    return ((sums.gather(1, end) - sums.gather(1, first)) / (end - first)).to(found)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pst_core.filters.guided import GuidedFilter
 from pst_core.network.encoder import Encoder
-from pst_core.optimisation.colors import color_loss
+from pst_core.optimisation.colors import color_loss, running_sums
 from pst_core.optimisation.image_terms import make_image_term
 from pst_core.optimisation.losses import (
     Losses,
@@ -25,7 +25,12 @@ Objective = Callable[[Tensor], Losses]
 
 
 def global_losses(
-    encoder: Encoder, targets: Targets, settings: StageSettings, round_index: int = 0
+    encoder: Encoder,
+    targets: Targets,
+    settings: StageSettings,
+    round_index: int = 0,
+    *,
+    even_slopes: bool = False,
 ) -> Objective:
     """Equation (1) as a function of the image.
 
@@ -33,6 +38,9 @@ def global_losses(
     ----------
     round_index
         Round of the stage, from 0: terms of the image may set in later.
+    even_slopes
+        For descents that are to end alike on every device: the losses are the same, but where their slopes
+        jump, in the network (see `slopes`) and among equal colours, they change gradually instead.
     """
     normalized = settings.gram == "normalized"
 
@@ -54,15 +62,27 @@ def global_losses(
         ]
         return torch.stack(terms).sum()
 
-    return _objective(encoder, targets, settings, style_term, round_index)
+    return _objective(encoder, targets, settings, style_term, round_index, even_slopes)
 
 
 def regional_losses(
-    encoder: Encoder, targets: Targets, settings: StageSettings, round_index: int = 0
+    encoder: Encoder,
+    targets: Targets,
+    settings: StageSettings,
+    round_index: int = 0,
+    *,
+    even_slopes: bool = False,
 ) -> Objective:
-    """Equation (2) as a function of the image; its content term is equation (1)'s (masks partition)."""
+    """Equation (2) as a function of the image; its content term is equation (1)'s (masks partition).
+
+    Parameters
+    ----------
+    round_index, even_slopes
+        As in `global_losses`.
+    """
     style_term = _patch_term if settings.style_term == "patches" else _regional_gram_term
-    return _objective(encoder, targets, settings, style_term(targets, settings), round_index)
+    term = style_term(targets, settings)
+    return _objective(encoder, targets, settings, term, round_index, even_slopes)
 
 
 def _regional_gram_term(targets: Targets, settings: LossSettings) -> Callable[[Tensors], Tensor]:
@@ -107,22 +127,23 @@ def _objective(
     settings: StageSettings,
     style_term: Callable[[Tensors], Tensor],
     round_index: int,
+    even_slopes: bool,
 ) -> Objective:
     """Content, style, colour and image terms together; of the filtered image, if the filter is inside."""
     photograph = targets.photographs.get("content")
     image_term = make_image_term(photograph, settings, round_index)
     seen = _filter_inside(photograph, settings)
+    sums = running_sums(targets.colors) if even_slopes else None
 
     def losses(image: Tensor) -> Losses:
         image = seen(image)
-        features = {
-            layer: value.float() / targets.scales[layer] for layer, value in encoder(image[None]).items()
-        }
+        found = encoder(image[None], even_slopes=even_slopes)
+        features = {layer: value.float() / targets.scales[layer] for layer, value in found.items()}
         content = settings.content_weight * _content_term(features, targets, settings)
         style = settings.style_weight * style_term(features)
         total = content + style
         if settings.color_weight > 0:
-            distance = color_loss(image, targets.color_positions, targets.colors, targets.color_shares)
+            distance = color_loss(image, targets.color_positions, targets.colors, targets.color_shares, sums)
             total = total + settings.color_weight * distance
         return Losses(total if image_term is None else total + image_term(image), content, style)
 

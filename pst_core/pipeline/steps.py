@@ -202,7 +202,7 @@ def run_stage(
     try:
         return minimise(
             image,
-            losses(encoder, targets, settings, stage.round),
+            losses(encoder, targets, settings, stage.round, even_slopes=True),
             iterations=stage.iterations,
             optimizer=settings.optimizer,
             step=settings.step,

@@ -166,7 +166,7 @@ def descent_at(run: Run, side: int, evaluations: int) -> BufferedDescent:
     regions = steps.regions_of_maps(inputs, config)
     pixels = inputs.content.filled, [inputs.style.filled]
     pair, targets = steps.precompute(*pixels, [regions], side, encoder, config, staged=True)
-    objective = regional_losses(encoder, targets, config)
+    objective = regional_losses(encoder, targets, config, even_slopes=True)
     image = steps.start_image(pair, config)
     return BufferedDescent(
         image, objective, history=config.history, step=config.step, evaluations=evaluations

@@ -124,6 +124,35 @@ def test_bfloat16_is_close_and_has_gradients(small_encoder, untrained, random_im
     assert gradient.dtype == torch.float32 and gradient.abs().max() > 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_even_slopes_leave_features_as_they_are_and_lead_the_same_way(untrained, random_image, dtype):
+    encoder = Encoder(untrained, USED, dtype, CPU)
+    image = random_image(50, 39)[None].requires_grad_()
+    plain, even = encoder(image), encoder(image, even_slopes=True)
+    assert all(torch.equal(plain[layer], even[layer]) for layer in USED)
+    slopes = [
+        torch.autograd.grad(found["conv5_1"].float().square().sum(), image)[0].flatten()
+        for found in (plain, even)
+    ]
+    assert torch.cosine_similarity(*slopes, dim=0) > 0.7 and not torch.equal(*slopes)
+
+
+def test_even_slopes_change_as_little_as_the_image(untrained, random_image):
+    encoder = Encoder(untrained, ["conv5_1"], torch.float32, CPU)
+    image = random_image(64, 64)[None]
+    noise = 1e-6 * torch.randn(image.shape, generator=torch.Generator().manual_seed(1))
+
+    def slope(image, even):
+        point = image.clone().requires_grad_()
+        loss = encoder(point, even_slopes=even)["conv5_1"].square().sum()
+        return torch.autograd.grad(loss, point)[0]
+
+    def change(even):
+        return (slope(image + noise, even) - slope(image, even)).norm() / slope(image, even).norm()
+
+    assert change(True) < 3e-5 < change(False)
+
+
 def test_gradient_reaches_the_image_and_no_weight(small_encoder, random_image):
     image = random_image(16, 16)[None].requires_grad_()
     small_encoder(image)["conv2_2"].sum().backward()

@@ -8,6 +8,7 @@ from scipy.stats import wasserstein_distance
 from skimage.color import rgb2lab
 
 from pst_core.optimisation.colors import (
+    EQUAL,
     LEAST_POSITIONS,
     MOST_POSITIONS,
     cielab,
@@ -16,6 +17,7 @@ from pst_core.optimisation.colors import (
     directions,
     positions_of,
     resampled,
+    running_sums,
     sorted_projections,
 )
 
@@ -101,6 +103,54 @@ def test_gradient_is_that_of_finite_differences():
         colors(81, seed=2).view(3, 9, 9), torch.ones(1, *image.shape[1:]), torch.ones(1, 9, 9)
     )
     assert torch.autograd.gradcheck(lambda x: color_loss(x, *targets), image)
+
+
+def color_slope(image, targets, *, even):
+    """The distance and its slope, with or without one slope for equal colours."""
+    point = image.clone().requires_grad_()
+    distance = color_loss(point, *targets, sums=running_sums(targets[1]) if even else None)
+    return distance.item(), torch.autograd.grad(distance, point)[0]
+
+
+def grays_and_targets(values):
+    """A gray row of these values, and what a style of all brightnesses asks of it."""
+    image = values.expand(3, 1, len(values)).contiguous()
+    style = torch.linspace(0.2, 0.9, 150, dtype=torch.float64).view(10, 15).expand(3, 10, 15)
+    return image, color_targets(style, torch.ones(1, 1, len(values)), torch.ones(1, 10, 15))
+
+
+def test_different_colours_have_their_own_slopes():
+    image, targets = grays_and_targets(torch.linspace(0.1, 0.9, 80, dtype=torch.float64))
+    own, even = (color_slope(image, targets, even=even) for even in (False, True))
+    assert even[0] == pytest.approx(own[0], rel=1e-12)
+    # Not quite: along a direction that is nearly colour alone all grays are equal.
+    assert (even[1] - own[1]).norm() < 0.01 * own[1].norm()
+
+
+def test_equal_colours_have_one_slope_which_is_the_mean_of_theirs():
+    values = torch.linspace(0.1, 0.9, 80, dtype=torch.float64)
+    values[20:50] = values[35]
+    image, targets = grays_and_targets(values)
+    own, even = (color_slope(image, targets, even=even) for even in (False, True))
+    assert even[0] == pytest.approx(own[0], rel=1e-12)  # the distance is what it is
+    flat = even[1][:, 0, 20:50]
+    torch.testing.assert_close(flat, flat[:, :1].expand_as(flat))
+    torch.testing.assert_close(flat.mean(dim=1), own[1][:, 0, 20:50].mean(dim=1))
+    assert (even[1] - own[1])[:, 0, :20].norm() < 0.01 * own[1][:, 0, :20].norm()
+
+
+def test_which_of_equal_colours_is_a_hair_above_the_other_changes_no_slope():
+    values = torch.linspace(0.1, 0.9, 80, dtype=torch.float64)
+    values[20:50] = values[35]
+    hair = 1e-5 * EQUAL * torch.randn(80, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    apart = []
+    for even in (False, True):
+        slopes = [
+            color_slope(image, targets, even=even)[1]
+            for image, targets in (grays_and_targets(values), grays_and_targets(values + hair))
+        ]
+        apart.append((slopes[0] - slopes[1]).norm() / slopes[0].norm())
+    assert apart[0] > 0.1 and apart[1] < 1e-5
 
 
 def test_following_the_gradient_brings_the_colours_there():
