@@ -202,7 +202,7 @@ def run_stage(
     try:
         return minimise(
             image,
-            losses(encoder, targets, settings, stage.round, even_slopes=True),
+            losses(encoder, targets, settings, stage.round, even_slopes=settings.gradients == "even"),
             iterations=stage.iterations,
             optimizer=settings.optimizer,
             step=settings.step,

@@ -259,6 +259,8 @@ class SolverSettings(Settings):
     """Step length: factor on the L-BFGS step; for Adam, hundredths of the pixel range."""
     history: int = Field(default=20, ge=1, le=200)
     """Curvature pairs that L-BFGS remembers."""
+    gradients: Literal["even", "exact"] = "even"
+    """`even`: where the loss's own jump, they change gradually, and every device ends alike; or `exact`."""
 
 
 class PlanSettings(StageCounts):
@@ -430,6 +432,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "filter_epsilon": 0.01, "color_match": 0.0, "detail": 0.0, "precision": "float32",
         "color_weight": 0.0, "evenness_weight": 0.0, "filter_inside": False,
         "common_content": "none", "max_slope": None, "rim_removal": 0.0,
-        "upsampling_tolerance": None,
+        "upsampling_tolerance": None, "gradients": "exact",
     },
 }  # fmt: skip

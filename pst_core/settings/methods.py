@@ -25,6 +25,7 @@ _PLAIN: dict[str, Any] = {
     "size": 700, "scales": 1, "init": "content", "filter": "none", "upsampling": "bicubic",
     "color_match": 0.0, "detail": 0.0, "color_weight": 0.0, "evenness_weight": 0.0,
     "filter_inside": False, "common_content": "none", "max_slope": None, "rim_removal": 0.0,
+    "gradients": "exact",
 }  # fmt: skip
 _GLOBAL: dict[str, Any] = {"rounds": 1, "global_iterations": ITERATIONS, "regional_iterations": 0}
 _REGIONAL: dict[str, Any] = {"rounds": 1, "global_iterations": 0, "regional_iterations": ITERATIONS}

@@ -55,6 +55,9 @@ def test_a_stage_ends_alike_from_starts_that_differ_in_the_last_bits():
     # With the slopes as they are, levels come of it.
     objective = regional_losses(encoder, targets, config)
     assert apart(lambda start: minimise(start, objective, iterations=stage.iterations)) > 1.5
+    exact = config.model_copy(update={"gradients": "exact"})
+    found = steps.run_stage(content, stage, targets, encoder, exact)[0]
+    assert torch.equal(found, minimise(content, objective, iterations=stage.iterations)[0])
 
 
 STEPS = [

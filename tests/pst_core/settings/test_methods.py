@@ -46,6 +46,14 @@ def test_the_papers_method_is_the_default_and_sets_nothing():
     assert Config.make(method="yang") == Config()
 
 
+def test_what_others_described_follows_the_losses_own_gradients():
+    others = [
+        Config.make(method=method) for method in METHODS if method not in ("yang", "without-optimisation")
+    ]
+    assert {config.gradients for config in [*others, Config.make("paper")]} == {"exact"}
+    assert Config().gradients == "even"
+
+
 def test_a_recipe_goes_before_a_preset_and_a_setting_before_a_recipe():
     config = Config.make("quality", method="luan", filter="tv")
     assert config.matting_weight == METHODS["luan"].settings["matting_weight"]
