@@ -23,8 +23,7 @@ from flows.display.pages import draw_sheet, show_batch
 from flows.display.watching import watcher
 from flows.layout import Place, sheet_path
 from flows.orders.conflicts import OnConflict
-from flows.orders.picture_names import EXTENSION
-from flows.orders.planning import Prober
+from flows.orders.planning import PairOrder, Prober
 from flows.orders.sequence_order import FoundSequence, SequenceOrder, check_sequence
 from flows.results.conflicts import Wanted, choose
 from flows.results.frames import FrameResult
@@ -37,11 +36,9 @@ from flows.runtime.failures import explain_failure
 from flows.runtime.trouble import is_server_trouble
 from pst_core.errors import PstError
 from pst_core.files import write_bytes_atomically
-from pst_core.images.input_files import InputFile
 from pst_core.parquet import have_library
 from pst_core.printing import counted
 from pst_core.report import PROGRAM, package_version
-from pst_core.sequences.footage import PictureFrames, check_sizes
 from pst_core.sequences.spans import Span, keys_of, plan_spans
 from pst_core.sequences.video import Coding
 from pst_core.settings.config import PresetName, SequenceSettings
@@ -111,7 +108,7 @@ def _run_saved(order: SequenceOrder, found: FoundSequence, pool: str | None) -> 
     keep_results_in_store()
     have_library()  # for the table at the end
     with open_store().in_use(), safe_points() as stop_if_asked:
-        frames = _Frames.of(order, found)
+        frames = _Frames(order, found)
         cuts = _cuts(frames.footage, stop_if_asked)
         spans = plan_spans(frames.footage.count, cuts, order.sequence.key_every)
         keyed = _make_keys(frames, keys_of(spans), pool)
@@ -125,52 +122,42 @@ def _run_saved(order: SequenceOrder, found: FoundSequence, pool: str | None) -> 
 
 @dataclass(frozen=True)
 class _Frames:
-    """The frames of an order, read for their hashes."""
+    """The frames of an order, and what becomes of them."""
 
     order: SequenceOrder
     found: FoundSequence
-    footage: Footage
-    maps: tuple[InputFile, ...]
-    prober: Prober
 
-    @classmethod
-    def of(cls, order: SequenceOrder, found: FoundSequence) -> "_Frames":
-        """Read frames and maps; raises `SequenceError` where sizes differ."""
-        prober = Prober()
-        footage: Footage
-        if found.video is not None:
-            footage = found.video
-        else:
-            footage = PictureFrames(files=tuple(map(prober, found.pictures)))
-            check_sizes(footage.files, order.source)
-        return cls(order, found, footage, tuple(map(prober, found.maps)), prober)
+    @property
+    def footage(self) -> Footage:
+        """The frames."""
+        return self.found.footage
+
+    @property
+    def prober(self) -> Prober:
+        """What knows files that were read before."""
+        return self.found.prober
 
     @cached_property
     def contents(self) -> tuple[str, ...]:
         """What tells each frame from any other."""
         return self.footage.contents
 
-    def map_of(self, place: int) -> InputFile | None:
-        """A frame's own map."""
-        return self.maps[place] if self.maps else None
-
-    def picture(self, place: int) -> Path:
-        """A frame's file; of a video, a picture that is made of it."""
-        if self.found.pictures:
-            return self.found.pictures[place]
-        taken: Reference = take(self.footage.part(place, place + 1))
-        path = self.order.out / layout.KEY_PICTURES / f"{self.found.names[place]}{EXTENSION}"
-        data = bytes_of(taken)
-        if not path.is_file() or read_steadily(path) != data:
-            write_bytes_atomically(path, data, overwrite=True)
-        return path
+    def key_order(self, place: int) -> PairOrder:
+        """The order of a key frame's pair, whose picture is there; of a video it is made of the frame."""
+        order = self.found.key_order(self.order, place)
+        if self.found.video is not None:
+            taken: Reference = take(self.footage.part(place, place + 1))
+            path, data = order.pair.content, bytes_of(taken)
+            if not path.is_file() or read_steadily(path) != data:
+                write_bytes_atomically(path, data, overwrite=True)
+        return order
 
     def result(self, place: int, looks: tuple[Reference, Reference], distance: float) -> FrameResult:
         """What becomes of a frame under its keys' looks."""
         order = self.order
         return FrameResult(
-            order.place(self.found.names[place]), self.contents[place], looks, distance, self.map_of(place),
-            order.output, order.on_conflict,
+            order.place(self.found.names[place]), self.contents[place], looks, distance,
+            self.found.map_of(place), order.output, order.on_conflict,
         )  # fmt: skip
 
 
@@ -188,10 +175,7 @@ def _cuts(footage: Footage, stop_if_asked: SafePoint) -> list[int]:
 
 def _make_keys(frames: _Frames, keys: Sequence[int], pool: str | None) -> dict[int, PairOutcome]:
     """Restyle the key frames as pairs, in a flow run of their own; place -> how it ended."""
-    names, maps = frames.found.names, frames.found.maps
-    orders = [
-        frames.order.key_order(names[key], frames.picture(key), maps[key] if maps else None) for key in keys
-    ]
+    orders = [*map(frames.key_order, keys)]
 
     @flow(name="restyle-keys", flow_run_name="key frames", persist_result=False)
     def restyle_keys() -> Summary | State:
@@ -252,7 +236,9 @@ class _Spans:
         if not missing:
             return
         footage = self.frames.footage.part(span.first, span.stop)
-        wanted = [(place - span.first, span.distance(place), self.frames.map_of(place)) for place in missing]
+        wanted = [
+            (place - span.first, span.distance(place), self.frames.found.map_of(place)) for place in missing
+        ]
         restyle_frames(
             self._named(span), footage, looks, wanted, self.frames.order.output,
             lambda place, restyled: self._publish(span.first + place, restyled),
