@@ -49,10 +49,8 @@ from pst_core.store.handing import bytes_of
 from tasks.keys import key_of
 from tasks.records import keep_results_in_store
 from tasks.results import Shown, Surveyed
-from tasks.sequences import Footage, restyle_frames, show, survey, take, write_video
+from tasks.sequences import Footage, cuts_in, restyle_frames, show, survey, take, write_video
 
-RUN = 120
-"""Frames in which cuts are looked for at once."""
 SHOWN = ("frame", "result")
 MOST_SHOWN = 24
 """Frames on the contact sheet."""
@@ -154,21 +152,18 @@ class _Frames:
 
     def result(self, place: int, looks: tuple[Reference, Reference], distance: float) -> FrameResult:
         """What becomes of a frame under its keys' looks."""
-        order = self.order
-        return FrameResult(
-            order.place(self.found.names[place]), self.contents[place], looks, distance,
-            self.found.map_of(place), order.output, order.on_conflict,
-        )  # fmt: skip
+        return FrameResult.of(self.order, self.found, place, self.contents[place], looks, distance)
 
 
 def _cuts(footage: Footage, stop_if_asked: SafePoint) -> list[int]:
-    """Places of frames that begin another shot; the frame before a run is looked at with it."""
-    cuts = []
-    for first in range(0, footage.count, RUN):
+    """Places of frames that begin another shot."""
+
+    def surveyed(part: Footage) -> Surveyed:
         stop_if_asked()
-        begin = max(first - 1, 0)
-        surveyed: Surveyed = survey(footage.part(begin, min(first + RUN, footage.count)))
-        cuts += [begin + cut for cut in surveyed.cuts]
+        found: Surveyed = survey(part)
+        return found
+
+    cuts = cuts_in(footage, surveyed)
     get_run_logger().info("%s, %s", counted(footage.count, "frame"), counted(len(cuts), "cut"))
     return cuts
 

@@ -19,6 +19,8 @@ from tasks.scoring import PREVIEW_SIDE
 from tasks.unit import retry_what_may_pass, unit
 
 Footage = PictureFrames | VideoFrames
+RUN = 120
+"""Frames in which cuts are looked for at once."""
 
 
 @unit("survey", run_name="cuts")
@@ -33,6 +35,22 @@ def survey(footage: Footage) -> Surveyed:
 
     decodings = footage.decodings(range(footage.count))
     return Surveyed(cuts=tuple(find_cuts(side_by_side(partial(small, each) for each in decodings))))
+
+
+def cuts_in(footage: Footage, survey_part: Callable[[Footage], Surveyed]) -> list[int]:
+    """Places of frames that begin another shot; the frame before a run of them is looked at with it.
+
+    Parameters
+    ----------
+    survey_part
+        `survey`, or what finds out what that has found.
+    """
+    cuts = []
+    for first in range(0, footage.count, RUN):
+        begin = max(first - 1, 0)
+        surveyed = survey_part(footage.part(begin, min(first + RUN, footage.count)))
+        cuts += [begin + cut for cut in surveyed.cuts]
+    return cuts
 
 
 @unit("take-frame", run_name="key frame")

@@ -59,7 +59,7 @@ for _place, _panel, _help in (
     ("resume:resume", BATCH,
      "Go on with the batch or evaluation that was last run into OUT, from its last finished step."),
     ("status:status", BATCH,
-     "Say where each pair of the batch stands that was last run into the folder OUT, and why."),
+     "Say where each pair of the batch, or each frame of the sequence, stands that was last run into OUT."),
     ("serve:serve", SERVICE,
      "Bring up a lasting service, and look after it: server, schedules, and a worker per GPU."),
     ("worker:worker", SERVICE, "Work for the service at PREFECT_API_URL; this machine shares its PST_HOME."),

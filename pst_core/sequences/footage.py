@@ -28,6 +28,11 @@ class Footage(Protocol):
         ...
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of each in pixels, before any turning upright."""
+        ...
+
+    @property
     def contents(self) -> tuple[str, ...]:
         """What tells each frame from any other."""
         ...
@@ -57,6 +62,11 @@ class PictureFrames(BaseModel):
     def count(self) -> int:
         """How many there are."""
         return len(self.files)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of each in pixels, before any turning upright."""
+        return self.files[0].width, self.files[0].height
 
     @property
     def contents(self) -> tuple[str, ...]:
