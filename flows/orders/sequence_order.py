@@ -1,6 +1,5 @@
 """A sequence as it was ordered: which frames, with which style, and what becomes of them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ from flows.orders.conflicts import OnConflict
 from flows.orders.picture_names import EXTENSION
 from flows.orders.planning import PairOrder, Prober
 from flows.orders.saved import KeptOrder
-from flows.pairs.find import find_photographs
+from flows.pairs.find import find_maps, find_photographs
 from flows.pairs.names import show
 from flows.pairs.pair import Pair, is_folder, photograph_problem
 from pst_core.errors import SequenceError
@@ -208,9 +207,7 @@ def _maps(order: SequenceOrder, names: tuple[str, ...]) -> tuple[Path, ...]:
     """Each frame's own map, called like it."""
     if order.maps is None:
         return ()
-    known: Mapping[str, Path] = {
-        pair.name: pair.content for pair in find_photographs(order.maps).pairs if pair.problem is None
-    }
+    known = find_maps(order.maps)
     missing = next((name for name in names if name not in known), None)
     if missing is not None:
         raise SequenceError(

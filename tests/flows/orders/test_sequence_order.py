@@ -4,8 +4,10 @@ from PIL import Image
 from videos import save_video, save_with_sound
 
 from flows import layout
+from flows.orders.apply_order import ApplyOrder, check_photographs
 from flows.orders.batch_order import load_batch_order
 from flows.orders.sequence_order import SequenceOrder, check_sequence, load_sequence_order
+from flows.pairs.pair import PairingError
 from pst_core.errors import ConfigError, ImageError, PstError, SequenceError
 
 
@@ -120,3 +122,20 @@ def test_a_map_that_cannot_be_read_is_named_before_any_work(order, tmp_path):
     maps = {"maps": tmp_path / "maps", "style_map": tmp_path / "style.png"}
     with pytest.raises(ImageError, match=r"maps/10\.png is empty"):
         check_sequence(order.model_copy(update=maps))
+
+
+@pytest.mark.parametrize(("name", "sentence"), [
+    ("empty", r"There is no map in .*empty: put maps there"),
+    ("style.png", r"There is no folder .*style\.png of maps"),
+])  # fmt: skip
+def test_a_folder_without_maps_is_told_in_words_of_maps(order, tmp_path, name, sentence):
+    (tmp_path / "empty").mkdir()
+    maps = {"maps": tmp_path / name, "style_map": tmp_path / "style.png"}
+    with pytest.raises(PairingError, match=sentence) as caught:
+        check_sequence(order.model_copy(update=maps))
+    assert "photograph" not in str(caught.value)
+    application = ApplyOrder(
+        look=tmp_path / "look.cube", source=order.source, out=order.out, maps=maps["maps"]
+    )
+    with pytest.raises(PairingError, match=sentence):
+        check_photographs(application)
