@@ -244,9 +244,7 @@ def maps_in(folder: Path, tally: Tally) -> Side:
         raise PairingError(f"There is no folder {show(folder)} of maps: name another, or leave it out.")
     maps = list_side(folder, tally)
     if not maps.files:
-        raise PairingError(
-            f"There is no map in {show(folder)}: put maps there, called like what they are of, or leave it out."
-        )
+        raise PairingError(f"There is no map in {show(folder)}: put the maps there, or leave it out.")
     return maps
 
 

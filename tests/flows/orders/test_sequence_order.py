@@ -125,7 +125,7 @@ def test_a_map_that_cannot_be_read_is_named_before_any_work(order, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "sentence"), [
-    ("empty", r"There is no map in .*empty: put maps there"),
+    ("empty", r"There is no map in .*empty: put the maps there"),
     ("style.png", r"There is no folder .*style\.png of maps"),
 ])  # fmt: skip
 def test_a_folder_without_maps_is_told_in_words_of_maps(order, tmp_path, name, sentence):
