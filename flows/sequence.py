@@ -163,7 +163,7 @@ def _cuts(footage: Footage, stop_if_asked: SafePoint) -> list[int]:
         found: Surveyed = survey(part)
         return found
 
-    cuts = cuts_in(footage, surveyed)
+    cuts = cuts_in(footage, surveyed, lambda seen: watcher().frames_gone_through("cuts", seen, footage.count))
     get_run_logger().info("%s, %s", counted(footage.count, "frame"), counted(len(cuts), "cut"))
     return cuts
 
@@ -319,4 +319,8 @@ def _make_video(frames: _Frames, summary: Summary, target: Path) -> None:
     watcher().waiting(f"Writing {chosen.place.picture}.")
     said = json.dumps({"program": PROGRAM, "version": package_version(), "key": key})
     sound = None if video is None else video.path
-    write_video(pictures, chosen.place.picture, coding, sound, said, overwrite=chosen.taken)
+
+    def written(done: int) -> None:
+        watcher().frames_gone_through(target.name, done, len(pictures))
+
+    write_video(pictures, chosen.place.picture, coding, sound, said, written, overwrite=chosen.taken)

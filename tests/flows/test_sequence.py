@@ -11,6 +11,7 @@ from PIL import Image
 from scenes import crop, drawn
 from videos import save_with_sound, sound_of
 
+from flows.display.watching import Watcher, watched_by
 from flows.orders.sequence_order import SequenceOrder, find_sequence
 from flows.results.frames import FrameResult
 from flows.results.sequence_standing import find_sequence_standing
@@ -22,6 +23,7 @@ from pst_core.images.writing import write_image
 from pst_core.sequences import restyling
 from pst_core.sequences.video import probe_video
 from pst_core.settings.config import SequenceSettings
+from tasks import sequences
 
 pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
 
@@ -199,6 +201,19 @@ def test_frames_become_a_video_that_is_asked_for_and_one_of_others_stays(frames,
         stylize_sequence(
             frames, style, tmp_path / "out", video=target, settings=FAST["settings"], sequence=settings
         )
+
+
+def test_how_far_the_cuts_and_the_video_are_is_told(frames, style, tmp_path, monkeypatch):
+    monkeypatch.setattr(sequences, "RUN", 3)
+    told = []
+
+    class Hears(Watcher):
+        def frames_gone_through(self, what, done, total):
+            told.append((what, done, total))
+
+    with watched_by(Hears()):
+        run(frames, style, tmp_path / "out", video=tmp_path / "film.mkv")
+    assert told == [("cuts", 3, 4), ("cuts", 4, 4), *(("film.mkv", done, 4) for done in (1, 2, 3, 4))]
 
 
 def test_one_frame_is_a_sequence(frames, style, tmp_path):
