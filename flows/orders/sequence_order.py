@@ -20,6 +20,7 @@ from pst_core.files import check_writable
 from pst_core.images.input_files import InputFile
 from pst_core.sequences.footage import PictureFrames, check_ends, check_sizes
 from pst_core.sequences.numbering import in_order
+from pst_core.sequences.odd_videos import check_odd
 from pst_core.sequences.video import VideoFrames, probe_video
 from pst_core.settings.config import Config, OutputSettings, PresetName, SequenceSettings
 
@@ -186,6 +187,7 @@ def _find(order: SequenceOrder) -> FoundSequence:
     if photograph_problem(order.source) is None:  # FFmpeg would take it for a video of one frame
         raise SequenceError(f"{show(order.source)} is a photograph: name its folder, or a video.")
     video = probe_video(order.source)
+    check_odd(video)
     names = tuple(f"{number:06}" for number in range(1, video.count + 1))
     return FoundSequence(names, video, tuple(map(prober, _maps(order, names))), prober=prober)
 

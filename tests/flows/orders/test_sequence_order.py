@@ -9,6 +9,7 @@ from flows.orders.batch_order import load_batch_order
 from flows.orders.sequence_order import SequenceOrder, check_sequence, load_sequence_order
 from flows.pairs.pair import PairingError
 from pst_core.errors import ConfigError, ImageError, PstError, SequenceError
+from pst_core.sequences.video import Coding, Tags
 
 
 @pytest.fixture
@@ -139,3 +140,10 @@ def test_a_folder_without_maps_is_told_in_words_of_maps(order, tmp_path, name, s
     )
     with pytest.raises(PairingError, match=sentence):
         check_photographs(application)
+
+
+def test_a_video_whose_colours_would_come_out_wrong_is_refused_before_any_work(order, tmp_path):
+    clip = save_video(tmp_path / "clip.mp4", 2, Coding(rate="25", tags=Tags(9, 18, 9)))
+    with pytest.raises(SequenceError, match=r"is HDR \(HLG\)"):
+        check_sequence(order.model_copy(update={"source": clip}))
+    assert not (tmp_path / "out").exists()
