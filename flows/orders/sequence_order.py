@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -20,9 +20,10 @@ from pst_core.files import check_writable
 from pst_core.images.input_files import InputFile
 from pst_core.sequences.footage import PictureFrames, check_ends, check_sizes
 from pst_core.sequences.numbering import in_order
-from pst_core.sequences.odd_videos import check_odd
-from pst_core.sequences.video import VideoFrames, probe_video
 from pst_core.settings.config import Config, OutputSettings, PresetName, SequenceSettings
+
+if TYPE_CHECKING:
+    from pst_core.sequences.video import VideoFrames
 
 
 class SequenceOrder(KeptOrder):
@@ -83,7 +84,7 @@ class FoundSequence:
     """
 
     names: tuple[str, ...]
-    footage: PictureFrames | VideoFrames
+    footage: "PictureFrames | VideoFrames"
     maps: tuple[InputFile, ...] = ()
     notes: tuple[str, ...] = ()
     prober: Prober = field(default_factory=Prober)
@@ -95,9 +96,9 @@ class FoundSequence:
         return tuple(file.path for file in files)
 
     @property
-    def video(self) -> VideoFrames | None:
+    def video(self) -> "VideoFrames | None":
         """The frames, where they are a video's."""
-        return self.footage if isinstance(self.footage, VideoFrames) else None
+        return None if isinstance(self.footage, PictureFrames) else self.footage
 
     def map_of(self, place: int) -> InputFile | None:
         """A frame's own map."""
@@ -186,6 +187,9 @@ def _find(order: SequenceOrder) -> FoundSequence:
         )
     if photograph_problem(order.source) is None:  # FFmpeg would take it for a video of one frame
         raise SequenceError(f"{show(order.source)} is a photograph: name its folder, or a video.")
+    from pst_core.sequences.odd_videos import check_odd
+    from pst_core.sequences.video import probe_video
+
     video = probe_video(order.source)
     check_odd(video)
     names = tuple(f"{number:06}" for number in range(1, video.count + 1))

@@ -3,17 +3,19 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import SEEK_END
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import SequenceError
 from pst_core.images.input_files import InputFile
-from pst_core.images.reading import Photograph
 from pst_core.printing import printable
 from pst_core.steady import open_steadily
 
-Decoding = Callable[[], Photograph]
+if TYPE_CHECKING:
+    from pst_core.images.reading import Photograph
+
+Decoding = Callable[[], "Photograph"]
 """Decodes a frame when it is called, in whatever thread."""
 _ENDS = {b"\x89PNG": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
 """How files begin that say where they end, and how they end then."""
