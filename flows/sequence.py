@@ -18,7 +18,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from flows import layout
-from flows.batch import run_found, run_orders
+from flows.batch import run_found, run_kept, run_orders
 from flows.display.pages import draw_sheet, show_batch
 from flows.display.watching import watcher
 from flows.layout import Place, sheet_path
@@ -89,7 +89,8 @@ def stylize_sequence(
         source=source, style=style, out=out, maps=maps, style_map=style_map, video=video, preset=preset,
         settings=settings_of(settings), sequence=sequence, on_conflict=on_conflict,
     )  # fmt: skip
-    return _stylize(order, check_sequence(order), pool)
+    found = check_sequence(order)
+    return run_kept(order, lambda: _stylize(order, found, pool))
 
 
 def run_sequence(order: SequenceOrder, found: FoundSequence, pool: str | None = None) -> Summary:
@@ -98,11 +99,6 @@ def run_sequence(order: SequenceOrder, found: FoundSequence, pool: str | None = 
 
 
 def _stylize(order: SequenceOrder, found: FoundSequence, pool: str | None) -> State:
-    return ending_in_order(lambda: _run_saved(order, found, pool))
-
-
-def _run_saved(order: SequenceOrder, found: FoundSequence, pool: str | None) -> State:
-    order.save()
     keep_results_in_store()
     have_library()  # for the table at the end
     with open_store().in_use(), safe_points() as stop_if_asked:
