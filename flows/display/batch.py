@@ -172,7 +172,8 @@ def describe(outcome: PairOutcome) -> str:
         reused = (
             f", {outcome.steps_cached} of {outcome.steps} steps were kept" if outcome.steps_cached else ""
         )
-        return f"done in {clock(outcome.seconds)}{reused}{_scores(outcome)}"
+        took = f" in {clock(outcome.seconds)}" if outcome.seconds else ""  # of frames nobody knows it
+        return f"done{took}{reused}{_scores(outcome)}"
     return f"{outcome.state}{_scores(outcome)}"
 
 

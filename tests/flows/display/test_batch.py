@@ -3,7 +3,7 @@
 import pytest
 
 from flows.display import batch
-from flows.display.batch import PART_ROWS, LiveWatcher, print_summary, print_table
+from flows.display.batch import PART_ROWS, LiveWatcher, describe, print_summary, print_table
 from flows.results.outcomes import Outcomes, PairOutcome, Summary
 
 pytestmark = pytest.mark.usefixtures("pst_home")
@@ -67,3 +67,8 @@ def test_a_step_of_a_sequence_has_a_bar_until_its_last_frame():
         ("film.mp4", 1, 3, "1 of 3 frames", True), ("film.mp4", 2, 3, "2 of 3 frames", True),
         ("film.mp4", 3, 3, "3 of 3 frames", False),
     ]  # fmt: skip
+
+
+def test_how_long_a_frame_took_is_not_told_where_it_is_not_known():
+    assert describe(PairOutcome(name="f", state="done", steps=1)) == "done"
+    assert describe(PairOutcome(name="p", state="done", seconds=65.2)) == "done in 1:05"
