@@ -13,7 +13,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from flows.applying import apply_to_each, look_from
-from flows.batch import run_found
+from flows.batch import run_found, run_kept
 from flows.display.pages import draw_sheet, show_batch
 from flows.display.watching import watcher
 from flows.layout import sheet_path
@@ -25,7 +25,6 @@ from flows.results.looks import LookSource, find_look
 from flows.results.outcomes import Outcomes, PairOutcome, Summary
 from flows.results.table import write_table
 from flows.results.under_look import KnownLook
-from flows.runtime.cancellation import ending_in_order
 from flows.shard import log_outcome
 from pst_core.files import write_bytes_atomically
 from pst_core.parquet import have_library
@@ -67,7 +66,8 @@ def apply_folder(
     order = ApplyOrder(
         look=look, source=source, out=out, maps=maps, whole=whole, on_conflict=on_conflict, settings=settings
     )
-    return _apply(order, check_application(order))
+    found = check_application(order)
+    return run_kept(order, lambda: _apply(order, found))
 
 
 def check_application(order: ApplyOrder) -> FoundLook:
@@ -87,11 +87,6 @@ def run_application(order: ApplyOrder, found: FoundLook) -> Summary:
 
 
 def _apply(order: ApplyOrder, found: FoundLook) -> State:
-    return ending_in_order(lambda: _run_saved(order, found))
-
-
-def _run_saved(order: ApplyOrder, found: FoundLook) -> State:
-    order.save()
     keep_results_in_store()
     have_library()  # for the table at the end
     photographs, outcomes = found.photographs, Outcomes()

@@ -76,7 +76,8 @@ def stylize_folder(
         on_conflict=on_conflict, allow_outside=allow_outside, picture_name=picture_name,
         look=look, anchor=anchor,
     )  # fmt: skip
-    return _stylize(order, check_order(order), pool)
+    found = check_order(order)
+    return run_kept(order, lambda: _stylize(order, found, pool))
 
 
 def run_batch(order: BatchOrder, found: FoundOrders, pool: str | None = None) -> Summary:
@@ -89,11 +90,11 @@ def run_found(like: Flow[..., State], order: KeptOrder, run: Callable[[], State]
 
     Returns what it hands back, of its kind, whether its run counts as failed or not; raises what ended it.
     """
-    run_name = printable(str(like.flow_run_name).format(**dict(order)))
+    run_name, kept = printable(str(like.flow_run_name).format(**dict(order))), partial(run_kept, order, run)
 
     @flow(name=like.name, flow_run_name=lambda: run_name, persist_result=False)
     def found(order: Parameter) -> State:  # noqa: ARG001 - shown as the run's parameter
-        return run()
+        return kept()
 
     state: State[Any] = found(Parameter(value=order), return_state=True)
     if state.is_cancelled():
@@ -105,12 +106,17 @@ def run_found(like: Flow[..., State], order: KeptOrder, run: Callable[[], State]
     return ended
 
 
+def run_kept(order: KeptOrder, run: Callable[[], State]) -> State:
+    """Run an order once it lies in its results' folder, to be taken up again; within a flow run."""
+
+    def kept() -> State:
+        order.save()
+        return run()
+
+    return ending_in_order(kept)
+
+
 def _stylize(order: BatchOrder, found: FoundOrders, pool: str | None) -> State:
-    return ending_in_order(lambda: _run_saved(order, found, pool))
-
-
-def _run_saved(order: BatchOrder, found: FoundOrders, pool: str | None) -> State:
-    order.save()
     summary = run_orders(order.out, found.pairs, Prober(), found.notes, pool, found.anchor)
     # A failed pair makes the run one that an operator looks at; everything else in it is done all the same.
     ended: State = (Failed if summary.failed else Completed)(message=summary.sentence, data=summary)

@@ -12,7 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.batch import run_found, run_orders
+from flows.batch import run_found, run_kept, run_orders
 from flows.comparing.drawing import draw_evaluation
 from flows.comparing.measuring import list_wanted, measure_wanted, tell_facts
 from flows.comparing.sizing import bring_to_size, with_answer
@@ -98,7 +98,8 @@ def evaluate_folder(
         quality_models=quality_models, pairing=pairing, preset=preset, settings=settings_of(settings),
         allow_outside=allow_outside,
     )  # fmt: skip
-    return _evaluate(order, check_evaluation(order))
+    found = check_evaluation(order)
+    return run_kept(order, lambda: _evaluate(order, found))
 
 
 def run_evaluation(order: EvaluationOrder, found: Found) -> Ended:
@@ -107,11 +108,6 @@ def run_evaluation(order: EvaluationOrder, found: Found) -> Ended:
 
 
 def _evaluate(order: EvaluationOrder, found: Found) -> State:
-    return ending_in_order(lambda: _run_saved(order, found))
-
-
-def _run_saved(order: EvaluationOrder, found: Found) -> State:
-    order.save()
     keep_results_in_store()
     with open_store().in_use(), safe_points() as stop_if_asked:
         prober = Prober()

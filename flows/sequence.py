@@ -18,13 +18,12 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from flows import layout
-from flows.batch import run_found, run_orders
+from flows.batch import run_found, run_kept, run_orders
 from flows.display.pages import draw_sheet, show_batch
 from flows.display.watching import watcher
 from flows.layout import Place, sheet_path
 from flows.orders.conflicts import OnConflict
-from flows.orders.picture_names import EXTENSION
-from flows.orders.planning import Prober
+from flows.orders.planning import PairOrder, Prober
 from flows.orders.sequence_order import FoundSequence, SequenceOrder, check_sequence
 from flows.results.conflicts import Wanted, choose
 from flows.results.frames import FrameResult
@@ -37,11 +36,9 @@ from flows.runtime.failures import explain_failure
 from flows.runtime.trouble import is_server_trouble
 from pst_core.errors import PstError
 from pst_core.files import write_bytes_atomically
-from pst_core.images.input_files import InputFile
 from pst_core.parquet import have_library
 from pst_core.printing import counted
 from pst_core.report import PROGRAM, package_version
-from pst_core.sequences.footage import PictureFrames, check_sizes
 from pst_core.sequences.spans import Span, keys_of, plan_spans
 from pst_core.sequences.video import Coding
 from pst_core.settings.config import PresetName, SequenceSettings
@@ -52,10 +49,8 @@ from pst_core.store.handing import bytes_of
 from tasks.keys import key_of
 from tasks.records import keep_results_in_store
 from tasks.results import Shown, Surveyed
-from tasks.sequences import Footage, restyle_frames, show, survey, take, write_video
+from tasks.sequences import Footage, cuts_in, restyle_frames, show, survey, take, write_video
 
-RUN = 120
-"""Frames in which cuts are looked for at once."""
 SHOWN = ("frame", "result")
 MOST_SHOWN = 24
 """Frames on the contact sheet."""
@@ -94,7 +89,8 @@ def stylize_sequence(
         source=source, style=style, out=out, maps=maps, style_map=style_map, video=video, preset=preset,
         settings=settings_of(settings), sequence=sequence, on_conflict=on_conflict,
     )  # fmt: skip
-    return _stylize(order, check_sequence(order), pool)
+    found = check_sequence(order)
+    return run_kept(order, lambda: _stylize(order, found, pool))
 
 
 def run_sequence(order: SequenceOrder, found: FoundSequence, pool: str | None = None) -> Summary:
@@ -103,15 +99,10 @@ def run_sequence(order: SequenceOrder, found: FoundSequence, pool: str | None = 
 
 
 def _stylize(order: SequenceOrder, found: FoundSequence, pool: str | None) -> State:
-    return ending_in_order(lambda: _run_saved(order, found, pool))
-
-
-def _run_saved(order: SequenceOrder, found: FoundSequence, pool: str | None) -> State:
-    order.save()
     keep_results_in_store()
     have_library()  # for the table at the end
     with open_store().in_use(), safe_points() as stop_if_asked:
-        frames = _Frames.of(order, found)
+        frames = _Frames(order, found)
         cuts = _cuts(frames.footage, stop_if_asked)
         spans = plan_spans(frames.footage.count, cuts, order.sequence.key_every)
         keyed = _make_keys(frames, keys_of(spans), pool)
@@ -125,73 +116,57 @@ def _run_saved(order: SequenceOrder, found: FoundSequence, pool: str | None) -> 
 
 @dataclass(frozen=True)
 class _Frames:
-    """The frames of an order, read for their hashes."""
+    """The frames of an order, and what becomes of them."""
 
     order: SequenceOrder
     found: FoundSequence
-    footage: Footage
-    maps: tuple[InputFile, ...]
-    prober: Prober
 
-    @classmethod
-    def of(cls, order: SequenceOrder, found: FoundSequence) -> "_Frames":
-        """Read frames and maps; raises `SequenceError` where sizes differ."""
-        prober = Prober()
-        footage: Footage
-        if found.video is not None:
-            footage = found.video
-        else:
-            footage = PictureFrames(files=tuple(map(prober, found.pictures)))
-            check_sizes(footage.files, order.source)
-        return cls(order, found, footage, tuple(map(prober, found.maps)), prober)
+    @property
+    def footage(self) -> Footage:
+        """The frames."""
+        return self.found.footage
+
+    @property
+    def prober(self) -> Prober:
+        """What knows files that were read before."""
+        return self.found.prober
 
     @cached_property
     def contents(self) -> tuple[str, ...]:
         """What tells each frame from any other."""
         return self.footage.contents
 
-    def map_of(self, place: int) -> InputFile | None:
-        """A frame's own map."""
-        return self.maps[place] if self.maps else None
-
-    def picture(self, place: int) -> Path:
-        """A frame's file; of a video, a picture that is made of it."""
-        if self.found.pictures:
-            return self.found.pictures[place]
-        taken: Reference = take(self.footage.part(place, place + 1))
-        path = self.order.out / layout.KEY_PICTURES / f"{self.found.names[place]}{EXTENSION}"
-        data = bytes_of(taken)
-        if not path.is_file() or read_steadily(path) != data:
-            write_bytes_atomically(path, data, overwrite=True)
-        return path
+    def key_order(self, place: int) -> PairOrder:
+        """The order of a key frame's pair, whose picture is there; of a video it is made of the frame."""
+        order = self.found.key_order(self.order, place)
+        if self.found.video is not None:
+            taken: Reference = take(self.footage.part(place, place + 1))
+            path, data = order.pair.content, bytes_of(taken)
+            if not path.is_file() or read_steadily(path) != data:
+                write_bytes_atomically(path, data, overwrite=True)
+        return order
 
     def result(self, place: int, looks: tuple[Reference, Reference], distance: float) -> FrameResult:
         """What becomes of a frame under its keys' looks."""
-        order = self.order
-        return FrameResult(
-            order.place(self.found.names[place]), self.contents[place], looks, distance, self.map_of(place),
-            order.output, order.on_conflict,
-        )  # fmt: skip
+        return FrameResult.of(self.order, self.found, place, self.contents[place], looks, distance)
 
 
 def _cuts(footage: Footage, stop_if_asked: SafePoint) -> list[int]:
-    """Places of frames that begin another shot; the frame before a run is looked at with it."""
-    cuts = []
-    for first in range(0, footage.count, RUN):
+    """Places of frames that begin another shot."""
+
+    def surveyed(part: Footage) -> Surveyed:
         stop_if_asked()
-        begin = max(first - 1, 0)
-        surveyed: Surveyed = survey(footage.part(begin, min(first + RUN, footage.count)))
-        cuts += [begin + cut for cut in surveyed.cuts]
+        found: Surveyed = survey(part)
+        return found
+
+    cuts = cuts_in(footage, surveyed, lambda seen: watcher().frames_gone_through("cuts", seen, footage.count))
     get_run_logger().info("%s, %s", counted(footage.count, "frame"), counted(len(cuts), "cut"))
     return cuts
 
 
 def _make_keys(frames: _Frames, keys: Sequence[int], pool: str | None) -> dict[int, PairOutcome]:
     """Restyle the key frames as pairs, in a flow run of their own; place -> how it ended."""
-    names, maps = frames.found.names, frames.found.maps
-    orders = [
-        frames.order.key_order(names[key], frames.picture(key), maps[key] if maps else None) for key in keys
-    ]
+    orders = [*map(frames.key_order, keys)]
 
     @flow(name="restyle-keys", flow_run_name="key frames", persist_result=False)
     def restyle_keys() -> Summary | State:
@@ -252,7 +227,9 @@ class _Spans:
         if not missing:
             return
         footage = self.frames.footage.part(span.first, span.stop)
-        wanted = [(place - span.first, span.distance(place), self.frames.map_of(place)) for place in missing]
+        wanted = [
+            (place - span.first, span.distance(place), self.frames.found.map_of(place)) for place in missing
+        ]
         restyle_frames(
             self._named(span), footage, looks, wanted, self.frames.order.output,
             lambda place, restyled: self._publish(span.first + place, restyled),
@@ -338,4 +315,8 @@ def _make_video(frames: _Frames, summary: Summary, target: Path) -> None:
     watcher().waiting(f"Writing {chosen.place.picture}.")
     said = json.dumps({"program": PROGRAM, "version": package_version(), "key": key})
     sound = None if video is None else video.path
-    write_video(pictures, chosen.place.picture, coding, sound, said, overwrite=chosen.taken)
+
+    def written(done: int) -> None:
+        watcher().frames_gone_through(target.name, done, len(pictures))
+
+    write_video(pictures, chosen.place.picture, coding, sound, said, written, overwrite=chosen.taken)

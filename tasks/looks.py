@@ -94,7 +94,7 @@ def apply(
 
     given, known = photograph.photograph(), LOOK.load(look)
     semantic = None if semantic_map is None else semantic_map.semantic_map()
-    shares, notes = place(known, given, semantic, finding, network)
+    placement, notes = place(known, given, semantic, finding, network)
     lattices, exposed = (*known.regions, known.whole), tuple[str, ...]()
     if series is not None:
         lattices, exposed = lattices_for(known, given, series.exposure_share)
@@ -102,7 +102,7 @@ def apply(
     told = *_told(given.notes), *_told(notes, photograph, semantic_map), *exposed, *lost
     depth = given.bit_depth if settings.bit_depth == "auto" else settings.bit_depth
     before = PREVIEW.keep(thumbnail(given.on_white, PREVIEW_SIDE))
-    samples = levels_of(lattices, given, shares, 16 if depth == 16 else 8)
+    samples = levels_of(lattices, given, placement, 16 if depth == 16 else 8)
     del given  # which takes more memory than all that follows
     photograph.let_go()
     after = PREVIEW.keep(shrink_levels(samples, PREVIEW_SIDE))

@@ -19,6 +19,8 @@ from tasks.scoring import PREVIEW_SIDE
 from tasks.unit import retry_what_may_pass, unit
 
 Footage = PictureFrames | VideoFrames
+RUN = 120
+"""Frames in which cuts are looked for at once."""
 
 
 @unit("survey", run_name="cuts")
@@ -33,6 +35,28 @@ def survey(footage: Footage) -> Surveyed:
 
     decodings = footage.decodings(range(footage.count))
     return Surveyed(cuts=tuple(find_cuts(side_by_side(partial(small, each) for each in decodings))))
+
+
+def cuts_in(
+    footage: Footage,
+    survey_part: Callable[[Footage], Surveyed],
+    seen: Callable[[int], None] = lambda _: None,
+) -> list[int]:
+    """Places of frames that begin another shot; the frame before a run of them is looked at with it.
+
+    Parameters
+    ----------
+    survey_part
+        `survey`, or what finds out what that has found.
+    seen
+        Called with how many frames are looked at, after each run of them.
+    """
+    cuts = []
+    for first in range(0, footage.count, RUN):
+        begin, stop = max(first - 1, 0), min(first + RUN, footage.count)
+        cuts += [begin + cut for cut in survey_part(footage.part(begin, stop)).cuts]
+        seen(stop)
+    return cuts
 
 
 @unit("take-frame", run_name="key frame")
@@ -104,9 +128,15 @@ def restyle_frames(
 
 @_direct("write-video", run_name="{target.name}")
 def write_video(
-    pictures: Sequence[Path], target: Path, coding: Coding, sound: Path | None, comment: str, overwrite: bool
+    pictures: Sequence[Path],
+    target: Path,
+    coding: Coding,
+    sound: Path | None,
+    comment: str,
+    written: Callable[[int], None],
+    overwrite: bool,
 ) -> None:
-    """Make a video of pictures."""
+    """Make a video of pictures; `written` is called with how many are in it."""
     from pst_core.files import write_atomically
     from pst_core.images.reading import read_photograph
     from pst_core.images.writing import to_levels
@@ -117,8 +147,12 @@ def write_video(
         picture = read_photograph(path)
         return to_levels(picture.on_white, bit_depth=picture.bit_depth)
 
+    def frames() -> Iterator[Any]:
+        for done, frame in enumerate(side_by_side(partial(levels, path) for path in pictures), 1):
+            yield frame
+            written(done)  # whoever asks for the next one is done with it
+
     def write(file: Any) -> None:  # noqa: ANN401
-        frames: Iterator[Any] = side_by_side(partial(levels, path) for path in pictures)
-        video_writing.write_video(file, target.suffix.lower(), frames, coding, sound=sound, comment=comment)
+        video_writing.write_video(file, target.suffix.lower(), frames(), coding, sound=sound, comment=comment)
 
     write_atomically(target, write, overwrite=overwrite)

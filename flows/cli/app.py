@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 from flows.cli.groups import BATCH, EVALUATION, FILES, SERVICE
 from flows.runtime.cancellation import RunCancelled
 from flows.runtime.current_folder import leave_a_folder_that_is_none
+from flows.runtime.ending import deaf_to_signals, end_quietly, end_with
 from flows.runtime.failures import explain_failure
 from flows.runtime.garbage import pass_over_what_is_loaded
 from flows.runtime.interrupts import Stopped, stopping
@@ -59,7 +60,7 @@ for _place, _panel, _help in (
     ("resume:resume", BATCH,
      "Go on with the batch or evaluation that was last run into OUT, from its last finished step."),
     ("status:status", BATCH,
-     "Say where each pair of the batch stands that was last run into the folder OUT, and why."),
+     "Say where each pair of the batch, or each frame of the sequence, stands that was last run into OUT."),
     ("serve:serve", SERVICE,
      "Bring up a lasting service, and look after it: server, schedules, and workers."),
     ("worker:worker", SERVICE, "Work for the service at PREFECT_API_URL; this machine shares its PST_HOME."),
@@ -84,7 +85,10 @@ for _place, _panel, _help in (
 def main() -> None:
     """Run the program and end the process with its exit status."""
     open_streams()
+    if not _debugs():
+        end_quietly()
     status = run(sys.argv[1:])
+    end_with(status)
     pass_over_what_is_loaded()  # or the end of the process takes half a second where torch was loaded
     sys.exit(status)
 
@@ -92,13 +96,18 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit status."""
     leave_a_folder_that_is_none()
-    if os.environ.get(DEBUG) == "1":
+    if _debugs():
         return _call(arguments)
     with stopping(), _calm():
         try:
             return _call(arguments)
         except (Exception, KeyboardInterrupt, Stopped, RunCancelled) as error:  # noqa: BLE001 - the last to be asked
-            return _tell_failure(error, as_json="--json" in arguments)
+            with deaf_to_signals():
+                return _tell_failure(error, as_json="--json" in arguments)
+
+
+def _debugs() -> bool:
+    return os.environ.get(DEBUG) == "1"
 
 
 def _call(arguments: Sequence[str]) -> int:

@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from flows.cli.groups import Json, Quiet, Switch
 from flows.display.meter import emit
 from flows.layout import LOOK, LOOK_DATA
-from flows.results.looks import files_of, names_of_files
 from flows.runtime.interrupts import uninterrupted
 from pst_core.errors import OutputError
 from pst_core.images.roles import by_style
@@ -52,6 +51,7 @@ def look(
         One JSON object per line on stdout: event look, or error.
     """
     from flows.cli.again import load_recipe
+    from flows.results.looks import files_of, names_of_files
 
     given = {"content": content, "style": style, "content_map": content_map, "style_map": style_map}
     earlier = load_recipe(result)

@@ -89,7 +89,7 @@ def run(
     allow_outside
         Let a manifest's paths lead out of its folder.
     dry_run
-        List the pairs and what is done of each; do nothing.
+        List the pairs, or a sequence's frames, and what is done of each; do nothing.
     workers
         So many processes do pairs side by side, each with a GPU or a share of the cores; auto: as many as
         keep the GPUs busy.
@@ -98,7 +98,7 @@ def run(
     as_json
         One JSON object per line on stdout: event server, batch, start, pair (a pair's end), summary, error.
     """
-    from flows.cli.status import list_standings
+    from flows.cli.status import list_sequence, list_standings
     from flows.orders.picture_names import LIKE_PAIRS
 
     of_sequence = SequenceOptions(maps, style_map, video, key_every, rate)
@@ -111,12 +111,13 @@ def run(
             look=look,
             anchor=anchor,
             allow_outside=allow_outside,
-            dry_run=dry_run,
         )
         chosen = resolve(options)
         frames = make_sequence_order(
             sequence, style, out, chosen, lasting_settings(chosen), of_sequence, on_conflict
         )
+        if dry_run:
+            return list_sequence(frames, as_json=as_json)
         return carry_out_sequence(frames, quiet=quiet, as_json=as_json, helpers=Helpers(workers, pool))
     of_sequence.refuse()
     order = make_order(

@@ -120,6 +120,13 @@ class LiveWatcher(Live, PlainWatcher):
         done = self.meter.done_at(stage, evaluation)
         self.bar.update(self.pair, completed=done, left=f"{stage.name}, {loss_text(evaluation)}")
 
+    def frames_gone_through(self, what: str, done: int, total: int) -> None:
+        """Show the step's bar where a pair's is; it is gone with the last frame."""
+        self.bar.update(
+            self.pair, description=printable(what, stderr=True), total=total, completed=done,
+            visible=done < total, left=f"{done} of {counted(total, 'frame')}",
+        )  # fmt: skip
+
     def pair_ended(self, outcome: PairOutcome) -> None:
         """Move the batch's bar; a failure stays on the screen."""
         self.ended += 1
@@ -165,7 +172,8 @@ def describe(outcome: PairOutcome) -> str:
         reused = (
             f", {outcome.steps_cached} of {outcome.steps} steps were kept" if outcome.steps_cached else ""
         )
-        return f"done in {clock(outcome.seconds)}{reused}{_scores(outcome)}"
+        took = f" in {clock(outcome.seconds)}" if outcome.seconds else ""  # of frames nobody knows it
+        return f"done{took}{reused}{_scores(outcome)}"
     return f"{outcome.state}{_scores(outcome)}"
 
 

@@ -44,6 +44,9 @@ class Watcher:
     def evaluated(self, stage: Stage, evaluation: "Evaluation") -> None:
         """Evaluate a stage's loss once."""
 
+    def frames_gone_through(self, what: str, done: int, total: int) -> None:
+        """Hear how many frames a step of a sequence has gone through, which is no pair's."""
+
     def pair_ended(self, outcome: PairOutcome) -> None:
         """End a pair."""
 

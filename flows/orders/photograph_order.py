@@ -52,17 +52,18 @@ def order_in_series(order: PairOrder, anchor: PairOrder) -> PhotographOrder:
 
 
 def find_anchor(name: str, orders: Sequence[PairOrder]) -> int:
-    """The place of a series' anchor among all of its pairs, by a pair's name or its content's file name.
+    """The place of a series' anchor among all of its pairs: by a pair's name, else its content's file name.
+
+    The file name may lack its extension, as long as a single photograph is called so.
 
     Raises
     ------
     PairingError, ConfigError
         There is no such pair, or several, or others have another style or other settings.
     """
-    found = [place for place, order in enumerate(orders) if order.name == name]
-    found = found or [place for place, order in enumerate(orders) if order.pair.content.name == name]
+    found = _called(name, orders)
     if len(found) > 1:
-        raise PairingError(f"Several photographs are called {name!r}: name the anchor as its pair is called.")
+        raise PairingError(_ambiguous(name, [orders[place] for place in found]))
     if not found:
         near = get_close_matches(name, [order.name for order in orders], _NEAREST, 0.0)
         raise PairingError(
@@ -72,6 +73,33 @@ def find_anchor(name: str, orders: Sequence[PairOrder]) -> int:
     for order in orders:
         _check_alike(order, anchor)
     return found[0]
+
+
+def _called(name: str, orders: Sequence[PairOrder]) -> list[int]:
+    """Places of the pairs that are called so, by the first kind of name by which any is."""
+    contents = [order.pair.content for order in orders]
+    kinds = (
+        [order.name for order in orders],
+        [each.name for each in contents],
+        [each.stem for each in contents],
+    )
+    return next((found for names in kinds if (found := _places(name, names))), [])
+
+
+def _places(name: str, names: Sequence[str]) -> list[int]:
+    return [place for place, each in enumerate(names) if each == name]
+
+
+def _ambiguous(name: str, orders: Sequence[PairOrder]) -> str:
+    """One sentence on photographs that are called the same: by file names where these differ."""
+    known, what = [show(order.pair.content.name) for order in orders], "the whole file name"
+    if len({*known}) < len(known):
+        known, what = [order.name for order in orders], "a pair's name"
+    more = f" and {len(known) - _NEAREST} more" if len(known) > _NEAREST else ""
+    return (
+        f"{len(known)} photographs are called {name!r} ({', '.join(known[:_NEAREST])}{more}): give {what}, "
+        f"as --anchor {known[0]}."
+    )
 
 
 def _check_alike(order: PairOrder, anchor: PairOrder) -> None:

@@ -1,7 +1,6 @@
 """A sequence as it was ordered: which frames, with which style, and what becomes of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,13 +10,15 @@ from flows import layout
 from flows.layout import Place, place_of
 from flows.orders.conflicts import OnConflict
 from flows.orders.picture_names import EXTENSION
-from flows.orders.planning import PairOrder
+from flows.orders.planning import PairOrder, Prober
 from flows.orders.saved import KeptOrder
-from flows.pairs.find import find_photographs
+from flows.pairs.find import find_maps, find_photographs
 from flows.pairs.names import show
 from flows.pairs.pair import Pair, is_folder, photograph_problem
 from pst_core.errors import SequenceError
 from pst_core.files import check_writable
+from pst_core.images.input_files import InputFile
+from pst_core.sequences.footage import PictureFrames, check_ends, check_sizes
 from pst_core.sequences.numbering import in_order
 from pst_core.settings.config import Config, OutputSettings, PresetName, SequenceSettings
 
@@ -60,11 +61,9 @@ class SequenceOrder(KeptOrder):
         """Where a frame goes, if nothing is in the way."""
         return place_of(self.out, name, f"{layout.FRAMES}/{name}{EXTENSION}")
 
-    def key_order(self, name: str, content: Path, content_map: Path | None) -> PairOrder:
-        """The order of a key frame's pair, with its look."""
-        style_map = None if content_map is None else self.style_map
-        pair = Pair(name, content, self.style, content_map, style_map)
-        return PairOrder(pair, self.out / layout.KEYS, self.config, self.preset, self.on_conflict, look=True)
+    def key_picture(self, name: str) -> Path:
+        """Where the picture goes that is made of a video's frame, if it is a key."""
+        return self.out / layout.KEY_PICTURES / f"{name}{EXTENSION}"
 
 
 @dataclass(frozen=True)
@@ -75,25 +74,65 @@ class FoundSequence:
     ----------
     names : tuple of str
         What each frame is called, in order.
-    pictures : tuple of Path
-        The frames' files; none of a video.
-    video : VideoFrames, optional
-        In place of these.
-    maps : tuple of Path
+    footage : PictureFrames or VideoFrames
+    maps : tuple of InputFile
         The frames' own maps; empty where there are none.
     notes : tuple of str
         What was passed over.
+    prober : Prober
+        What read them, and knows them.
     """
 
     names: tuple[str, ...]
-    pictures: tuple[Path, ...] = ()
-    video: "VideoFrames | None" = None
-    maps: tuple[Path, ...] = ()
+    footage: "PictureFrames | VideoFrames"
+    maps: tuple[InputFile, ...] = ()
     notes: tuple[str, ...] = ()
+    prober: Prober = field(default_factory=Prober)
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """The frames' files; none of a video."""
+        files = self.footage.files if isinstance(self.footage, PictureFrames) else ()
+        return tuple(file.path for file in files)
+
+    @property
+    def video(self) -> "VideoFrames | None":
+        """The frames, where they are a video's."""
+        return None if isinstance(self.footage, PictureFrames) else self.footage
+
+    def map_of(self, place: int) -> InputFile | None:
+        """A frame's own map."""
+        return self.maps[place] if self.maps else None
+
+    def key_order(self, order: SequenceOrder, place: int) -> PairOrder:
+        """The order of a key frame's pair, with its look."""
+        name, own = self.names[place], self.map_of(place)
+        maps = (None, None) if own is None else (own.path, order.style_map)
+        content = self.pictures[place] if self.pictures else order.key_picture(name)
+        pair = Pair(name, content, order.style, *maps)
+        return PairOrder(
+            pair, order.out / layout.KEYS, order.config, order.preset, order.on_conflict, look=True
+        )
 
     def video_wanted(self, order: SequenceOrder) -> Path | None:
         """Where a video of the results goes; None where there is to be none."""
         return order.video or (None if self.video is None else order.out / layout.VIDEO)
+
+
+def find_sequence(order: SequenceOrder) -> FoundSequence:
+    """The frames of an order; nothing is written.
+
+    Raises
+    ------
+    PstError
+        The source is no sequence, a frame cannot be read, the style cannot be used, maps do not fit, or the
+        video that is wanted cannot be made.
+    """
+    _ = order.config
+    _check_style(order)
+    found = _find(order)
+    _check_video(order, found)
+    return found
 
 
 def check_sequence(order: SequenceOrder) -> FoundSequence:
@@ -102,14 +141,12 @@ def check_sequence(order: SequenceOrder) -> FoundSequence:
     Raises
     ------
     PstError
-        The source is no sequence, the style cannot be used, maps do not fit, or the output folder cannot be
-        written.
+        As for `find_sequence`, or an output folder cannot be written.
     """
-    _ = order.config
-    _check_style(order)
-    found = _find(order)
-    _check_video(order, found)
+    found = find_sequence(order)
     check_writable(order.out)
+    if (target := found.video_wanted(order)) is not None:
+        check_writable(target.parent)
     return found
 
 
@@ -136,20 +173,27 @@ def _check_style(order: SequenceOrder) -> None:
 
 
 def _find(order: SequenceOrder) -> FoundSequence:
+    prober = Prober()
     if is_folder(order.source):
         names, pictures, notes = _numbered(order.source, order.out)
-        return FoundSequence(names, pictures, maps=_maps(order, names), notes=notes)
+        maps = _maps(order, names)
+        footage = PictureFrames(files=tuple(map(prober, pictures)))
+        check_sizes(footage.files, order.source)
+        check_ends(footage.files)
+        return FoundSequence(names, footage, tuple(map(prober, maps)), notes, prober)
     if not order.source.exists():
         raise SequenceError(
             f"There is no {show(order.source)}: name a folder of numbered frames, or a video."
         )
     if photograph_problem(order.source) is None:  # FFmpeg would take it for a video of one frame
         raise SequenceError(f"{show(order.source)} is a photograph: name its folder, or a video.")
+    from pst_core.sequences.odd_videos import check_odd
     from pst_core.sequences.video import probe_video
 
     video = probe_video(order.source)
+    check_odd(video)
     names = tuple(f"{number:06}" for number in range(1, video.count + 1))
-    return FoundSequence(names, video=video, maps=_maps(order, names))
+    return FoundSequence(names, video, tuple(map(prober, _maps(order, names))), prober=prober)
 
 
 def _numbered(folder: Path, out: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...], tuple[str, ...]]:
@@ -169,9 +213,7 @@ def _maps(order: SequenceOrder, names: tuple[str, ...]) -> tuple[Path, ...]:
     """Each frame's own map, called like it."""
     if order.maps is None:
         return ()
-    known: Mapping[str, Path] = {
-        pair.name: pair.content for pair in find_photographs(order.maps).pairs if pair.problem is None
-    }
+    known = find_maps(order.maps)
     missing = next((name for name in names if name not in known), None)
     if missing is not None:
         raise SequenceError(
@@ -196,4 +238,3 @@ def _check_video(order: SequenceOrder, found: FoundSequence) -> None:
         raise SequenceError(f"{show(target)} is the source and would be lost: give --video another name.")
     if target.is_dir():
         raise SequenceError(f"{show(target)} is a folder: give --video the name of a file.")
-    check_writable(target.parent)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from flows.pairs.folders import contents_in, pairs_in, photographs_in
+from flows.pairs.folders import contents_in, maps_in, pairs_in, photographs_in
 from flows.pairs.manifest import read_manifest
 from flows.pairs.names import natural_key, show
 from flows.pairs.pair import (
@@ -114,6 +114,17 @@ def find_contents(source: Path, *, maps: Path | None = None, out: Path | None = 
     _require_folder(source)
     tally = Tally()
     return _sorted(contents_in(source, maps, out, tally), _passed_over(source, tally))
+
+
+def find_maps(folder: Path) -> dict[str, Path]:
+    """The semantic maps of a folder, by the names that photographs called like them have.
+
+    Raises
+    ------
+    PairingError
+        There is no such folder, or no map in it.
+    """
+    return {each.name: each.path for each in maps_in(folder, Tally()).good}
 
 
 def _require_folder(source: Path) -> None:

@@ -87,16 +87,14 @@ def contents_in(source: Path, maps: Path | None, out: Path | None, tally: Tally)
     Raises
     ------
     PairingError
-        There is no photograph, or no such folder of maps.
+        There is no photograph, or no such folder of maps, or no map in it.
     """
-    if maps is not None and not is_folder(maps):
-        raise PairingError(f"There is no folder {show(maps)} of maps: name another, or leave it out.")
+    asked = None if maps is None else maps_in(maps, tally)
     folder = source / "content" if is_folder(source / "content") else source
     own = (source / f"{role}s" for role in MAPS)
     photographs = list_side(folder, tally, (out, maps, *own))
     _require_photographs(photographs)
-    there = maps or source / f"{MAPS[0]}s"
-    known = list_side(there, tally) if is_folder(there) else Side(there, {})
+    known = asked or _maps_if_any(source / f"{MAPS[0]}s", tally)
     pairs = []
     for each in photographs.files:
         semantic, problem = _map_of(each, known)
@@ -234,12 +232,29 @@ def _require_photographs(side: Side) -> None:
 # --- maps
 
 
+def maps_in(folder: Path, tally: Tally) -> Side:
+    """The semantic maps of a folder that was named as one of maps.
+
+    Raises
+    ------
+    PairingError
+        There is no such folder, or no map in it.
+    """
+    if not is_folder(folder):
+        raise PairingError(f"There is no folder {show(folder)} of maps: name another, or leave it out.")
+    maps = list_side(folder, tally)
+    if not maps.files:
+        raise PairingError(f"There is no map in {show(folder)}: put the maps there, or leave it out.")
+    return maps
+
+
 def _maps_in(source: Path, tally: Tally) -> tuple[Side, Side]:
-    content_maps, style_maps = (
-        list_side(folder, tally) if is_folder(folder := source / f"{role}s") else Side(folder, {})
-        for role in MAPS
-    )
+    content_maps, style_maps = (_maps_if_any(source / f"{role}s", tally) for role in MAPS)
     return content_maps, style_maps
+
+
+def _maps_if_any(folder: Path, tally: Tally) -> Side:
+    return list_side(folder, tally) if is_folder(folder) else Side(folder, {})
 
 
 def _with_maps(pair: Pair, content: Found, style: Found, content_maps: Side, style_maps: Side) -> Pair:

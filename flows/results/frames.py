@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from flows.layout import Place
 from flows.orders.conflicts import OnConflict
+from flows.orders.sequence_order import FoundSequence, SequenceOrder
 from flows.results.conflicts import Wanted, bring_up_to_date, choose
 from pst_core.images.input_files import InputFile
 from pst_core.images.png import is_whole
@@ -46,6 +47,22 @@ class FrameResult:
     semantic_map: InputFile | None
     settings: OutputSettings
     on_conflict: OnConflict
+
+    @classmethod
+    def of(
+        cls,
+        order: SequenceOrder,
+        found: FoundSequence,
+        place: int,
+        content: str,
+        looks: tuple[Reference, Reference],
+        distance: float,
+    ) -> Self:
+        """What becomes of a frame of a sequence, by its place there, under its keys' looks."""
+        return cls(
+            order.place(found.names[place]), content, looks, distance, found.map_of(place), order.output,
+            order.on_conflict,
+        )  # fmt: skip
 
     @property
     def key(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.layout import LOOK, LOOK_DATA, REGION_LOOK, REGION_MASK, REPORT
+from flows.layout import BATCH, KEYS, LOOK, LOOK_DATA, REGION_LOOK, REGION_MASK, REPORT, SEQUENCE
 from pst_core.errors import LookError, PstError
 from pst_core.images.input_files import InputFile, probe
 from pst_core.images.roles import PHOTOGRAPHS, has_maps
@@ -105,8 +105,24 @@ def find_look(path: Path) -> LookSource:
         return LookSource(kept=_keep(_read(data)))
     if (report := read_own(path / REPORT)) and "key" in report:
         return LookSource(fitted_to=_parts_of_result(path, report))
+    raise LookError(f"{path} {_why_none(path)}.")
+
+
+def _why_none(path: Path) -> str:
+    """Why nothing at a path is a look, and the way out: of many pairs' results one is to be named."""
+    for told, order, results in (
+        ("a sequence, of which each key frame has a look", SEQUENCE, path / KEYS),
+        ("a batch, of which each pair has a look", BATCH, path),
+    ):
+        if (path / order).exists() and (pair := _first_pair(results)) is not None:
+            return f"holds {told}: name the folder of one, such as {pair}"
     why = "holds no look" if path.is_dir() else "is no look" if path.exists() else "does not exist"
-    raise LookError(f"{path} {why}: {WAY_OUT}.")
+    return f"{why}: {WAY_OUT}"
+
+
+def _first_pair(results: Path) -> Path | None:
+    """The first pair's folder among results, by name."""
+    return min((report.parent for report in results.glob(f"*/{REPORT}")), default=None)
 
 
 def _whole(path: Path) -> "Look":

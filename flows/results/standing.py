@@ -64,7 +64,7 @@ def find_standings(order: BatchOrder, found: FoundOrders) -> Iterator[Standing]:
     for place, pair_order in enumerate(found.pairs):
         failure = failures.get(pair_order.name)
         if series is None or place == found.anchor:
-            yield _stand(pair_order, prober, failure)
+            yield stand(pair_order, prober, failure)
         else:
             yield _stand_in_series(pair_order, series, prober, failure)
 
@@ -75,7 +75,8 @@ def estimate_seconds(out: Path, waiting: int) -> float | None:
     return None if seconds is None else waiting * seconds
 
 
-def _stand(order: PairOrder, prober: Prober, failure: str | None) -> Standing:
+def stand(order: PairOrder, prober: Prober, failure: str | None) -> Standing:
+    """Look at a pair; `failure` says why it failed in its folder's last batch, if it did."""
     place: dict[str, Any] = {"name": order.name, "folder": str(order.place.folder)}
     if order.pair.problem is not None:
         return Standing(**place, state="failed", why=order.pair.problem)

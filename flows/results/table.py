@@ -52,12 +52,12 @@ def failures_of(out: Path) -> dict[str, str]:
 
 
 def mean_seconds(out: Path) -> float | None:
-    """What a pair took that was computed in a folder's last batch; None if that is not known."""
+    """What a pair took that was computed in a folder's last batch; None if nobody knows, as of frames."""
     count, seconds = 0, 0.0
     for row in _read(out, "state", "seconds"):
         if row["state"] == "done" and isinstance(row["seconds"], float):
             count, seconds = count + 1, seconds + row["seconds"]
-    return seconds / count if count else None
+    return seconds / count if seconds else None
 
 
 def _read(out: Path, *columns: str) -> Iterator[dict[str, Any]]:

@@ -27,7 +27,7 @@ LEAST_SHARE = 1 / 512  # on [0, 1]: less of a look, anywhere in a tile, is not t
 TILE = 128  # pixels a side in which looks are applied: what caches hold
 
 
-class Shares(NamedTuple):
+class Placement(NamedTuple):
     """How much of each look a photograph takes, place by place.
 
     Attributes
@@ -45,10 +45,10 @@ class Shares(NamedTuple):
     guide: Tensor
 
 
-def enlarged(shares: Shares, image: Floats) -> Floats:
+def enlarged(placement: Placement, image: Floats) -> Floats:
     """How much of each look each pixel takes of a photograph, shape (3, H, W); shape (L, H, W)."""
     height, width = image.shape[1:]
-    weights = at_edges([shares], middle_of(image))[0].numpy()
+    weights = at_edges([placement], middle_of(image))[0].numpy()
     masks = np.empty((len(weights), height, width), np.float32)
     across = _Between.of(slice(0, width), width, weights, 2)
     for rows in strips(height, width):
@@ -63,31 +63,31 @@ def middle_of(image: Floats, side: int = MIDDLE) -> Tensor:
     return resize(torch.from_numpy(image), fit_size(height, width, side)).clamp(0, 1)
 
 
-def at_edges(several: Sequence[Shares], guide: Tensor) -> list[Tensor]:
+def at_edges(several: Sequence[Placement], guide: Tensor) -> list[Tensor]:
     """How much of each look each pixel takes, with borders at the photograph's own edges.
 
     Parameters
     ----------
     several
-        Shares of one photograph, each by itself.
+        Of one photograph, each by itself.
     guide : Tensor, shape (3, h, w)
         The photograph, from `middle_of`.
 
     Returns
     -------
     list of Tensor, shape (L, h, w)
-        For each of the shares.
+        For each of them.
     """
-    together = torch.cat([shares.masks for shares in several])
+    together = torch.cat([placement.masks for placement in several])
     enlarged = _through_guide(together, several[0].guide, guide).clamp_(1e-6, 1)
     found = []
-    for shares, masks in zip(
+    for placement, masks in zip(
         several, torch.split(enlarged, [len(each.masks) for each in several]), strict=True
     ):
         steep = (
             masks * masks * masks
         )  # for a tenth of a look that is meant for something else is seen as a rim
-        found.append(torch.einsum("kl,khw->lhw", shares.takes, steep.div_(steep.sum(dim=0))))
+        found.append(torch.einsum("kl,khw->lhw", placement.takes, steep.div_(steep.sum(dim=0))))
     return found
 
 
@@ -134,7 +134,7 @@ def _enlarged(near: Floats, rows: _Between, columns: _Between) -> Floats:
 
 
 def strips_of(
-    lattices: Sequence[Lattice], image: Floats, shares: Shares | Tensor | None
+    lattices: Sequence[Lattice], image: Floats, placement: Placement | Tensor | None
 ) -> Iterator[tuple[slice, Floats]]:
     """Change a photograph's colours strip by strip, which bounds memory.
 
@@ -144,7 +144,7 @@ def strips_of(
         K of them.
     image : ndarray of float32, shape (3, H, W)
         On [0, 1].
-    shares
+    placement
         How much of each lattice goes where, or what `at_edges` makes of it; None takes the last one
         everywhere.
 
@@ -153,13 +153,13 @@ def strips_of(
     rows : slice
     strip : ndarray of float32, shape (3, rows, W)
     """
-    if shares is None:
+    if placement is None:
         for rows in strips(*image.shape[1:]):
             yield rows, lattices[-1].apply(image[:, rows])
         return
     import cv2
 
-    found = at_edges([shares], middle_of(image))[0] if isinstance(shares, Shares) else shares
+    found = at_edges([placement], middle_of(image))[0] if isinstance(placement, Placement) else placement
     weights, (height, width) = found.numpy(), image.shape[1:]
     across = [slice(left, min(left + TILE, width)) for left in range(0, width, TILE)]
     columns = [_Between.of(each, width, weights, 2) for each in across]
@@ -201,7 +201,7 @@ def _changed(
 def levels_of(
     lattices: Sequence[Lattice],
     photograph: Photograph,
-    shares: Shares | Tensor | None,
+    placement: Placement | Tensor | None,
     bit_depth: Literal[8, 16],
 ) -> Samples:
     """A photograph under a look, as integers that a file holds; see `strips_of` and `to_levels`.
@@ -213,7 +213,7 @@ def levels_of(
     channels = 3 if photograph.alpha is None else 4
     kind = np.uint8 if bit_depth == 8 else np.uint16
     samples = np.empty((photograph.height, photograph.width, channels), kind)
-    for rows, strip in strips_of(lattices, photograph.filled, shares):
+    for rows, strip in strips_of(lattices, photograph.filled, placement):
         alpha = None if photograph.alpha is None else photograph.alpha[rows]
         shown = strip if alpha is None else np.where(alpha > 0, strip, photograph.pixels[:, rows])
         samples[rows] = to_levels(shown, alpha, bit_depth)

@@ -14,7 +14,7 @@ from pst_core.looks.fitting import fit_lattice
 from pst_core.looks.lattice import Lattice
 from pst_core.machine import reproducible
 from pst_core.network.identity import Network
-from pst_core.pipeline.applying import Shares, enlarged, strips_of
+from pst_core.pipeline.applying import Placement, enlarged, strips_of
 from pst_core.pipeline.working import make_working_pair
 from pst_core.regions.labels import Regions
 from pst_core.settings.config import Config, FoundRegionSettings, OnDevice, WorkingSettings
@@ -92,10 +92,10 @@ class Look:
         return cls(lattice, (), (), np.zeros((0, 1, 1), np.float32), np.zeros((3, 1, 1), np.float32))
 
     @property
-    def shares(self) -> Shares:
+    def placement(self) -> Placement:
         """Where in the content each look belongs, and the whole one nowhere."""
         own = torch.eye(len(self.regions), len(self.regions) + 1)
-        return Shares(torch.from_numpy(self.masks), own, torch.from_numpy(self.content))
+        return Placement(torch.from_numpy(self.masks), own, torch.from_numpy(self.content))
 
     def masks_at(self, image: Floats) -> Floats:
         """The masks at the content's full size, by its edges; shape (R, H, W).
@@ -105,7 +105,7 @@ class Look:
         image : ndarray of float32, shape (3, H, W)
             The content of the pair, on [0, 1].
         """
-        return enlarged(self.shares, image)[:-1]
+        return enlarged(self.placement, image)[:-1]
 
     def apply_by_region(self, image: Floats) -> Floats:
         """Change the content's colours by each region's own look.
@@ -116,7 +116,7 @@ class Look:
             The content of the pair at any size, on [0, 1].
         """
         changed = np.empty_like(image)
-        for rows, strip in strips_of((*self.regions, self.whole), image, self.shares):
+        for rows, strip in strips_of((*self.regions, self.whole), image, self.placement):
             changed[:, rows] = strip
         return changed
 

@@ -12,7 +12,7 @@ from pst_core.machine import reproducible
 from pst_core.network.encoder import Encoder, open_encoder
 from pst_core.network.finder import Finder
 from pst_core.network.identity import Network
-from pst_core.pipeline.applying import Shares
+from pst_core.pipeline.applying import Placement
 from pst_core.pipeline.look import Look
 from pst_core.pipeline.working import area_masks
 from pst_core.regions.found import find_regions
@@ -26,7 +26,7 @@ NOTHING_IN_COMMON = (
     "No regions are found that it has in common with the look's own photograph: it takes the whole look."
 )
 
-Placed = tuple[Shares | None, tuple[str, ...]]
+Placed = tuple[Placement | None, tuple[str, ...]]
 """Shares of the regions' looks and of the whole one, or None for that alone everywhere; notes."""
 
 
@@ -72,7 +72,7 @@ def place_by_map(look: Look, photograph: Photograph, semantic: SemanticMap) -> P
             "use the same colours, or leave the map out."
         )
     with reproducible():
-        return _shares(photograph, labels, torch.eye(len(look.regions))), notes
+        return _placed(photograph, labels, torch.eye(len(look.regions))), notes
 
 
 def place_as_found(
@@ -92,7 +92,7 @@ def place_as_found(
     if common.count < 2:
         return None, (NOTHING_IN_COMMON,)
     with reproducible():
-        return _shares(photograph, common.content, _takes(look, common)), ()
+        return _placed(photograph, common.content, _takes(look, common)), ()
 
 
 def _takes(look: Look, common: Regions) -> Tensor:
@@ -105,7 +105,7 @@ def _takes(look: Look, common: Regions) -> Tensor:
     return torch.from_numpy(np.array(lie) * common.trust[:, None]).float()
 
 
-def _shares(photograph: Photograph, labels: Labels, takes: Tensor) -> Shares:
+def _placed(photograph: Photograph, labels: Labels, takes: Tensor) -> Placement:
     """Shares by the regions that lie in a photograph; what these do not take, the whole look does.
 
     Parameters
@@ -121,4 +121,4 @@ def _shares(photograph: Photograph, labels: Labels, takes: Tensor) -> Shares:
     nowhere = (1 - masks.sum(dim=0, keepdim=True)).clamp(0, 1)
     takes = torch.cat([takes, torch.zeros(1, takes.shape[1])])
     whole = 1 - takes.sum(dim=1, keepdim=True)
-    return Shares(torch.cat([masks, nowhere]), torch.cat([takes, whole], dim=1), small)
+    return Placement(torch.cat([masks, nowhere]), torch.cat([takes, whole], dim=1), small)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from pst_core.pipeline.applying import Shares
+from pst_core.pipeline.applying import Placement
 from pst_core.pipeline.look import Look
 from pst_core.sequences.motion import Floats, Small, motion_between, shrunk, trust_in
 
@@ -15,13 +15,13 @@ class Carried(NamedTuple):
 
     Attributes
     ----------
-    shares : Shares
+    placement : Placement
         How much of each region's look, and behind these of the whole one, the frame takes.
     trust : ndarray of float32, shape (h, w)
         How far to trust it, on [0, 1].
     """
 
-    shares: Shares
+    placement: Placement
     trust: Floats
 
 
@@ -44,7 +44,7 @@ class Key:
         trust = trust_in(frame, small, there, motion_between(small, frame))
         masks = torch.from_numpy(there.bring(regions))
         takes = torch.eye(len(masks), len(masks) + 1)
-        return Carried(Shares(masks, takes, torch.from_numpy(frame.image)), trust)
+        return Carried(Placement(masks, takes, torch.from_numpy(frame.image)), trust)
 
     def _at(self, size: tuple[int, int]) -> tuple[Small, Floats]:
         """What it shows, and where its regions lie, at a size that all frames have."""
@@ -53,6 +53,6 @@ class Key:
         return self._small
 
 
-def by_map(shares: Shares | None) -> Carried | None:
+def by_map(placement: Placement | None) -> Carried | None:
     """Regions that a frame's own map says: nothing of it is in doubt."""
-    return None if shares is None else Carried(shares, np.ones(shares.guide.shape[1:], np.float32))
+    return None if placement is None else Carried(placement, np.ones(placement.guide.shape[1:], np.float32))

@@ -1,18 +1,24 @@
 """The frames of a sequence, wherever they lie: pictures in a folder, or those of a video."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import SEEK_END
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import SequenceError
 from pst_core.images.input_files import InputFile
-from pst_core.images.reading import Photograph
 from pst_core.printing import printable
+from pst_core.steady import open_steadily
 
-Decoding = Callable[[], Photograph]
+if TYPE_CHECKING:
+    from pst_core.images.reading import Photograph
+
+Decoding = Callable[[], "Photograph"]
 """Decodes a frame when it is called, in whatever thread."""
+_ENDS = {b"\x89PNG": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
+"""How files begin that say where they end, and how they end then."""
 
 
 class Footage(Protocol):
@@ -21,6 +27,11 @@ class Footage(Protocol):
     @property
     def count(self) -> int:
         """How many there are."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of each in pixels, before any turning upright."""
         ...
 
     @property
@@ -55,6 +66,11 @@ class PictureFrames(BaseModel):
         return len(self.files)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of each in pixels, before any turning upright."""
+        return self.files[0].width, self.files[0].height
+
+    @property
     def contents(self) -> tuple[str, ...]:
         """The sha256 of each."""
         return tuple(file.sha256 for file in self.files)
@@ -83,3 +99,25 @@ def check_sizes(files: Sequence[InputFile], place: Path) -> None:
                 f"and {printable(files[0].path.name)} has {files[0].width}x{files[0].height}: "
                 "bring the frames of a sequence to one size."
             )
+
+
+def check_ends(files: Iterable[InputFile]) -> None:
+    """Refuse frames that are cut short; of most formats the last bytes tell, and no pixel is decoded.
+
+    Raises
+    ------
+    ImageError
+        One lacks its end, and cannot be decoded without it.
+    """
+    for file in files:
+        if _lacks_end(file.path):
+            file.photograph()  # some pictures can be decoded all the same; of others this says what is wrong
+
+
+def _lacks_end(path: Path) -> bool:
+    """Whether a file of a format that says where it ends stops without saying so."""
+    with open_steadily(path) as file:
+        head = file.read(4)
+        end = next((end for begin, end in _ENDS.items() if head.startswith(begin)), b"")
+        file.seek(-len(end), SEEK_END)
+        return bool(end) and file.read() != end

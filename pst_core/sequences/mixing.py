@@ -50,7 +50,7 @@ def frame_under(
         return levels_of([mixed], frame, None, bit_depth)
     lattices = [lattice for key, _ in used for lattice in (*key.look.regions, key.look.whole)]
     guide = middle_of(frame.filled, MIDDLE)
-    placed = iter(at_edges([each.shares for each in carried if each is not None], guide))
+    placed = iter(at_edges([each.placement for each in carried if each is not None], guide))
     weights = torch.cat([
         _weights(len(key.look.regions), None if found is None else next(placed), share, guide)
         for (key, _), found, share in zip(used, carried, _shares_of(carried, says), strict=True)

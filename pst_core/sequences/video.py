@@ -99,6 +99,8 @@ class VideoFrames(BaseModel):
     sha256 : str
         Of the whole file.
     coding : Coding
+    size : pair of int
+        Width and height of each in pixels, before any turning upright.
     first, count : int
         Place of the first of these frames in the video, and how many they are.
     """
@@ -108,6 +110,7 @@ class VideoFrames(BaseModel):
     path: Path
     sha256: str
     coding: Coding
+    size: tuple[int, int]
     first: int
     count: int
 
@@ -200,6 +203,7 @@ def probe_video(path: Path) -> VideoFrames:
         )
         if not times:
             raise SequenceError(f"{printable(path)} holds no frame: name another video.")
+        size = context.width, context.height
         rate = _rate_of(times, stream.average_rate, stream.time_base, path)
         coding = Coding(
             rate=str(rate), tick=str(stream.time_base), begin=times[0], tags=_tags_of(context),
@@ -207,7 +211,7 @@ def probe_video(path: Path) -> VideoFrames:
         )  # fmt: skip
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return VideoFrames(path=path, sha256=sha256, coding=coding, first=0, count=len(times))
+    return VideoFrames(path=path, sha256=sha256, coding=coding, size=size, first=0, count=len(times))
 
 
 def opened(path: Path) -> Any:  # noqa: ANN401 - a container of PyAV's

@@ -87,7 +87,7 @@ def cost(look: Look, megapixels: float) -> None:
     pixels = np.random.default_rng(0).random((3, side, side), dtype=np.float32)
     picture = Photograph(pixels, None, "", Path("large.png"), 8)
     whole = f"{megapixels:g} megapixels under the whole look", (look.whole,), None
-    regional = f"under {len(look.regions)} regions' looks", (*look.regions, look.whole), look.shares
+    regional = f"under {len(look.regions)} regions' looks", (*look.regions, look.whole), look.placement
     look.whole.apply(pixels[:, :1])  # loads what it is done with
     for name, lattices, shares in (whole, regional):
         before, started, worked = memory(), time.perf_counter(), time.process_time()

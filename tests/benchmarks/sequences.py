@@ -115,7 +115,7 @@ def under_keys(
 
 def unchanging(scene: Scene, frames: Sequence[np.ndarray], look: Look) -> list[np.ndarray]:
     """Every frame under the first one's looks, whose regions move as the scene does."""
-    masks = enlarged(look.shares, frames[0])
+    masks = enlarged(look.placement, frames[0])
     found = []
     for place, frame in enumerate(frames):
         there = scene.moved(masks, (place * SHIFT[0], place * SHIFT[1]))

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from pathlib import Path
 from threading import Event
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from flows.apply import apply_folder
 from flows.batch import stylize_folder
+from flows.results.looks import find_look
 from flows.results.under_look import UnderLook
 from pst_core.errors import LookError
 from pst_core.images.input_files import InputFile
@@ -264,3 +266,24 @@ def test_what_holds_no_look_is_named_before_any_work(shoot, tmp_path, make, name
     with pytest.raises(Exception, match=named):
         apply_folder(tmp_path / "none", shoot, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("order", "results", "told"), [
+    ("sequence.json", "made/keys", "holds a sequence, of which each key frame has a look"),
+    ("batch.json", "made", "holds a batch, of which each pair has a look"),
+])  # fmt: skip
+def test_results_of_many_pairs_are_no_look_but_each_pairs_are(tmp_path, order, results, told):
+    made, pairs = tmp_path / "made", tmp_path / results
+    for name in ("f_2", "f_1"):
+        (pairs / name).mkdir(parents=True)
+        (pairs / name / "report.json").write_text("{}")
+    (made / order).write_text("{}")
+    sentence = f"{told}: name the folder of one, such as {pairs / 'f_1'}."
+    with pytest.raises(LookError, match=re.escape(sentence)):
+        find_look(made)
+
+
+def test_a_folder_without_results_is_no_look(tmp_path):
+    (tmp_path / "sequence.json").write_text("{}")
+    with pytest.raises(LookError, match=r"holds no look: name a \.cube file"):
+        find_look(tmp_path)

@@ -11,7 +11,10 @@ from PIL import Image
 from scenes import crop, drawn
 from videos import save_with_sound, sound_of
 
+from flows.display.watching import Watcher, watched_by
+from flows.orders.sequence_order import SequenceOrder, find_sequence
 from flows.results.frames import FrameResult
+from flows.results.sequence_standing import find_sequence_standing
 from flows.sequence import stylize_sequence
 from pst_core.errors import SequenceError
 from pst_core.images.embedding import read_recipe
@@ -20,6 +23,7 @@ from pst_core.images.writing import write_image
 from pst_core.sequences import restyling
 from pst_core.sequences.video import probe_video
 from pst_core.settings.config import SequenceSettings
+from tasks import sequences
 
 pytestmark = pytest.mark.usefixtures("prefect_server_for_tests", "pst_home")
 
@@ -199,6 +203,19 @@ def test_frames_become_a_video_that_is_asked_for_and_one_of_others_stays(frames,
         )
 
 
+def test_how_far_the_cuts_and_the_video_are_is_told(frames, style, tmp_path, monkeypatch):
+    monkeypatch.setattr(sequences, "RUN", 3)
+    told = []
+
+    class Hears(Watcher):
+        def frames_gone_through(self, what, done, total):
+            told.append((what, done, total))
+
+    with watched_by(Hears()):
+        run(frames, style, tmp_path / "out", video=tmp_path / "film.mkv")
+    assert told == [("cuts", 3, 4), ("cuts", 4, 4), *(("film.mkv", done, 4) for done in (1, 2, 3, 4))]
+
+
 def test_one_frame_is_a_sequence(frames, style, tmp_path):
     for path in sorted(frames.iterdir())[1:]:
         path.unlink()
@@ -243,6 +260,98 @@ def test_an_order_is_taken_up_again(frames, style, tmp_path, monkeypatch, capsys
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert events[-1] == {"event": "summary", "out": "out", "pairs": 4, "cached": 4}
     assert [event["title"] for event in events if event["event"] == "method"] == ["Key frames", "Frames"]
+
+
+def told(arguments, capsys, status=0):
+    """Events of a command, by the method that they are of."""
+    from flows.cli.app import run as pst
+
+    assert pst([*arguments, "--json"]) == status
+    by_method, method = {}, None
+    for event in map(json.loads, capsys.readouterr().out.splitlines()):
+        if event["event"] == "method":
+            method = event["title"]
+        else:
+            by_method.setdefault(method, []).append(event)
+    return by_method
+
+
+def stand(events):
+    return {event["name"]: event["state"] for event in events if event["event"] == "pair"}
+
+
+def test_where_a_sequence_stands_is_told_before_while_and_after_it_runs(
+    frames, style, tmp_path, monkeypatch, capsys, pst_home
+):
+    for number in (4, 5):
+        save_frame(frames, number, scene=1)
+    monkeypatch.chdir(tmp_path)
+    names = [f"f_{number:02}" for number in range(9, 15)]
+    dry_run = ["run", "--sequence", "frames", "--style", "style.png", "--out", "out", "--dry-run"]
+    before = told(dry_run, capsys)
+    assert stand(before["Frames"]) == dict.fromkeys(names, "new")
+    assert [*stand(before["Key frames"])] == ["f_09", "f_14"]
+    assert before["Frames"][-1]["notes"] == [
+        "Frames have 120x80 pixels. Results go to out/frames.",
+        "Cuts are looked for when it runs; both sides of each are key frames, too.",
+    ]
+    assert not Path("out").exists() and not pst_home.exists()
+    run(Path("frames"), Path("style.png"), Path("out"))
+    after = told(["status", "out"], capsys)
+    assert stand(after["Key frames"]) == dict.fromkeys(["f_09", "f_12", "f_13", "f_14"], "done")
+    assert stand(after["Frames"]) == dict.fromkeys(names, "done")
+    assert after["Frames"][-1]["done"] == 6 and after["Frames"][-1]["seconds_estimated"] is None
+    assert "with 1 cut." in after["Frames"][-1]["notes"][0]
+    Path("out/frames/f_11.png").unlink()
+    Path("out/frames/f_12.png").write_bytes(b"somebody's")
+    now = told(["status", "out"], capsys, status=3)
+    assert stand(now["Frames"]) == dict.fromkeys(names, "done") | {"f_11": "new", "f_12": "failed"}
+    assert not Path("out/frames/f_11.png").exists()
+
+
+def test_frames_that_stand_alike_share_a_row(frames, style, tmp_path, capsys):
+    from flows.cli.app import run as pst
+
+    out = str(tmp_path / "out")
+    run(frames, style, Path(out))
+    (Path(out) / "frames" / "f_11.png").unlink()
+    assert pst(["status", out]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["f_09", "to", "f_10", "done", "2", "of", "2"] in rows
+    assert ["f_11", "new", "0", "of", "1"] in rows
+    told = [" ".join(row) for row in rows]
+    assert "4 frames: 3 done, 1 new." in told and "2 key frames: 2 done." in told
+
+
+def test_another_style_makes_every_frame_new_and_what_is_there_can_be_left(frames, style, tmp_path, capsys):
+    run(frames, style, tmp_path / "out")
+    write_image(style, drawn(80, 100, seed=6), overwrite=True)
+    for policy, state, key in (
+        ("changed", "new", "new"),
+        ("skip", "left", "left"),
+        ("fail", "failed", "failed"),
+    ):
+        order = SequenceOrder(
+            source=frames, style=style, out=tmp_path / "out", settings=QUICKER,
+            sequence=FAST["sequence"], on_conflict=policy,
+        )  # fmt: skip
+        standing = find_sequence_standing(order, find_sequence(order))
+        assert {each.state for each in standing.frames} == {state}, policy
+        assert {each.state for each in standing.keys} == {key}, policy
+
+
+def test_where_a_video_stands_is_told_without_taking_its_frames(style, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save_with_sound(tmp_path / "clip.mp4", 4)
+    dry_run = ["run", "--sequence", "clip.mp4", "--style", "style.png", "--out", "out", "--dry-run"]
+    before = told(dry_run, capsys)
+    assert stand(before["Key frames"]) == {"000001": "new", "000004": "new"}
+    assert before["Frames"][-1]["notes"][0] == (
+        "Frames have 96x64 pixels. Results go to out/frames, and as a video to out/sequence.mp4."
+    )
+    assert not Path("out").exists()
+    run(Path("clip.mp4"), Path("style.png"), Path("out"))
+    assert set(stand(told(["status", "out"], capsys)["Frames"]).values()) == {"done"}
 
 
 COMPLETE = ["--sequence", "frames", "--style", "style.png", "--out", "o"]

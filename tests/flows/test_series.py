@@ -15,6 +15,7 @@ from flows.batch import stylize_folder
 from flows.cli.app import run
 from flows.orders.batch_order import BatchOrder, find_orders
 from flows.orders.photograph_order import find_anchor
+from flows.pairs.pair import PairingError
 from flows.results.standing import find_standings
 from pst_core.images.embedding import read_recipe
 from pst_core.images.light import decode_srgb, encode_srgb
@@ -186,6 +187,25 @@ def test_who_is_not_there_is_told_with_the_nearest_names(shoot, tmp_path):
         find_orders(order_of(shoot, tmp_path, anchor="drak"))
     assert str(caught.value).count(".") == 1
     assert find_orders(order_of(shoot, tmp_path, anchor="b.jpg")).anchor == 1  # as the file is called
+
+
+def test_an_anchor_of_which_there_are_two_is_asked_for_by_its_whole_name(shoot, tmp_path):
+    save_photograph(shoot / "a.jpg", seed=9)
+    told = r"^2 photographs are called 'a' \(a\.jpg, a\.png\): give the whole file name, as --anchor a\.jpg"
+    with pytest.raises(PairingError, match=told):
+        find_orders(order_of(shoot, tmp_path))
+    for name, pair in (("a.png", "a-png"), ("a.jpg", "a-jpg"), ("a-png", "a-png")):
+        found = find_orders(order_of(shoot, tmp_path, anchor=name))
+        assert found.pairs[found.anchor].name == pair
+    (shoot / "more").mkdir()
+    save_photograph(shoot / "more" / "b.jpg", seed=9)
+    (shoot / "b.jpg").rename(shoot / "other.jpg")
+    found = find_orders(order_of(shoot, tmp_path, anchor="b"))  # the only one that is called so
+    assert found.pairs[found.anchor].name == "more/b"
+    (shoot / "still more").mkdir()
+    save_photograph(shoot / "still more" / "b.jpg", seed=10)
+    with pytest.raises(PairingError, match="give a pair's name, as --anchor more/b"):
+        find_orders(order_of(shoot, tmp_path, anchor="b"))
 
 
 def test_what_is_not_of_one_look_is_told_in_one_sentence(shoot, tmp_path):

@@ -115,7 +115,9 @@ def test_frames_count_by_their_content_and_their_order(tmp_path):
     frames = PictureFrames(files=(red, blue))
     assert canonical(frames) == canonical(PictureFrames(files=(again, blue)))
     assert canonical(frames) != canonical(PictureFrames(files=(blue, red)))
-    video = VideoFrames(path=tmp_path / "a.mp4", sha256="a" * 64, coding=Coding(rate="25"), first=0, count=9)
+    video = VideoFrames(
+        path=tmp_path / "a.mp4", sha256="a" * 64, coding=Coding(rate="25"), size=(64, 48), first=0, count=9
+    )  # fmt: skip
     assert canonical(video) == canonical(video.model_copy(update={"path": tmp_path / "b.mp4"}))
     assert canonical(video.part(0, 4)) != canonical(video.part(1, 5))
 

@@ -64,8 +64,9 @@ def test_signal_ends_it_with_nothing_half_written(pair, number, status):
 # --- what is loaded
 
 COMMANDS = [
-    "", "stylize", "run", "resume", "status", "store", "store verify", "store prune", "demo", "doctor",
-    "presets", "methods", "evaluate", "compare", "ablate", "study", "study build", "study tally",
+    "", "stylize", "regions", "look", "apply", "run", "resume", "status", "serve", "worker", "store",
+    "store verify", "store prune", "demo", "doctor", "presets", "methods", "evaluate", "compare", "ablate",
+    "study", "study build", "study tally",
 ]  # fmt: skip
 
 

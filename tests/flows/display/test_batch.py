@@ -3,7 +3,7 @@
 import pytest
 
 from flows.display import batch
-from flows.display.batch import PART_ROWS, print_summary, print_table
+from flows.display.batch import PART_ROWS, LiveWatcher, describe, print_summary, print_table
 from flows.results.outcomes import Outcomes, PairOutcome, Summary
 
 pytestmark = pytest.mark.usefixtures("pst_home")
@@ -54,3 +54,21 @@ def test_the_end_of_a_long_batch_lists_what_failed(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "p40" in said and "No." in said and "p41" not in said
     assert f"50 pairs: 49 done, 1 failed. Results in {tmp_path}." in said
+
+
+def test_a_step_of_a_sequence_has_a_bar_until_its_last_frame():
+    watcher = LiveWatcher("frame")
+    shown = []
+    for done in (1, 2, 3):
+        watcher.frames_gone_through("film.mp4", done, 3)
+        bar = watcher.bar.tasks[1]
+        shown.append((bar.description, bar.completed, bar.total, bar.fields["left"], bar.visible))
+    assert shown == [
+        ("film.mp4", 1, 3, "1 of 3 frames", True), ("film.mp4", 2, 3, "2 of 3 frames", True),
+        ("film.mp4", 3, 3, "3 of 3 frames", False),
+    ]  # fmt: skip
+
+
+def test_how_long_a_frame_took_is_not_told_where_it_is_not_known():
+    assert describe(PairOutcome(name="f", state="done", steps=1)) == "done"
+    assert describe(PairOutcome(name="p", state="done", seconds=65.2)) == "done in 1:05"

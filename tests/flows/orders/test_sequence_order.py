@@ -1,11 +1,15 @@
+import numpy as np
 import pytest
 from PIL import Image
 from videos import save_video, save_with_sound
 
 from flows import layout
+from flows.orders.apply_order import ApplyOrder, check_photographs
 from flows.orders.batch_order import load_batch_order
 from flows.orders.sequence_order import SequenceOrder, check_sequence, load_sequence_order
-from pst_core.errors import ConfigError, PstError, SequenceError
+from flows.pairs.pair import PairingError
+from pst_core.errors import ConfigError, ImageError, PstError, SequenceError
+from pst_core.sequences.video import Coding, Tags
 
 
 @pytest.fixture
@@ -76,3 +80,70 @@ def test_where_no_video_can_lie_is_told_before_any_work(order, tmp_path, place):
 def test_a_single_frame_is_not_taken_for_a_video(order, tmp_path):
     with pytest.raises(SequenceError, match="is a photograph: name its folder"):
         check_sequence(order.model_copy(update={"source": tmp_path / "frames" / "8.png"}))
+
+
+def cut(path, kind, share):
+    noise = np.random.default_rng(1).integers(0, 255, (40, 40, 3), np.uint8)
+    Image.fromarray(noise).save(path, kind)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.98])
+def test_a_frame_that_is_cut_short_is_named_before_any_work(order, tmp_path, kind, share):
+    cut(tmp_path / "frames" / "9.png", kind, share)
+    with pytest.raises(ImageError, match=r"frames/9\.png .*(cut short|damaged)"):
+        check_sequence(order)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_frame_that_lacks_nothing_but_its_end_marker_is_a_frame(order, tmp_path):
+    path = tmp_path / "frames" / "9.png"
+    Image.new("RGB", (40, 40)).save(path, "JPEG")
+    path.write_bytes(path.read_bytes()[:-2])
+    assert check_sequence(order).names == ("8", "9", "10")
+
+
+def test_frames_of_two_sizes_are_told_before_any_work(order, tmp_path):
+    Image.new("RGB", (50, 40)).save(tmp_path / "frames" / "9.png")
+    with pytest.raises(SequenceError, match=r"9\.png in .* has 50x40 pixels and 8\.png has 40x40"):
+        check_sequence(order)
+
+
+def test_whole_frames_are_not_decoded_to_be_told_whole(order, monkeypatch):
+    monkeypatch.setattr("pst_core.images.reading.read_photograph", None)
+    assert check_sequence(order).names == ("8", "9", "10")
+
+
+def test_a_map_that_cannot_be_read_is_named_before_any_work(order, tmp_path):
+    (tmp_path / "maps").mkdir()
+    for name in ("8", "9", "10"):
+        Image.new("RGB", (40, 40)).save(tmp_path / "maps" / f"{name}.png")
+    (tmp_path / "maps" / "10.png").write_bytes(b"")
+    maps = {"maps": tmp_path / "maps", "style_map": tmp_path / "style.png"}
+    with pytest.raises(ImageError, match=r"maps/10\.png is empty"):
+        check_sequence(order.model_copy(update=maps))
+
+
+@pytest.mark.parametrize(("name", "sentence"), [
+    ("empty", r"There is no map in .*empty: put the maps there"),
+    ("style.png", r"There is no folder .*style\.png of maps"),
+])  # fmt: skip
+def test_a_folder_without_maps_is_told_in_words_of_maps(order, tmp_path, name, sentence):
+    (tmp_path / "empty").mkdir()
+    maps = {"maps": tmp_path / name, "style_map": tmp_path / "style.png"}
+    with pytest.raises(PairingError, match=sentence) as caught:
+        check_sequence(order.model_copy(update=maps))
+    assert "photograph" not in str(caught.value)
+    application = ApplyOrder(
+        look=tmp_path / "look.cube", source=order.source, out=order.out, maps=maps["maps"]
+    )
+    with pytest.raises(PairingError, match=sentence):
+        check_photographs(application)
+
+
+def test_a_video_whose_colours_would_come_out_wrong_is_refused_before_any_work(order, tmp_path):
+    clip = save_video(tmp_path / "clip.mp4", 2, Coding(rate="25", tags=Tags(9, 18, 9)))
+    with pytest.raises(SequenceError, match=r"is HDR \(HLG\)"):
+        check_sequence(order.model_copy(update={"source": clip}))
+    assert not (tmp_path / "out").exists()

@@ -648,11 +648,8 @@ def test_any_strength_is_shown_as_it_would_be_made_in_a_browser(browser, tmp_pat
     browser.click("#cards .card")
     assert browser.run("document.querySelector('#option').value") == f"--strength {made:g}"
     browser.wait("['content', 'result'].every(id => document.getElementById(id).complete)")
-    for selector, value in (("#slider", 0), ("#strength", strength)):
-        browser.run(
-            f"(e => {{ e.value = {value}; e.dispatchEvent(new Event('input')); }})"
-            f"(document.querySelector('{selector}'))"
-        )
+    set_to(browser, "#slider", 0)
+    set_to(browser, "#strength", strength)
     assert browser.run("document.querySelector('#option').value") == f"--strength {strength:g}"
     share, change = strength / made, after - before
     room = np.where(change > 0, 1 - after, after) / np.maximum(np.abs(change), 1e-9)
@@ -667,6 +664,40 @@ def test_any_strength_is_shown_as_it_would_be_made_in_a_browser(browser, tmp_pat
     )
     assert np.abs(there[:, 1:-1] - here[:, 1:-1]).max() < 0.03  # tags cover the corners below
     assert browser.complaints() == []
+
+
+def plain(value):
+    """A small picture of one gray in the store."""
+    return open_store().put(thumbnail(np.full((3, 64, 96), value, np.float32), 96), "preview", "jpg")
+
+
+def test_beyond_the_result_nothing_of_the_content_shines_through_at_the_edges_in_a_browser(browser, tmp_path):
+    previews = {"content": plain(1), "result": plain(0.02)}
+    page = write(tmp_path / "out", make_outcome(tmp_path / "out", "p", previews=previews, strength=1))
+    for width, height in ((1400, 900), (1391, 907), (1003, 700), (1250, 655)):
+        browser.open(page, width, height)
+        browser.click("#cards .card")
+        browser.wait("['content', 'result'].every(id => document.getElementById(id).complete)")
+        set_to(browser, "#slider", 0)
+        set_to(browser, "#strength", 1.6)
+        time.sleep(0.1)  # until it is drawn
+        around = browser.box("#compare")
+        shown = seen(browser, ".stage").max(axis=-1)
+        x, y = (int(around[side] - browser.box(".stage")[side]) for side in "xy")
+        right, bottom = (x + round(around["width"]), y + round(around["height"]))
+        edges = (
+            shown[y + 9 : bottom - 60, right - 4 : right + 2],
+            shown[bottom - 4 : bottom + 2, x + 60 : right - 90],
+        )
+        assert max(edge.max() for edge in edges) < 0.4, (width, height)
+
+
+def set_to(browser, selector, value):
+    """Move a slider."""
+    browser.run(
+        f"(e => {{ e.value = {value}; e.dispatchEvent(new Event('input')); }})"
+        f"(document.querySelector('{selector}'))"
+    )
 
 
 def test_no_strength_is_offered_where_none_is_known_in_a_browser(browser, tmp_path):

@@ -14,7 +14,7 @@ from pst_core.images.writing import to_levels
 from pst_core.looks.lattice import Lattice
 from pst_core.network.identity import Network
 from pst_core.pipeline import applying, placing
-from pst_core.pipeline.applying import LEAST_SHARE, Shares, levels_of, strips_of
+from pst_core.pipeline.applying import LEAST_SHARE, Placement, levels_of, strips_of
 from pst_core.pipeline.artifacts import CPU, LOOK
 from pst_core.pipeline.look import Finding, Look, told_of
 from pst_core.pipeline.placing import place
@@ -47,26 +47,26 @@ def semantic_map(edge, width=60):
     return SemanticMap(colors, "", Path("map.png"))
 
 
-def looked(look, given, shares):
+def looked(look, given, placement):
     return np.concatenate(
-        [strip for _, strip in strips_of((*look.regions, look.whole), given.filled, shares)], axis=1
+        [strip for _, strip in strips_of((*look.regions, look.whole), given.filled, placement)], axis=1
     )
 
 
 def test_by_its_own_map_each_region_takes_its_look_to_the_very_edge(look):
     given = photograph(edge=42)
-    shares, _ = place(look, given, semantic_map(42), None, None)
+    placement, _ = place(look, given, semantic_map(42), None, None)
     expected = given.pixels * 0.5
     expected[:, :, 42:] += 0.5
-    assert np.abs(looked(look, given, shares) - expected).max() < 0.02
+    assert np.abs(looked(look, given, placement) - expected).max() < 0.02
 
 
 def test_what_no_region_marks_takes_the_whole_look(look):
     given = photograph()
     semantic = semantic_map(30)
     semantic.colors[:, 30:] = (0, 255, 0)
-    shares, _ = place(look, given, semantic, None, None)
-    assert np.abs(looked(look, given, shares) - given.pixels)[:, :, 30:].max() < 0.02
+    placement, _ = place(look, given, semantic, None, None)
+    assert np.abs(looked(look, given, placement) - given.pixels)[:, :, 30:].max() < 0.02
 
 
 def test_a_map_of_other_things_is_refused(look):
@@ -90,8 +90,8 @@ def found(monkeypatch, look, settings, confidence):
     monkeypatch.setattr(placing, "find_regions", lambda *_: common)
     monkeypatch.setattr(placing, "open_encoder", lambda *_: (None, None))
     network = Network.of(settings, has_maps=False)
-    shares, _ = place(look, given, None, settings.section(FoundRegionSettings), network)
-    return given, looked(look, given, shares)
+    placement, _ = place(look, given, None, settings.section(FoundRegionSettings), network)
+    return given, looked(look, given, placement)
 
 
 def test_found_regions_take_the_look_of_what_they_are_like(monkeypatch, look, settings):
@@ -117,8 +117,8 @@ def test_nothing_in_common_is_the_whole_look_and_told(monkeypatch, look, setting
     monkeypatch.setattr(placing, "find_regions", none)
     monkeypatch.setattr(placing, "open_encoder", lambda *_: (None, None))
     network = Network.of(settings, has_maps=False)
-    shares, notes = place(look, photograph(), None, settings.section(FoundRegionSettings), network)
-    assert shares is None and "No regions are found" in notes[0]
+    placement, notes = place(look, photograph(), None, settings.section(FoundRegionSettings), network)
+    assert placement is None and "No regions are found" in notes[0]
 
 
 def test_without_maps_or_a_way_to_find_it_is_the_whole_look(look):
@@ -128,13 +128,13 @@ def test_without_maps_or_a_way_to_find_it_is_the_whole_look(look):
 def test_strips_are_what_the_whole_is(monkeypatch):
     given = photograph(64, 80)
     masks = torch.rand(3, 16, 20)
-    shares = Shares(masks / masks.sum(0), torch.eye(3), torch.rand(3, 16, 20))
+    placement = Placement(masks / masks.sum(0), torch.eye(3), torch.rand(3, 16, 20))
     lattices = (DARKER, LIGHTER, Lattice.identity())
-    at_once = levels_of(lattices, given, shares, 16)
+    at_once = levels_of(lattices, given, placement, 16)
     monkeypatch.setattr(
         applying, "strips", lambda height, _: (slice(top, top + 8) for top in range(0, height, 8))
     )
-    assert np.array_equal(levels_of(lattices, given, shares, 16), at_once)
+    assert np.array_equal(levels_of(lattices, given, placement, 16), at_once)
 
 
 def test_what_is_hidden_stays_as_it_was():
