@@ -22,6 +22,7 @@ from tasks.looks import apply, fit
 from tasks.pair import passing_in_memory
 from tasks.progress import announcing
 from tasks.results import Applied, Fitted
+from tasks.unit import returned
 
 Ended = Callable[[int, PairOutcome], None]
 
@@ -91,7 +92,7 @@ def _end(
     if choose(planned.wanted) is not None:
         with announcing(leave_lane):
             run = apply(**planned.inputs, return_state=True)
-        applied: Applied = run.result()
+        applied: Applied = returned(run)
         if (place := planned.publish(applied)) is not None:
             state = "cached" if run.name == "Cached" else "done"
             return {

@@ -44,6 +44,7 @@ from pst_core.store.handing import let_go
 from tasks.pair import Made, make_pair, passing_in_memory
 from tasks.progress import listening
 from tasks.records import keep_results_in_store
+from tasks.unit import returned
 
 LARGE_PIXELS = 2**26
 """Photographs of more pixels together are decoded, and worked on, with no other pair's beside them."""
@@ -175,7 +176,7 @@ def _runner(found_done: list[bool], stop_if_asked: Callable[[], None]) -> Callab
         stop_if_asked()
         state = unit(**inputs, return_state=True)
         found_done.append(state.name == "Cached")
-        return state.result()
+        return returned(state)
 
     return run
 

@@ -248,7 +248,8 @@ def draw_strengths(content: bytes, result: bytes, made: float, side: int = STREN
 
 
 def _planes(image: Image.Image) -> NDArray[np.float32]:
-    return np.moveaxis(np.asarray(image, np.float32) / np.float32(255), -1, 0)
+    # Plane by plane: NumPy takes five times as long for a minimum over channels that lie side by side.
+    return np.ascontiguousarray(np.moveaxis(np.asarray(image, np.float32), -1, 0)) / np.float32(255)
 
 
 def shrink_picture(picture: bytes, side: int) -> bytes:

@@ -41,11 +41,23 @@ def _no_weights_from_outside(monkeypatch):
 
 @pytest.fixture(scope="session")
 def prefect_server_for_tests(tmp_path_factory):
-    """One Prefect server for the whole session, with a database of its own; flows run one after another."""
+    """One Prefect server for the whole session, with a database of its own; flows run one after another.
+
+    What it would do by itself beside that, as for schedules, triggers and pages of events, no test asks for.
+    """
+    from prefect import settings
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
+    idle = (
+        settings.PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED,
+        settings.PREFECT_SERVER_SERVICES_FOREMAN_ENABLED,
+        settings.PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED,
+        settings.PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED,
+        settings.PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED,
+    )
     with (
+        temporary_settings(dict.fromkeys(idle, False)),
         prefect_test_harness(server_startup_timeout=120),
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):

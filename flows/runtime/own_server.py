@@ -20,7 +20,8 @@ from flows.runtime import prefect_server
 from flows.runtime.children import start_child, stop_children
 from flows.runtime.history import set_aside, set_aside_if_damaged
 from flows.runtime.settings import QUIET
-from pst_core.errors import PstError
+from pst_core.errors import OutputError, PstError
+from pst_core.files import write_bytes_atomically
 from pst_core.store import pst_home
 from pst_core.store.locks import flock_file, unlock_file
 from pst_core.store.mounts import locks_of
@@ -29,6 +30,7 @@ START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 ANSWER_SECONDS = 10.0
 SEND_SECONDS = 10.0
+CERTIFICATE = "certificate.pem"
 NICENESS = 10
 """Its bookkeeping can wait; the optimisation's threads wait for one another."""
 # Nothing leaves the machine, and nothing runs that a single batch does not need.
@@ -210,6 +212,27 @@ def answers(address: str, patience: float = ANSWER_SECONDS) -> bool:
     with contextlib.suppress(httpx.HTTPError), httpx.Client(trust_env=False, timeout=patience) as client:
         return client.get(f"{address}/api/health").status_code == httpx.codes.OK
     return False
+
+
+def least_certificates() -> str | None:
+    """A file of one certificate for Prefect's clients, which read one also where nothing is encrypted.
+
+    The usual one holds all authorities of the world: 14 ms for each client, of which every pair makes one.
+
+    Returns
+    -------
+    str or None
+        Where it lies; None where it cannot be written, and the usual one serves.
+    """
+    import certifi
+
+    path = server_home() / CERTIFICATE
+    first, end, _ = certifi.contents().partition("-----END CERTIFICATE-----\n")
+    try:
+        write_bytes_atomically(path, f"{first}{end}".encode(), overwrite=True, durable=False)
+    except OutputError:
+        return None
+    return str(path)
 
 
 def _send_what_is_left() -> None:

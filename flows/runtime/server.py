@@ -6,7 +6,7 @@ from typing import Any
 
 from flows.runtime.configured_server import check_server
 from flows.runtime.left_running import tell_of_dead_runs
-from flows.runtime.own_server import own_server
+from flows.runtime.own_server import least_certificates, own_server
 from flows.runtime.proxies import past_proxies
 from flows.runtime.settings import import_prefect
 
@@ -53,9 +53,9 @@ def _settings_for(address: str) -> Mapping[Any, Any]:
         settings.PREFECT_API_URL: f"{address}/api",
         settings.PREFECT_API_KEY: None,
         settings.PREFECT_API_AUTH_STRING: None,
-        settings.PREFECT_API_SSL_CERT_FILE: None,
+        settings.PREFECT_API_SSL_CERT_FILE: least_certificates(),
         settings.PREFECT_API_TLS_INSECURE_SKIP_VERIFY: False,
         settings.PREFECT_API_ENABLE_HTTP2: False,
         settings.PREFECT_CLIENT_CUSTOM_HEADERS: {},
-        settings.PREFECT_CLIENT_CSRF_SUPPORT_ENABLED: True,
+        settings.PREFECT_CLIENT_CSRF_SUPPORT_ENABLED: False,  # it wants no tokens: each client would ask
     }

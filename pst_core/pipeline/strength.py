@@ -20,7 +20,6 @@ from torch import Tensor
 
 from pst_core.filters.guided import guided_coefficients, strips, upsampled_strips
 from pst_core.filters.resizing import resize
-from pst_core.looks.fitting import fit_lattice
 from pst_core.looks.lattice import Lattice
 from pst_core.pipeline.working import MASK_EPSILON, WorkingPair
 
@@ -77,6 +76,8 @@ def _beyond(full: Floats, pair: WorkingPair, content: Floats, strength: float) -
 
 def _fit_looks(before: Floats, after: Floats, pair: WorkingPair) -> list[Lattice]:
     """The change of colours of each region, at working size: it has no detail."""
+    from pst_core.looks.fitting import fit_lattice
+
     counted = pair.content_counted[0].cpu().numpy()
     return [fit_lattice(before, after, mask * counted) for mask in pair.soft_masks.cpu().numpy()]
 

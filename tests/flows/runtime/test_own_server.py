@@ -1,6 +1,8 @@
 """Our own server takes nothing that is meant for another one."""
 
-from flows.runtime.own_server import environment_of
+import ssl
+
+from flows.runtime.own_server import environment_of, least_certificates, server_home
 
 
 def test_settings_for_other_servers_do_not_reach_ours(monkeypatch):
@@ -19,3 +21,16 @@ def test_settings_for_other_servers_do_not_reach_ours(monkeypatch):
         found["PREFECT_API_URL"] == "http://127.0.0.1:4321/api" and found["PREFECT_SERVER_API_PORT"] == "4321"
     )
     assert found["PATH"]
+
+
+def test_clients_of_ours_read_one_certificate(pst_home):
+    path = least_certificates()
+    assert ssl.create_default_context(cafile=path).cert_store_stats()["x509"] == 1
+    server_home().joinpath("certificate.pem").write_bytes(b"")  # as a power cut leaves it
+    assert ssl.create_default_context(cafile=least_certificates()).cert_store_stats()["x509"] == 1
+    assert pst_home in server_home().parents
+
+
+def test_where_none_can_be_written_clients_read_the_usual_ones(pst_home):
+    pst_home.write_text("no folder")
+    assert least_certificates() is None
