@@ -52,7 +52,10 @@ def test_what_waits_for_a_device_is_refused(random_image, breach):
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 @pytest.mark.parametrize("hidden", [False, True])
-def test_an_evaluation_asks_nothing_of_its_device(monkeypatch, small_encoder, random_image, config, hidden):
+@pytest.mark.parametrize("even", [False, True])
+def test_an_evaluation_asks_nothing_of_its_device(
+    monkeypatch, small_encoder, random_image, config, hidden, even
+):
     _as_on_a_device(monkeypatch)
     content, style = random_image(*SIZE, seed=1), random_image(20, 28, seed=2)
     masks = [torch.zeros(2, *image.shape[1:]) for image in (content, style)]
@@ -63,7 +66,7 @@ def test_an_evaluation_asks_nothing_of_its_device(monkeypatch, small_encoder, ra
         counted[0][:, 2:9, 2:9] = 0
     targets = compute_targets(small_encoder, content, style, *masks, config, counted)
     for losses in (global_losses, regional_losses):
-        objective = losses(small_encoder, targets, config, round_index=1)
+        objective = losses(small_encoder, targets, config, round_index=1, even_slopes=even)
         image = content.clone().requires_grad_()
         expected = torch.autograd.grad(objective(image).total, image)[0]  # the first makes what all share
         with NothingOfTheHost():
