@@ -332,8 +332,8 @@ def test_a_device_that_is_not_there_is_refused(scene, monkeypatch):
 def test_divergence_names_its_stage(scene, monkeypatch):
     real = steps.regional_losses
 
-    def broken(*arguments):
-        losses = real(*arguments)
+    def broken(*arguments, **options):
+        losses = real(*arguments, **options)
         return lambda image: losses(image * float("nan"))
 
     monkeypatch.setattr(steps, "regional_losses", broken)
