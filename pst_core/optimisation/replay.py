@@ -42,25 +42,38 @@ def repeated(advance: Callable[[], None], count: int, device: torch.device) -> I
         with own_stream(device):
             advance()
         yield
-    if count > before:
+    if count == before:
+        return
+    again = advance
+    try:
         again = captured(advance, device)
-        for _ in range(count - before):
-            again()
-            yield
+    except RuntimeError as error:  # an old driver, too little memory, an operation that cannot be captured
+        if not (before or isinstance(error, torch.cuda.OutOfMemoryError)):
+            # Or a library that this thread has not used yet: with a warm-up, which comes now, it can be.
+            yield from repeated(advance, count, device)
+            return
+        _tell_once(str(error).partition("\n")[0])
+    for _ in range(count - before):
+        again()
+        yield
 
 
 def captured(advance: Callable[[], None], device: torch.device) -> Callable[[], None]:
-    """What has the effect of `advance`: a graph's replay, or itself where none can be captured.
+    """A graph's replay, which has the effect of `advance`.
 
-    The replay may be called until this thread captures something else.
+    It may be called until this thread captures something else.
+
+    Raises
+    ------
+    RuntimeError
+        If none can be captured.
     """
     try:
         with own_stream(device), _recorded(device) as graph:
             advance()
-    except RuntimeError as error:  # an old driver, too little memory, an operation that cannot be captured
+    except RuntimeError:
         _last.drop(device)
-        _tell_once(str(error).partition("\n")[0])
-        return advance
+        raise
     replay: Callable[[], None] = graph.replay
     return replay
 

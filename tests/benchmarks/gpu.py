@@ -149,11 +149,12 @@ def at_size(run: Run, side: int, rate: float | None) -> dict[str, Any]:
 
 def with_graph(run: Run, descent: BufferedDescent, times: int) -> dict[str, Any]:
     start = time.perf_counter()
-    again = captured(descent.advance, run.device)
+    try:
+        again = captured(descent.advance, run.device)
+    except RuntimeError as error:
+        return {"graph": f"refused: {error}"}
     run.wait()
     seconds = time.perf_counter() - start
-    if again == descent.advance:
-        return {"graph": "refused"}
     run.seconds(again, WARM_UP)
     return {"capture_seconds": seconds, "with_graph": 1 / run.seconds(again, times)}
 
@@ -281,8 +282,12 @@ def watched() -> Iterator[dict[str, int]]:
     counts = {"captured": 0, "refused": 0}
 
     def counting(advance: Callable[[], None], device: torch.device) -> Callable[[], None]:
-        again = captured(advance, device)
-        counts["refused" if again == advance else "captured"] += 1
+        try:
+            again = captured(advance, device)
+        except RuntimeError:
+            counts["refused"] += 1
+            raise
+        counts["captured"] += 1
         return again
 
     with mock.patch.object(replay, "captured", counting):

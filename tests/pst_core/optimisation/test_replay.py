@@ -46,6 +46,8 @@ class Graph:
 class StandIn:
     """What the module asks of torch.cuda, on the CPU."""
 
+    OutOfMemoryError = torch.cuda.OutOfMemoryError
+
     def __init__(self, refusal=None, late=False):
         self.refusal, self.late = refusal, late
         self.events, self.modes, self.memories = [], [], []
@@ -96,16 +98,35 @@ def test_a_thread_that_has_captured_before_does_not_warm_up_again(stand_in):
     assert made.events == ["begin", "end"] + ["replay"] * LEAST_REPLAYS and work.calls == 1
 
 
-def test_a_thread_that_was_refused_once_warms_up_from_then_on(stand_in):
+@pytest.mark.parametrize("late", [False, True])
+def test_what_a_capture_lacked_is_made_by_a_warm_up(stand_in, caplog, late):
+    """A library that this thread has not used yet: nobody hears of it, and it warms up from then on."""
+    made = stand_in()
+    list(repeated(Counter(), 10, HERE))
+    made.refusal, made.late = RuntimeError("CUDA error: initialization error"), late
+    work = Counter()
+
+    def lacking():
+        work()
+        if work.calls > late:  # the first call of a late refusal is the capture's
+            made.refusal = None
+
+    with caplog.at_level(logging.WARNING):
+        assert [work.total.item() for _ in repeated(lacking, 6, HERE)] == [1, 2, 3, 4, 5, 6]
+    assert made.events[-5:] == ["replay"] * 5 and not caplog.records
+    later = Counter()
+    list(repeated(later, 6, HERE))
+    assert later.calls == WARM_UP + 1 and made.events[-5:] == ["replay"] * 5
+
+
+def test_what_is_done_twice_is_not_tried_again(stand_in):
     made = stand_in()
     list(repeated(Counter(), 10, HERE))
     made.refusal = RuntimeError("CUDA error: operation not permitted when stream is capturing")
-    list(repeated(Counter(), 10, HERE))
-    made.refusal = None
-    for _ in range(2):
-        work = Counter()
-        assert [work.total.item() for _ in repeated(work, 6, HERE)] == [1, 2, 3, 4, 5, 6]
-        assert work.calls == WARM_UP + 1
+    made.events.clear()
+    work = Counter()
+    assert [work.total.item() for _ in repeated(work, 2, HERE)] == [1, 2]
+    assert made.events == ["begin"]
 
 
 def test_a_threads_graphs_take_over_the_memory_of_the_one_before(stand_in):
