@@ -3,6 +3,8 @@
 The clustering is k-means, and starts from the colours that form areas, not from those along borders.
 """
 
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,11 +12,12 @@ from pst_core.errors import MapError
 from pst_core.regions.codes import COLOR_RADIUS, Codes, Labelled, Points, name_of
 from pst_core.regions.labels import MAX_REGIONS, Labels, given_to_nearest
 from pst_core.regions.outlines import without_outlines
-from pst_core.regions.tables import Integers
+from pst_core.regions.tables import Flags, Integers, Places
 
 MOST_ROUNDS = 50  # of k-means: a few are enough
+MOST_DOUBTFUL = 0.2  # of a map's pixels: of more, a list takes more memory than the map
 
-Channels = NDArray[np.uint8]  # shape (H, W, C): red, green and blue, and 255 where there is a hole
+Channels = NDArray[np.uint8]  # shape (K, C): red, green and blue, and 255 where there is a hole
 
 
 def cluster_codes(codes: Codes, regions: int | None, min_share: float, names: tuple[str, str]) -> Labelled:
@@ -32,11 +35,12 @@ def cluster_codes(codes: Codes, regions: int | None, min_share: float, names: tu
     """
     palette, counts = codes.points, codes.counts.sum(axis=0)
     maps = codes.content, codes.style
-    flat = [in_areas(palette.astype(np.uint8)[places]) for places in maps]
-    votes = sum(
-        np.bincount(places[inside], minlength=len(palette)) for places, inside in zip(maps, flat, strict=True)
+    flat = [in_areas(places, palette.astype(np.uint8)) for places in maps]
+    votes = counts - sum(  # of all but those along borders, which are few
+        np.bincount(places[~inside], minlength=len(palette))
+        for places, inside in zip(maps, flat, strict=True)
     )
-    modes, notes = _modes(palette, np.asarray(votes), counts, regions, min_share)
+    modes, notes = _modes(palette, votes, counts, regions, min_share)
     if regions is not None and len(modes) < regions:
         raise MapError(
             f"{regions} regions were asked for, but {names[0]} and {names[1]} have only {len(modes)} "
@@ -56,19 +60,21 @@ def cluster_codes(codes: Codes, regions: int | None, min_share: float, names: tu
     return Labelled(content, style, colors, called, notes)
 
 
-def in_areas(colors: Channels) -> NDArray[np.bool_]:
-    """Whether each pixel's 3x3 neighbourhood is of one colour, but for compression noise."""
+def in_areas(places: Places, palette: Channels) -> Flags:
+    """Whether each pixel's 3x3 neighbourhood is of one colour, but for compression noise; shape (H, W).
+
+    Parameters
+    ----------
+    places : ndarray of int32, shape (H, W)
+        Each pixel's colour, as its place in the palette.
+    palette : ndarray of uint8, shape (K, C)
+    """
     import cv2
 
-    around = np.ones((3, 3), np.uint8)
-    spread = cv2.morphologyEx(colors, cv2.MORPH_GRADIENT, around)  # the highest less the lowest
-    channels = iter(np.moveaxis(spread, -1, 0))
-    widest = next(
-        channels
-    ).copy()  # channel by channel: a maximum over so short an axis takes ten times as long
-    for channel in channels:
-        np.maximum(widest, channel, out=widest)
-    flat: NDArray[np.bool_] = widest <= COLOR_RADIUS
+    around, flat = np.ones((3, 3), np.uint8), np.ones(places.shape, np.bool_)
+    for channel in palette.T:
+        # The highest less the lowest. Channel by channel: pixels of three bytes take ten times as long.
+        flat &= cv2.morphologyEx(channel[places], cv2.MORPH_GRADIENT, around) <= COLOR_RADIUS
     return flat
 
 
@@ -142,12 +148,53 @@ def _nearest(points: Points, centers: Points) -> Labels:
     return nearest
 
 
-def _absorb_borders(labels: Labels, flat: NDArray[np.bool_]) -> Labels:
-    """Give pixels of components that nowhere form an area to the nearest label that does."""
+def _absorb_borders(labels: Labels, flat: Flags) -> Labels:
+    """Give pixels of pieces that nowhere form an area to the nearest label that does."""
+    few = flat.mean() >= 1 - MOST_DOUBTFUL
+    keep = (_along_borders if few else _everywhere)(labels, flat)
+    return given_to_nearest(labels, keep) if keep.any() else labels
+
+
+def _everywhere(labels: Labels, flat: Flags) -> Flags:
+    """Which pixels are in pieces, connected and of one label, that are flat somewhere; shape (H, W)."""
     from skimage.measure import label as components
 
     pieces = components(labels, connectivity=2, background=-1)
     solid = np.zeros(pieces.max() + 1, dtype=bool)
     solid[pieces[flat]] = True
-    keep = solid[pieces]
-    return given_to_nearest(labels, keep) if keep.any() else labels
+    kept: Flags = solid[pieces]
+    return kept
+
+
+def _along_borders(labels: Labels, flat: Flags) -> Flags:
+    """The same, looking at pixels that are not flat alone: in a tenth of the time where they are few."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    doubtful = np.flatnonzero(~flat)
+    if not len(doubtful):
+        return flat
+    number = np.empty(labels.size, np.int32)
+    number[doubtful] = np.arange(len(doubtful))
+    touches, links = np.zeros(len(doubtful), bool), []
+    for step in product((-1, 0, 1), repeat=2):
+        there = _stepped(doubtful, step, labels.shape)
+        alike, solid = labels.ravel()[there] == labels.ravel()[doubtful], flat.ravel()[there]
+        touches |= alike & solid
+        if step > (0, 0):  # the other four are the same links from their other ends
+            here = np.flatnonzero(alike & ~solid)
+            links.append((here, number[there[here]]))
+    ends = tuple(np.concatenate(each) for each in zip(*links, strict=True))
+    graph = coo_matrix((np.ones(len(ends[0]), bool), ends), (len(doubtful), len(doubtful)))
+    pieces = connected_components(graph, directed=False)[1]
+    kept = flat.copy()
+    kept.ravel()[doubtful] = np.isin(pieces, np.unique(pieces[touches]))
+    return kept
+
+
+def _stepped(pixels: NDArray[np.intp], step: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """Neighbours of pixels of a flattened picture; where that would be outside, the pixel itself."""
+    (height, width), (down, right) = shape, step
+    rows, columns = np.divmod(pixels, width)
+    inside = (rows + down >= 0) & (rows + down < height) & (columns + right >= 0) & (columns + right < width)
+    return np.where(inside, pixels + down * width + right, pixels)

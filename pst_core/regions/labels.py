@@ -175,7 +175,8 @@ def match_regions(
             notes.append(
                 f"{label}, {there:.1%} of the style, has no counterpart in the content: it is unused."
             )
-    return replace(regions, notes=tuple(notes))
+    # Without a new note the same ones: they have counted their shares already.
+    return regions if tuple(notes) == regions.notes else replace(regions, notes=tuple(notes))
 
 
 def _marked(regions: Regions) -> str:

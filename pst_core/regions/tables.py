@@ -72,7 +72,8 @@ def tabulate(semantic: SemanticMap) -> Table:
     codes[:, :3] = semantic.colors.reshape(-1, 3)[pixels]
     codes[:, 3] = 0 if semantic.hole is None else semantic.hole.ravel()[pixels]
     numbers = None if semantic.numbers is None else semantic.numbers.ravel()[pixels].astype(np.int64)
-    areas = np.bincount(places[_inside(places)], minlength=len(unique)) > 0
+    in_run = np.logical_or.reduceat(_inside(places).ravel(), starts)
+    areas = np.bincount(inverse[in_run], minlength=len(unique)) > 0
     deep = semantic.colors.dtype == np.uint16
     return Table(str(semantic.path), places, codes, numbers, counts, areas, semantic.lossless, deep)
 

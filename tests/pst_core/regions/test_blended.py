@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from scipy.ndimage import maximum_filter, minimum_filter
+from skimage.measure import label
 from sklearn.cluster import KMeans
 
-from pst_core.regions.blended import in_areas, k_means
+from pst_core.regions.blended import _absorb_borders, _along_borders, _everywhere, in_areas, k_means
 from pst_core.regions.codes import COLOR_RADIUS
 
 
@@ -52,4 +53,33 @@ def test_areas_are_where_all_neighbours_are_near(shape, channels):
     ]
     colors = np.clip(colors + random.integers(-25, 26, colors.shape), 0, 255).astype(np.uint8)
     spread = maximum_filter(colors, (3, 3, 1)).astype(int) - minimum_filter(colors, (3, 3, 1))
-    assert np.array_equal(in_areas(colors), spread.max(axis=2) <= COLOR_RADIUS)
+    palette, places = np.unique(colors.reshape(-1, channels), axis=0, return_inverse=True)
+    found = in_areas(places.reshape(shape).astype(np.int32), palette)
+    assert np.array_equal(found, spread.max(axis=2) <= COLOR_RADIUS)
+
+
+@pytest.mark.parametrize("shape", [(40, 31), (1, 9), (9, 1), (1, 1)])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7, 1.0])
+@pytest.mark.parametrize("count", [1, 3])
+def test_pieces_that_form_an_area_are_kept_whichever_way_they_are_found(shape, share, count):
+    """Pieces of a label, connected also across corners; by scikit-image, and by what lies along borders."""
+    random = np.random.default_rng(7)
+    labels = random.integers(0, count, shape).astype(np.int16)
+    flat = random.random(shape) < share
+    expected = np.zeros(shape, bool)
+    pieces = label(labels, connectivity=2, background=-1)
+    for piece in np.unique(pieces):
+        expected |= (pieces == piece) & flat[pieces == piece].any()
+    assert np.array_equal(_everywhere(labels, flat), expected)
+    assert np.array_equal(_along_borders(labels, flat), expected)
+
+
+def test_borders_go_to_the_nearest_label_that_forms_an_area():
+    labels = np.zeros((9, 12), np.int16)
+    labels[:, 6:], labels[:, 5] = 1, 2  # a line of a blend between two areas
+    flat = np.ones_like(labels, bool)
+    flat[:, 4:7] = False
+    found = _absorb_borders(labels, flat)
+    assert (found[:, :5] == 0).all() and (found[:, 6:] == 1).all() and set(found[:, 5].tolist()) <= {0, 1}
+    assert np.array_equal(_absorb_borders(labels, np.ones_like(flat)), labels)
+    assert np.array_equal(_absorb_borders(labels, np.zeros_like(flat)), labels)
