@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -131,9 +132,12 @@ def _photograph(source: Source, role: str) -> Photograph:
     least = ImageLimits().min_side
     if min(colors.shape[:2]) < least:
         raise ImageError(f"The {role} array is under {least} pixels a side: give a larger photograph.")
-    pixels = np.empty((3, *colors.shape[:2]), np.float32)
-    np.divide(np.moveaxis(colors, -1, 0), np.float32(255), out=pixels)
-    return Photograph(pixels, None, _array_hash(colors), Path(f"({role} array)"), 8)
+    with ThreadPoolExecutor(max_workers=4) as side_by_side:  # hashing and NumPy's arithmetic let others run
+        sha256 = side_by_side.submit(_array_hash, colors)
+        pixels = np.empty((3, *colors.shape[:2]), np.float32)
+        for channel, out in zip(np.moveaxis(colors, -1, 0), pixels, strict=True):
+            side_by_side.submit(np.divide, channel, np.float32(255), out=out)
+    return Photograph(pixels, None, sha256.result(), Path(f"({role} array)"), 8)
 
 
 def _semantic_map(source: Source, role: str) -> SemanticMap:

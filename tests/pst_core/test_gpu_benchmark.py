@@ -53,7 +53,8 @@ def test_every_part_has_its_figures(benchmark, data, capsys):
         assert size["share_without_graph"] == pytest.approx(share)
     for lanes in ("threads", "processes"):
         assert found["pairs"][lanes]["pairs"] == 2 and found["pairs"][lanes]["a_second"] > 0
-    assert 0 < found["large"]["after_stages"] < found["large"]["seconds"]
+    for kind in ("without_maps", "with_maps"):
+        assert 0 < found["large"][kind]["after_stages"] < found["large"][kind]["seconds"]
     for precision in ("float32", "bfloat16"):
         assert found["equality"][precision]["most"] == 0  # the CPU's with the CPU's
     assert found["bits"] == {"same_again": True, "same_without_graphs": True, "captured": 0, "refused": 0} | {
