@@ -7,7 +7,7 @@ from functools import cache
 
 import torch
 
-TURNS = 4  # threads that tell GPUs what to do at once: more wait for Python's lock at each operation
+TURNS = 3  # threads that tell GPUs what to do at once: more wait for Python's lock at each operation
 
 
 class _OfThread(threading.local):
