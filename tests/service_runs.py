@@ -495,11 +495,8 @@ class Verdict:
         lost = {row["name"] for row in rows if row["state"] == "failed"}
         self.check(f"{len(failed)} pairs failed", lost == failed, sorted(lost))
 
-    def check_quiet(self, api: Api, patience: float = 180.0) -> None:
-        """Tell whether soon nothing says that it runs, and no slot is held.
-
-        As soon as docs/operating.md says of what was just being started when everything was killed.
-        """
+    def check_quiet(self, api: Api, patience: float = 90.0) -> None:
+        """Tell whether soon nothing says that it runs, and no slot is held."""
         until = time.monotonic() + patience
         while ((live := api.live()) or api.slots()) and time.monotonic() < until:
             time.sleep(2.0)
