@@ -28,10 +28,10 @@ def versions() -> dict[str, str]:
 
 
 def _version(name: str) -> str:
-    for build in BUILDS.get(name, ()):
+    for build in (name, *BUILDS.get(name, ())):
         with suppress(PackageNotFoundError):
             return version(build)
-    return version(name)
+    raise PackageNotFoundError(name)
 
 
 @lru_cache(maxsize=1)

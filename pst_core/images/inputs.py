@@ -135,8 +135,12 @@ def _photograph(source: Source, role: str) -> Photograph:
     with ThreadPoolExecutor(max_workers=4) as side_by_side:  # hashing and NumPy's arithmetic let others run
         sha256 = side_by_side.submit(_array_hash, colors)
         pixels = np.empty((3, *colors.shape[:2]), np.float32)
-        for channel, out in zip(np.moveaxis(colors, -1, 0), pixels, strict=True):
-            side_by_side.submit(np.divide, channel, np.float32(255), out=out)
+        parts = [
+            side_by_side.submit(np.divide, plane, np.float32(255), out=out)
+            for plane, out in zip(np.moveaxis(colors, -1, 0), pixels, strict=True)
+        ]
+        for part in parts:
+            part.result()  # raises what went wrong with it
     return Photograph(pixels, None, sha256.result(), Path(f"({role} array)"), 8)
 
 

@@ -118,8 +118,9 @@ def strong_edges(brightness: Tensor, counted: Tensor | None = None, most: int = 
     normals = slopes[:, rows, columns].T / here[:, None]
     beside = torch.maximum(*(_sampled(size, _scaled(places + side * normals, size) - 1) for side in (-1, 1)))
     room = 2 * reach + max(ALONG) + 1
-    last = constant(tuple(side - 1.0 - room for side in size.shape), size.dtype, size.device)
-    keep = (here >= beside) & ((places >= room) & (places <= last)).all(dim=1)
+    keep = here >= beside
+    for at, side in zip((rows, columns), size.shape, strict=True):
+        keep &= (at >= room) & (at <= side - 1 - room)
     chosen = _some(Edges(places[keep], normals[keep], reach), most)
     profiles = profiles_across(brightness, chosen)
     low, high = levels_beside(profiles, reach)
@@ -178,7 +179,7 @@ def profiles_at(brightness: Tensor, places: Tensor) -> Tensor:
 def _scaled(places: Tensor, values: Tensor) -> Tensor:
     """Rows and columns, shape (..., 2), as columns and rows of which 2 are from border to border."""
     height, width = (2 / max(side - 1, 1) for side in values.shape)
-    return places.flip(-1) * constant((width, height), places.dtype, places.device)
+    return torch.stack([width * places[..., 1], height * places[..., 0]], dim=-1)
 
 
 def _sampled(values: Tensor, places: Tensor) -> Tensor:
