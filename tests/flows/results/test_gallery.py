@@ -456,6 +456,11 @@ class Browser:
         self.events.clear()
         self.call("Page.navigate", url=page.as_uri())
         self.wait("location.protocol === 'file:' && document.readyState === 'complete'")
+        self.draw()
+
+    def draw(self):
+        """Wait until the page is drawn as it is now: what is not drawn yet takes no click."""
+        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
 
     def key(self, name):
         text = {"text": "\r"} if name == "Enter" else {}
@@ -655,7 +660,7 @@ def test_any_strength_is_shown_as_it_would_be_made_in_a_browser(browser, tmp_pat
     room = np.where(change > 0, 1 - after, after) / np.maximum(np.abs(change), 1e-9)
     further = np.minimum(room.min(axis=-1, keepdims=True), max(share - 1, 0))
     wanted = before + min(share, 1) * change + further * change
-    time.sleep(0.1)  # until it is drawn
+    browser.draw()
     shown = seen(browser, "#compare")
     places = [(np.arange(count) + 0.5) / count for count in (4, 6)]
     there, here = (
@@ -680,7 +685,7 @@ def test_beyond_the_result_nothing_of_the_content_shines_through_at_the_edges_in
         browser.wait("['content', 'result'].every(id => document.getElementById(id).complete)")
         set_to(browser, "#slider", 0)
         set_to(browser, "#strength", 1.6)
-        time.sleep(0.1)  # until it is drawn
+        browser.draw()
         around = browser.box("#compare")
         shown = seen(browser, ".stage").max(axis=-1)
         x, y = (int(around[side] - browser.box(".stage")[side]) for side in "xy")
