@@ -404,7 +404,7 @@ def _role_of(process: psutil.Process) -> str:
     line = " ".join(command)
     if "flows.workers.engine" in line or "prefect.engine" in line:
         return "batch" if _pool_above(process) == BATCHES_POOL else "shard"
-    if "worker start" in line:
+    if "flows.workers.worker" in line:
         return "worker"
     if "server start" in line or "prefect.server.api.server" in line:
         return "server"

@@ -20,6 +20,7 @@ from flows.service.identity import VARIABLE
 from flows.service.settings import PORT
 from flows.workers.engine import COMMAND
 from flows.workers.pools import BATCHES, PAIRS
+from flows.workers.worker import MODULE
 from pst_core.network.finder import DEEPLAB_ENVIRONMENT, MODEL_ENVIRONMENT
 from pst_core.network.identity import ENVIRONMENT
 
@@ -230,7 +231,7 @@ def test_the_server_is_healthy_once_its_service_tells_of_itself(told, healthy):
 
 @pytest.mark.parametrize(
     ("process", "healthy"),
-    [("python -P -m prefect worker start --pool pst", True), (COMMAND, False), ("pst worker", False)],
+    [(f"python -P -m {MODULE} pst one 1", True), (COMMAND, False), ("pst worker", False)],
 )
 def test_a_worker_is_healthy_while_one_of_prefects_runs(tmp_path, process, healthy):
     shell, check = SERVICES["worker"]["healthcheck"]["test"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Run = TypeVar("Run")
 MESSAGE = "Its process was killed."
 _LIVE = ("RUNNING", "PENDING", "CANCELLING", "PAUSED")
+_STARTING = ("Submitting", "InfrastructurePending")  # until then a run's labels name the worker before
 _PAGE = 200  # runs that the server tells of at once
 
 _is_noted: ContextVar[bool] = ContextVar("is_noted", default=False)
@@ -66,6 +67,34 @@ def tell_of_dead_runs(url: str, *, all_of_them: bool) -> None:
             end_dead_runs(client, [run.id for run in _live_runs(client)])
         for note in dead_runs():
             _settle(client, note, url)
+
+    _if_the_server_can(tell)
+
+
+def end_what_was_starting(pool: str, worker: str) -> None:
+    """Mark runs as crashed whose processes a worker was starting when it died, for they died with it.
+
+    Parameters
+    ----------
+    pool
+        The one that it took them from.
+    worker
+        Its name; to be called before another one of that name takes any.
+    """
+    from prefect.client.schemas import filters
+    from prefect.client.schemas.objects import StateType
+
+    types = filters.FlowRunFilterStateType(any_=[StateType.PENDING])
+    starting = filters.FlowRunFilter(state=filters.FlowRunFilterState(type=types))
+    here = filters.WorkPoolFilter(name=filters.WorkPoolFilterName(any_=[pool]))
+
+    def tell(client: "SyncPrefectClient") -> None:
+        runs = _pages(
+            lambda **page: client.read_flow_runs(flow_run_filter=starting, work_pool_filter=here, **page)
+        )
+        for run in runs:
+            if run.state_name in _STARTING and run.labels.get("prefect.worker.name") == worker:
+                _mark(client, run, "The worker that was starting it was killed.")
 
     _if_the_server_can(tell)
 

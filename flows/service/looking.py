@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 Seen = TypeVar("Seen")
+TAKEN_SECONDS = 60.0
+"""A worker that has taken a run says at once that it starts it; one that has not by then never will."""
 BEGIN_SECONDS = 120.0
 """A worker's process begins with its run in some seconds; one that has not by then never will."""
 UNNOTED_SECONDS = 120.0
@@ -61,7 +63,7 @@ class Lookout:
 
     def __init__(self, url: str, tell: Callable[[str], None]) -> None:
         self._url, self._tell = url, tell
-        self._pending = _Watched[UUID](BEGIN_SECONDS)
+        self._taken, self._starting = _Watched[UUID](TAKEN_SECONDS), _Watched[UUID](BEGIN_SECONDS)
         self._unnoted = {
             "RUNNING": _Watched[UUID](UNNOTED_SECONDS), "CANCELLING": _Watched[UUID](CANCELLED_SECONDS),
         }  # fmt: skip
@@ -90,7 +92,8 @@ class Lookout:
         from prefect.states import Crashed
 
         runs = {run.id: run for run in _runs(client, ("PENDING",), _ALL)}
-        for run in self._pending.ripe(runs):
+        taken = {run for run, seen in runs.items() if seen.state_name == "Pending"}
+        for run in (*self._taken.ripe(taken), *self._starting.ripe(runs.keys() - taken)):
             client.set_flow_run_state(run, Crashed(message="Its process never began."), force=True)
             self._tell(f"Run {runs[run].name} never began: it is marked as crashed.")
 

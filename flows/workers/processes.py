@@ -22,6 +22,7 @@ from flows.runtime.children import start_child, stop_children
 from flows.runtime.logs import keep_short
 from flows.runtime.own_server import server_home
 from flows.workers.posts import Post
+from flows.workers.worker import MODULE as WORKER
 from pst_core.cores import inherited_environment
 from pst_core.errors import StoreError
 from pst_core.store.locks import flock_file, unlock_file
@@ -165,9 +166,8 @@ class WorkerProcesses:
         post = worker.post
         self._refusal_file(post).unlink(missing_ok=True)
         worker.process = start_child(
-            ["-m", "prefect", "worker", "start", "--pool", self.pool, "--type", "process",
-             "--name", post.name, "--limit", str(self.limit), "--install-policy", "never"],
-            environment=self._environment(post), folder=self._folder, log=self._log(post),
+            ["-m", WORKER, self.pool, post.name, str(self.limit)], environment=self._environment(post),
+            folder=self._folder, log=self._log(post),
         )  # fmt: skip
         worker.started, worker.refused = time.monotonic(), None
 

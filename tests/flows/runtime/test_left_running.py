@@ -6,12 +6,13 @@ import uuid
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.flow_engine import run_flow
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Cancelling, Crashed, Pending, Running, Scheduled
+from prefect.states import Cancelling, Crashed, InfrastructurePending, Pending, Running, Scheduled, Submitting
 
-from flows.runtime.left_running import noted_as_running, tell_of_dead_runs
+from flows.runtime.left_running import end_what_was_starting, noted_as_running, tell_of_dead_runs
 from flows.runtime.notes import Note, is_running
 
 pytestmark = pytest.mark.usefixtures("prefect_server_for_tests")
@@ -155,6 +156,43 @@ def test_a_run_that_is_begun_again_ends_what_its_last_attempt_left(running):
     run_flow(work, flow_run=again, parameters={})
     assert seen == [str(run_id), True, "CRASHED", "RUNNING"]
     assert is_running(run_id) is None
+
+
+@pytest.fixture
+def deployed():
+    """Give a run that a worker took from a pool; pools are made as they are named, and go in the end."""
+    made = {}
+
+    def give(pool, worker, state):
+        if pool not in made:
+            client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+            made[pool] = client.create_deployment(client.create_flow(batch), pool, work_pool_name=pool)
+        run_id = client.create_flow_run_from_deployment(made[pool]).id
+        client.update_flow_run_labels(run_id, {"prefect.worker.name": worker})
+        client.set_flow_run_state(run_id, state, force=True)
+        return run_id
+
+    with get_client(sync_client=True) as client:
+        yield give
+        for pool, deployment in made.items():
+            client.delete_deployment(deployment)
+            client.delete_work_pool(pool)
+
+
+def test_what_a_worker_was_starting_when_it_died_crashed_and_nothing_else(deployed):
+    crashed = [deployed("a-pool", "one", state) for state in (Submitting(), InfrastructurePending())]
+    others = [
+        deployed("a-pool", "one", Pending()),  # taken by another one since, which says so in a moment
+        deployed("a-pool", "one", Scheduled()),
+        deployed("a-pool", "one", Running()),
+        deployed("a-pool", "two", Submitting()),
+        deployed("another-pool", "one", Submitting()),
+    ]
+    end_what_was_starting("a-pool", "one")
+    assert [state_of(run_id) for run_id in crashed] == ["CRASHED", "CRASHED"]
+    assert [state_of(run_id) for run_id in others] == [
+        "PENDING", "SCHEDULED", "RUNNING", "PENDING", "PENDING",
+    ]  # fmt: skip
 
 
 def test_a_living_run_is_left_alone_and_takes_its_note_along(running):

@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import filters
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Cancelling, Crashed, Pending, Running
+from prefect.states import Cancelling, Crashed, Pending, Running, Submitting
 
 from flows.runtime.notes import Note, held_note
 from flows.service import looking
@@ -48,8 +48,8 @@ def deployment(client):
 @pytest.fixture
 def look_late(monkeypatch):
     """Look, as if all had been seen for long."""
-    for name in ("BEGIN_SECONDS", "UNNOTED_SECONDS", "CANCELLED_SECONDS", "CRASHED_SECONDS", "STUCK_SECONDS"):
-        monkeypatch.setattr(looking, name, -1.0)
+    for name in ("TAKEN", "BEGIN", "UNNOTED", "CANCELLED", "CRASHED", "STUCK"):
+        monkeypatch.setattr(looking, f"{name}_SECONDS", -1.0)
 
     def look():
         told = []
@@ -75,6 +75,16 @@ def test_what_never_began_or_has_no_process_crashed(client, deployment, look_lat
     told = look_late()
     assert {state_of(client, run) for run in (pending, running)} == {"Crashed"}
     assert len(told) == 2
+
+
+@pytest.mark.parametrize(("name", "ended"), [("TAKEN_SECONDS", "Pending"), ("BEGIN_SECONDS", "Submitting")])
+def test_what_a_worker_only_took_is_waited_for_less_than_what_it_starts(
+    client, deployment, monkeypatch, name, ended
+):
+    monkeypatch.setattr(looking, name, -1.0)
+    runs = {state.name: a_run(client, deployment, state) for state in (Pending(), Submitting())}
+    Lookout(PREFECT_API_URL.value(), [].append).look()
+    assert [state for state, run in runs.items() if state_of(client, run) == "Crashed"] == [ended]
 
 
 def test_what_is_to_be_cancelled_and_has_no_process_is_waited_for_less(client, deployment, monkeypatch):
