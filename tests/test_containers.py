@@ -231,7 +231,7 @@ def test_the_server_is_healthy_once_its_service_tells_of_itself(told, healthy):
 
 @pytest.mark.parametrize(
     ("process", "healthy"),
-    [(f"python -P -m {MODULE} pst one 1", True), (COMMAND, False), ("pst worker", False)],
+    [(f"python -P -m {MODULE} --pool pst", True), (COMMAND, False), ("pst worker", False)],
 )
 def test_a_worker_is_healthy_while_one_of_prefects_runs(tmp_path, process, healthy):
     shell, check = SERVICES["worker"]["healthcheck"]["test"]

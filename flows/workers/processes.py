@@ -166,8 +166,8 @@ class WorkerProcesses:
         post = worker.post
         self._refusal_file(post).unlink(missing_ok=True)
         worker.process = start_child(
-            ["-m", WORKER, self.pool, post.name, str(self.limit)], environment=self._environment(post),
-            folder=self._folder, log=self._log(post),
+            ["-m", WORKER, "--pool", self.pool, "--name", post.name, "--limit", str(self.limit)],
+            environment=self._environment(post), folder=self._folder, log=self._log(post),
         )  # fmt: skip
         worker.started, worker.refused = time.monotonic(), None
 

@@ -40,6 +40,7 @@ EVERY = 60.0  # seconds from one start of the schedule to the next
 REST = 1.0
 AT_WORK = ("RUNNING", "PENDING", "CANCELLING")
 LONGEST_BATCH = 1500.0
+MOST_IDLE = 10  # batches that may pass by before the next kill
 QUIET = 120.0  # seconds until all that was killed must have been told of
 
 
@@ -60,8 +61,13 @@ class Killing:
 
     def run(self) -> None:
         """Batch after batch until there were enough kills."""
+        idle = 0
         while self.killed < self.kills:
+            killed = self.killed
             self._batch()
+            idle = idle + 1 if killed == self.killed else 0
+            if idle == MOST_IDLE:
+                raise RuntimeError(f"{idle} batches passed and nobody was killed of {', '.join(self.roles)}")
         self.verdict.check_quiet(self.serving.api, QUIET)
         told = ", ".join(self.roles)
         print(f"{told}: {self.killed} kills, {self.batches} batches, {self.starts} starts by "
