@@ -3,6 +3,7 @@
 import pst_core  # noqa: F401  # isort: skip - how threads wait is said before what has them is loaded
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,9 @@ hypothesis_settings.register_profile(
     "any machine", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("any machine")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Behind a shell's &: what tests start would be deaf to it, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

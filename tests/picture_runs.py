@@ -1,5 +1,6 @@
 """Small photographs, quick settings, and single pictures made of them from the command line."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -60,11 +61,18 @@ def everything():
     return {path: path.read_bytes() for path in Path.cwd().rglob("*") if path.is_file()}
 
 
+@contextlib.contextmanager
 def begin(*arguments):
-    return subprocess.Popen(
+    """The program at work in a process of its own, which does not outlast a test that fails."""
+    with subprocess.Popen(
         [sys.executable, "-c", "from flows.cli.app import main; main()", *arguments],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
