@@ -108,7 +108,7 @@ def _stylize(order: SequenceOrder, found: FoundSequence, pool: str | None) -> St
         keyed = _make_keys(frames, keys_of(spans), pool)
         summary = _Spans(frames, keyed, stop_if_asked).run(spans)
         _show(frames, spans, summary)
-        if (target := found.video_wanted(order)) is not None and not summary.failed:
+        if (target := order.video_wanted) is not None and not summary.failed:
             _make_video(frames, summary, target)
     ended: State = (Failed if summary.failed else Completed)(message=summary.sentence, data=summary)
     return ended

@@ -85,7 +85,7 @@ def _told(order: SequenceOrder, found: "FoundSequence", standing: "SequenceStand
 
     width, height = found.footage.size
     cuts = "" if standing.cuts is None else f", with {counted(standing.cuts, 'cut')}"
-    target = found.video_wanted(order)
+    target = order.video_wanted
     film = "" if target is None else f", and as a video to {target}"
     told = f"Frames have {width}x{height} pixels{cuts}. Results go to {order.out / layout.FRAMES}{film}."
     if standing.cuts is None:
