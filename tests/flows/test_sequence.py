@@ -354,6 +354,60 @@ def test_where_a_video_stands_is_told_without_taking_its_frames(style, tmp_path,
     assert set(stand(told(["status", "out"], capsys)["Frames"]).values()) == {"done"}
 
 
+def test_whether_its_video_is_made_of_the_frames_as_they_stand_is_told(frames, style, tmp_path, capsys):
+    line = ["run", "--sequence", str(frames), "--style", str(style), "--out", str(tmp_path / "out")]
+    film = tmp_path / "film.mkv"
+
+    def video(arguments=("status", str(tmp_path / "out")), status=0):
+        told_of = told(arguments, capsys, status)["Video"]
+        assert told_of[1]["pairs"] == 1 and told_of[1]["seconds_estimated"] is None
+        assert (told_of[0]["name"], told_of[0]["folder"]) == ("film.mkv", str(tmp_path))
+        return told_of[0]["state"], told_of[0]["why"]
+
+    assert video([*line, "--video", str(film), "--dry-run"]) == (
+        "new", "missing: the next run makes it",
+    )  # fmt: skip
+    run(frames, style, tmp_path / "out", video=film)
+    assert video() == ("done", "")
+    picture = tmp_path / "out" / "frames" / "f_11.png"
+    whole = picture.read_bytes()
+    picture.unlink()
+    assert video() == ("new", "out of date: not all frames are there that it is to be made of")
+    picture.write_bytes(whole)
+    assert video() == ("done", "")
+    run(frames, style, tmp_path / "out", video=film, sequence=SequenceSettings(key_every=4, rate=12))
+    save_order(tmp_path / "out", video=film, rate=24)
+    assert video() == ("new", "out of date: its frames, its rate or its sound changed since it was made")
+    save_order(tmp_path / "out", video=film, rate=24, on_conflict="skip")
+    assert video() == ("left", "another result is there (--on-conflict skip)")
+    film.write_bytes(b"somebody's")
+    save_order(tmp_path / "out", video=film, rate=24)
+    state, why = video(status=3)
+    assert state == "failed" and "film.mkv holds a result that is not this program's" in why
+
+
+def save_order(out, video, rate, on_conflict="changed"):
+    """Have the order that lies in a folder ask for another video."""
+    order = SequenceOrder.load(out)
+    sequence = order.sequence.model_copy(update={"rate": rate})
+    order.model_copy(update={"video": video, "sequence": sequence, "on_conflict": on_conflict}).save()
+
+
+def test_the_text_says_how_the_video_stands(style, tmp_path, monkeypatch, capsys):
+    from flows.cli.app import run as pst
+
+    monkeypatch.chdir(tmp_path)
+    save_with_sound(tmp_path / "clip.mp4", 4)
+    run(Path("clip.mp4"), Path("style.png"), Path("out"))
+    assert pst(["status", "out"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["sequence.mp4", "done", "1", "of", "1"] in rows and ["1", "video:", "1", "done."] in rows
+    Path("out/sequence.mp4").unlink()
+    assert pst(["status", "out"]) == 0
+    told = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "sequence.mp4 new 0 of 1 missing: the next run makes it" in told
+
+
 COMPLETE = ["--sequence", "frames", "--style", "style.png", "--out", "o"]
 
 
