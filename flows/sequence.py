@@ -29,7 +29,7 @@ from flows.results.frames import FrameResult
 from flows.results.looks import find_look
 from flows.results.outcomes import Outcomes, PairOutcome, Summary
 from flows.results.outcomes import State as FrameState
-from flows.results.sequence_video import VideoResult
+from flows.results.sequence_video import VideoResult, check_video_place
 from flows.results.table import write_table
 from flows.runtime.cancellation import SafePoint, ending_in_order, result_of, safe_points
 from flows.runtime.failures import explain_failure
@@ -88,6 +88,7 @@ def stylize_sequence(
         settings=settings_of(settings), sequence=sequence, on_conflict=on_conflict,
     )  # fmt: skip
     found = check_sequence(order)
+    check_video_place(order)
     return run_kept(order, lambda: _stylize(order, found, pool))
 
 

@@ -65,20 +65,35 @@ class VideoResult:
 
     def looked_at(self) -> tuple[Literal["done", "new", "left"], str]:
         """State of the video, and why; raises as `found` does."""
-        wanted = self.wanted
-        if not wanted.key and wanted.on_conflict == "fail":  # it may be this very one
-            wanted = replace(wanted, on_conflict="changed")
-        chosen = choose(wanted)
+        chosen = choose(_as_far_as_known(self.wanted))
         if chosen is None:
             return "left", LEFT
         if self._is(chosen):
             return "done", ""
         if not chosen.taken:
             return "new", MISSING
-        return "new", STALE if wanted.key else INCOMPLETE
+        return "new", STALE if self.wanted.key else INCOMPLETE
 
     def _is(self, chosen: Chosen) -> bool:
         return chosen.taken and chosen.report.get("key") == self.wanted.key
+
+
+def _as_far_as_known(wanted: Wanted) -> Wanted:
+    """What is wanted; as long as no key is known, a video of ours that is there may be the very one."""
+    unknown = not wanted.key and wanted.on_conflict == "fail"
+    return replace(wanted, on_conflict="changed") if unknown else wanted
+
+
+def check_video_place(order: SequenceOrder) -> None:
+    """Find out before long work whether what lies where a sequence's video goes may be replaced.
+
+    Raises
+    ------
+    OutputError
+        It may not.
+    """
+    if (target := order.video_wanted) is not None:
+        choose(_as_far_as_known(Wanted(Place(order.out, target), "", order.on_conflict)))
 
 
 def find_video_standing(

@@ -16,7 +16,7 @@ from flows.orders.sequence_order import SequenceOrder, find_sequence
 from flows.results.frames import FrameResult
 from flows.results.sequence_standing import find_sequence_standing
 from flows.sequence import stylize_sequence
-from pst_core.errors import SequenceError
+from pst_core.errors import OutputError, SequenceError
 from pst_core.images.embedding import read_recipe
 from pst_core.images.reading import read_photograph
 from pst_core.images.writing import write_image
@@ -201,6 +201,18 @@ def test_frames_become_a_video_that_is_asked_for_and_one_of_others_stays(frames,
         stylize_sequence(
             frames, style, tmp_path / "out", video=target, settings=FAST["settings"], sequence=settings
         )
+
+
+@pytest.mark.parametrize("policy", ["changed", "fail"])
+def test_a_file_of_somebodys_in_the_videos_place_is_told_before_any_work(
+    frames, style, tmp_path, computed, policy
+):
+    film = tmp_path / "film.mkv"
+    film.write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match=r"film\.mkv holds a result"):
+        stylize_sequence(frames, style, tmp_path / "out", video=film, on_conflict=policy, **FAST)
+    assert not computed and not (tmp_path / "out" / "keys").exists()
+    assert not (tmp_path / "out" / "sequence.json").exists()
 
 
 def test_how_far_the_cuts_and_the_video_are_is_told(frames, style, tmp_path, monkeypatch):
