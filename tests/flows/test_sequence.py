@@ -308,6 +308,7 @@ def test_where_a_sequence_stands_is_told_before_while_and_after_it_runs(
         "Cuts are looked for when it runs; both sides of each are key frames, too.",
     ]
     assert not Path("out").exists() and not pst_home.exists()
+    assert "There is no folder out yet" in told(["status", "out"], capsys, status=1)[None][0]["message"]
     run(Path("frames"), Path("style.png"), Path("out"))
     after = told(["status", "out"], capsys)
     assert stand(after["Key frames"]) == dict.fromkeys(["f_09", "f_12", "f_13", "f_14"], "done")
