@@ -19,7 +19,7 @@ from pst_core.errors import SequenceError
 from pst_core.files import check_nameable, check_writable
 from pst_core.images.input_files import InputFile
 from pst_core.owners import nearest_there_is
-from pst_core.sequences.footage import PictureFrames, check_ends, check_sizes
+from pst_core.sequences.footage import PictureFrames, check_sizes, check_whole
 from pst_core.sequences.numbering import in_order
 from pst_core.settings.config import Config, OutputSettings, PresetName, SequenceSettings
 
@@ -197,9 +197,8 @@ def _find(order: SequenceOrder) -> FoundSequence:
     if is_folder(order.source):
         names, pictures, notes = _numbered(order.source, order.out)
         maps = _maps(order, names)
-        footage = PictureFrames(files=tuple(map(prober, pictures)))
+        footage = PictureFrames(files=tuple(_frame(picture, prober) for picture in pictures))
         check_sizes(footage.files, order.source)
-        check_ends(footage.files)
         return FoundSequence(names, footage, tuple(map(prober, maps)), notes, prober)
     from pst_core.sequences.odd_videos import check_odd
     from pst_core.sequences.video import probe_video
@@ -221,6 +220,13 @@ def _numbered(folder: Path, out: Path | None) -> tuple[tuple[str, ...], tuple[Pa
             raise SequenceError(frame.problem)
     ordered = [frames[place] for place in in_order([frame.name for frame in frames], show(folder))]
     return tuple(frame.name for frame in ordered), tuple(frame.content for frame in ordered), found.notes
+
+
+def _frame(picture: Path, prober: Prober) -> InputFile:
+    """A frame that is whole; it is looked at while the system still holds what was read for its hash."""
+    file = prober(picture)
+    check_whole(file)
+    return file
 
 
 def _maps(order: SequenceOrder, names: tuple[str, ...]) -> tuple[Path, ...]:

@@ -131,6 +131,31 @@ def test_a_frame_that_is_cut_short_is_named_before_any_work(order, tmp_path, kin
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("damage", [
+    lambda data, middle: data[:middle] + bytes(64) + data[middle + 64 :],
+    lambda data, middle: data[:middle] + data[middle + 64 :],
+    lambda data, middle: data[:middle] + data[-12:],
+])  # fmt: skip
+def test_a_frame_that_is_damaged_in_its_middle_is_named_before_any_work(order, tmp_path, damage):
+    path = tmp_path / "frames" / "9.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 40, 3), np.uint8)).save(path)
+    data = path.read_bytes()
+    path.write_bytes(damage(data, len(data) // 2))
+    with pytest.raises(ImageError, match=r"frames/9\.png is .*(damaged|cut short)"):
+        check_sequence(order)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_frame_whose_pixels_are_sound_is_a_frame(order, tmp_path):
+    """What a picture can be shown without may have a wrong checksum, and more may come behind its end."""
+    path = tmp_path / "frames" / "9.png"
+    Image.new("RGB", (40, 40)).save(path, dpi=(72, 72))
+    data = path.read_bytes()
+    place = data.index(b"pHYs")
+    path.write_bytes(data[: place + 13] + bytes(4) + data[place + 17 :] + b"more")
+    assert check_sequence(order).names == ("8", "9", "10")
+
+
 def test_a_frame_that_lacks_nothing_but_its_end_marker_is_a_frame(order, tmp_path):
     path = tmp_path / "frames" / "9.png"
     Image.new("RGB", (40, 40)).save(path, "JPEG")
