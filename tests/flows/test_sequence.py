@@ -143,6 +143,21 @@ def test_a_frame_that_is_in_the_way_is_that_frames_failure(frames, style, tmp_pa
     assert "not this program's" in summary.failed[0].error
 
 
+def test_a_frame_of_which_a_part_may_be_wrong_says_so(frames, style, tmp_path):
+    """A JPEG with a hole in its middle can be decoded, and what is in the hole is made up."""
+    whole = np.moveaxis(read_photograph(frames / "f_10.png").pixels, 0, -1)
+    (frames / "f_10.png").unlink()
+    path = frames / "f_10.jpg"
+    Image.fromarray(np.rint(whole * 255).astype(np.uint8)).save(path, quality=98)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(400) + data[len(data) // 2 + 400 :])
+    summary = run(frames, style, tmp_path / "out")[1]
+    assert states(summary) == ["done"] * 4
+    told = [any(note.startswith("Damaged JPEG data, a part of") for note in each.notes)
+            for each in summary.outcomes]  # fmt: skip
+    assert told == [False, True, False, False]
+
+
 def test_frames_beside_a_key_that_failed_say_so(frames, style, tmp_path, monkeypatch):
     for number in (4, 5):
         save_frame(frames, number, scene=1)
