@@ -21,15 +21,15 @@ from flows import layout
 from flows.batch import run_found, run_kept, run_orders
 from flows.display.pages import draw_sheet, show_batch
 from flows.display.watching import watcher
-from flows.layout import Place, sheet_path
+from flows.layout import sheet_path
 from flows.orders.conflicts import OnConflict
 from flows.orders.planning import PairOrder, Prober
 from flows.orders.sequence_order import FoundSequence, SequenceOrder, check_sequence
-from flows.results.conflicts import Wanted, choose
 from flows.results.frames import FrameResult
 from flows.results.looks import find_look
 from flows.results.outcomes import Outcomes, PairOutcome, Summary
 from flows.results.outcomes import State as FrameState
+from flows.results.sequence_video import VideoResult, check_video_place
 from flows.results.table import write_table
 from flows.runtime.cancellation import SafePoint, ending_in_order, result_of, safe_points
 from flows.runtime.failures import explain_failure
@@ -40,13 +40,11 @@ from pst_core.parquet import have_library
 from pst_core.printing import counted
 from pst_core.report import PROGRAM, package_version
 from pst_core.sequences.spans import Span, keys_of, plan_spans
-from pst_core.sequences.video import Coding
 from pst_core.settings.config import PresetName, SequenceSettings
 from pst_core.settings.overrides import Overrides, settings_of
 from pst_core.steady import read_steadily
 from pst_core.store import Reference, open_store
 from pst_core.store.handing import bytes_of
-from tasks.keys import key_of
 from tasks.records import keep_results_in_store
 from tasks.results import Shown, Surveyed
 from tasks.sequences import Footage, cuts_in, restyle_frames, show, survey, take, write_video
@@ -90,6 +88,7 @@ def stylize_sequence(
         settings=settings_of(settings), sequence=sequence, on_conflict=on_conflict,
     )  # fmt: skip
     found = check_sequence(order)
+    check_video_place(order)
     return run_kept(order, lambda: _stylize(order, found, pool))
 
 
@@ -108,7 +107,7 @@ def _stylize(order: SequenceOrder, found: FoundSequence, pool: str | None) -> St
         keyed = _make_keys(frames, keys_of(spans), pool)
         summary = _Spans(frames, keyed, stop_if_asked).run(spans)
         _show(frames, spans, summary)
-        if (target := found.video_wanted(order)) is not None and not summary.failed:
+        if (target := order.video_wanted) is not None and not summary.failed:
             _make_video(frames, summary, target)
     ended: State = (Failed if summary.failed else Completed)(message=summary.sentence, data=summary)
     return ended
@@ -301,22 +300,15 @@ def _with_previews(frames: _Frames, keys: Sequence[int], summary: Summary) -> It
 
 def _make_video(frames: _Frames, summary: Summary, target: Path) -> None:
     """A video of all results, if it is not there."""
-    video, rate = frames.found.video, frames.order.sequence.rate
-    coding = Coding.at_rate(rate) if video is None else video.coding
     pictures = [Path(outcome.picture) for outcome in summary.outcomes]
-    made_of = {
-        "frames": [frames.prober(picture).sha256 for picture in pictures], "suffix": target.suffix,
-        "coding": coding.model_dump(mode="json"), "sound": None if video is None else video.sha256,
-    }  # fmt: skip
-    key = key_of("write-video", made_of)
-    chosen = choose(Wanted(Place(frames.order.out, target), key, frames.order.on_conflict))
-    if chosen is None or chosen.report.get("key") == key:
+    made = VideoResult.of(frames.order, frames.found, target, pictures)
+    if (chosen := made.found()) is None:
         return
-    watcher().waiting(f"Writing {chosen.place.picture}.")
-    said = json.dumps({"program": PROGRAM, "version": package_version(), "key": key})
-    sound = None if video is None else video.path
+    path = chosen.place.picture
+    watcher().waiting(f"Writing {path}.")
+    said = json.dumps({"program": PROGRAM, "version": package_version(), "key": made.wanted.key})
 
     def written(done: int) -> None:
         watcher().frames_gone_through(target.name, done, len(pictures))
 
-    write_video(pictures, chosen.place.picture, coding, sound, said, written, overwrite=chosen.taken)
+    write_video(pictures, path, made.coding, made.sound, said, written, overwrite=chosen.taken)

@@ -5,6 +5,7 @@ import ctypes
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -144,6 +145,20 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
             place, lambda file: file.write(b"disks take names and have no room for bytes\n")
         ):
             pass
+
+
+def check_nameable(path: str | os.PathLike[str]) -> None:
+    """Find out before long work starts whether a file may have a name; nothing is made.
+
+    Raises
+    ------
+    OutputError
+        A folder has that name, no file can have it, or it cannot be looked at.
+    """
+    target = Path(path)
+    with _failing_as_output_error(target), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        if stat.S_ISDIR(target.stat().st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:

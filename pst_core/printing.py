@@ -31,3 +31,14 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
     ('1 pair', '0 pairs', '2 copies')
     """
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
+def sentence(note: str) -> str:
+    """A note as a sentence by itself.
+
+    Examples
+    --------
+    >>> sentence("the file's end marker is missing")
+    "The file's end marker is missing."
+    """
+    return f"{note[:1].upper()}{note[1:].rstrip('.')}."

@@ -6,6 +6,7 @@ from typing import Any
 from pst_core.images.input_files import InputFile
 from pst_core.images.roles import PHOTOGRAPHS
 from pst_core.network.identity import Network
+from pst_core.printing import sentence
 from pst_core.settings.config import (
     Config,
     FoundRegionSettings,
@@ -119,5 +120,5 @@ def _told(notes: tuple[str, ...], *files: InputFile | None) -> tuple[str, ...]:
     for note in notes:
         for file, name in zip(files, ("the photograph", "its map"), strict=False):
             note = note if file is None else note.replace(str(file.path), name)  # noqa: PLW2901
-        said.append(f"{note[:1].upper()}{note[1:].rstrip('.')}.")
+        said.append(sentence(note))
     return tuple(said)

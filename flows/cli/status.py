@@ -55,7 +55,7 @@ def list_standings(order: "BatchOrder", *, as_json: bool) -> int:
 
 
 def list_sequence(order: SequenceOrder, *, as_json: bool) -> int:
-    """Print where a sequence's key frames and frames stand; exit status 3 if some cannot be done."""
+    """Print where a sequence's key frames, frames and video stand; exit status 3 if some cannot be done."""
     from flows.runtime.settings import import_prefect
 
     import_prefect()
@@ -69,10 +69,13 @@ def list_sequence(order: SequenceOrder, *, as_json: bool) -> int:
     standing = find_sequence_standing(order, found)
     notes = (*found.notes, *_told(order, found, standing))
     counts = Counter[str]()
-    for title, listing, standings in (
+    listings = [
         ("Key frames", _Listing("key frame", order.out / layout.KEYS), standing.keys),
         ("Frames", _Listing("frame", order.out, notes, in_runs=True), standing.frames),
-    ):
+    ]
+    if standing.video is not None:
+        listings.append(("Video", _Listing("video"), (standing.video,)))
+    for title, listing, standings in listings:
         if as_json:
             emit("method", title=title)
         counts += listing.show(standings, as_json=as_json)
@@ -85,7 +88,7 @@ def _told(order: SequenceOrder, found: "FoundSequence", standing: "SequenceStand
 
     width, height = found.footage.size
     cuts = "" if standing.cuts is None else f", with {counted(standing.cuts, 'cut')}"
-    target = found.video_wanted(order)
+    target = order.video_wanted
     film = "" if target is None else f", and as a video to {target}"
     told = f"Frames have {width}x{height} pixels{cuts}. Results go to {order.out / layout.FRAMES}{film}."
     if standing.cuts is None:
@@ -101,7 +104,7 @@ class _Listing:
     ----------
     of : str
         What they are of.
-    out : Path
+    out : Path, optional
         Folder whose last batch says how long one takes.
     notes : tuple of str
     in_runs : bool
@@ -109,7 +112,7 @@ class _Listing:
     """
 
     of: str
-    out: Path
+    out: Path | None = None
     notes: tuple[str, ...] = ()
     in_runs: bool = False
 
@@ -131,7 +134,8 @@ class _Listing:
                 emit("pair", **standing.model_dump(mode="json"))
         else:
             print_table((self.of, "state", "steps kept", "why"), map(_row, self._runs(counted_ones())))
-        total, seconds = counts.total(), estimate_seconds(self.out, sum(counts[state] for state in WAITING))
+        total, waiting = counts.total(), sum(counts[state] for state in WAITING)
+        seconds = None if self.out is None else estimate_seconds(self.out, waiting)
         if as_json:
             emit("summary", pairs=total, seconds_estimated=seconds, notes=[*self.notes], **counts)
         else:

@@ -110,5 +110,9 @@ def load_batch_order(out: Path) -> BatchOrder:
         elif (out / layout.SEQUENCE).exists():
             way_out = f"{out} holds a sequence: pst resume {out} goes on with it, and finds what is done."
         else:
-            way_out = f"{out} holds no batch: begin one with pst run FOLDER --out {out}."
+            what = f"In {out} nothing was made yet" if out.is_dir() else f"There is no folder {out} yet"
+            way_out = (
+                f"{what} (a dry run only tells): begin with pst run FOLDER --out {out}, or with "
+                f"pst run --sequence FRAMES --style FILE --out {out}."
+            )
         raise ConfigError(way_out) from error

@@ -16,9 +16,10 @@ from flows.pairs.find import find_maps, find_photographs
 from flows.pairs.names import show
 from flows.pairs.pair import Pair, is_folder, photograph_problem
 from pst_core.errors import SequenceError
-from pst_core.files import check_writable
+from pst_core.files import check_nameable, check_writable
 from pst_core.images.input_files import InputFile
-from pst_core.sequences.footage import PictureFrames, check_ends, check_sizes
+from pst_core.owners import nearest_there_is
+from pst_core.sequences.footage import PictureFrames, check_sizes, check_whole
 from pst_core.sequences.numbering import in_order
 from pst_core.settings.config import Config, OutputSettings, PresetName, SequenceSettings
 
@@ -56,6 +57,11 @@ class SequenceOrder(KeptOrder):
     def output(self) -> OutputSettings:
         """How its frames are written."""
         return self.config.section(OutputSettings)
+
+    @property
+    def video_wanted(self) -> Path | None:
+        """Where a video of the results goes; None where there is to be none."""
+        return self.video or (None if is_folder(self.source) else self.out / layout.VIDEO)
 
     def place(self, name: str) -> Place:
         """Where a frame goes, if nothing is in the way."""
@@ -114,13 +120,11 @@ class FoundSequence:
             pair, order.out / layout.KEYS, order.config, order.preset, order.on_conflict, look=True
         )
 
-    def video_wanted(self, order: SequenceOrder) -> Path | None:
-        """Where a video of the results goes; None where there is to be none."""
-        return order.video or (None if self.video is None else order.out / layout.VIDEO)
-
 
 def find_sequence(order: SequenceOrder) -> FoundSequence:
     """The frames of an order; nothing is written.
+
+    What can be known without its frames is known before any of them is read.
 
     Raises
     ------
@@ -128,11 +132,8 @@ def find_sequence(order: SequenceOrder) -> FoundSequence:
         The source is no sequence, a frame cannot be read, the style cannot be used, maps do not fit, or the
         video that is wanted cannot be made.
     """
-    _ = order.config
-    _check_style(order)
-    found = _find(order)
-    _check_video(order, found)
-    return found
+    _check_without_frames(order)
+    return _find(order)
 
 
 def check_sequence(order: SequenceOrder) -> FoundSequence:
@@ -143,10 +144,13 @@ def check_sequence(order: SequenceOrder) -> FoundSequence:
     PstError
         As for `find_sequence`, or an output folder cannot be written.
     """
-    found = find_sequence(order)
-    check_writable(order.out)
-    if (target := found.video_wanted(order)) is not None:
-        check_writable(target.parent)
+    _check_without_frames(order)
+    folders = [order.out, *(() if order.video_wanted is None else (order.video_wanted.parent,))]
+    for folder in folders:
+        check_writable(nearest_there_is(folder))  # for the sake of frames that cannot be read none is made
+    found = _find(order)
+    for folder in folders:
+        check_writable(folder)
     return found
 
 
@@ -164,6 +168,13 @@ def load_sequence_order(out: Path) -> SequenceOrder | None:
         return None
 
 
+def _check_without_frames(order: SequenceOrder) -> None:
+    _ = order.config
+    _check_style(order)
+    _check_source(order.source)
+    _check_video(order)
+
+
 def _check_style(order: SequenceOrder) -> None:
     if (problem := photograph_problem(order.style)) is not None:
         raise SequenceError(problem)
@@ -172,21 +183,23 @@ def _check_style(order: SequenceOrder) -> None:
         raise SequenceError(f"{there} is given without {missing}: give maps of both sides, or of neither.")
 
 
+def _check_source(source: Path) -> None:
+    if is_folder(source):
+        return
+    if not source.exists():
+        raise SequenceError(f"There is no {show(source)}: name a folder of numbered frames, or a video.")
+    if photograph_problem(source) is None:  # FFmpeg would take it for a video of one frame
+        raise SequenceError(f"{show(source)} is a photograph: name its folder, or a video.")
+
+
 def _find(order: SequenceOrder) -> FoundSequence:
     prober = Prober()
     if is_folder(order.source):
         names, pictures, notes = _numbered(order.source, order.out)
         maps = _maps(order, names)
-        footage = PictureFrames(files=tuple(map(prober, pictures)))
+        footage = PictureFrames(files=tuple(_frame(picture, prober) for picture in pictures))
         check_sizes(footage.files, order.source)
-        check_ends(footage.files)
         return FoundSequence(names, footage, tuple(map(prober, maps)), notes, prober)
-    if not order.source.exists():
-        raise SequenceError(
-            f"There is no {show(order.source)}: name a folder of numbered frames, or a video."
-        )
-    if photograph_problem(order.source) is None:  # FFmpeg would take it for a video of one frame
-        raise SequenceError(f"{show(order.source)} is a photograph: name its folder, or a video.")
     from pst_core.sequences.odd_videos import check_odd
     from pst_core.sequences.video import probe_video
 
@@ -209,6 +222,13 @@ def _numbered(folder: Path, out: Path | None) -> tuple[tuple[str, ...], tuple[Pa
     return tuple(frame.name for frame in ordered), tuple(frame.content for frame in ordered), found.notes
 
 
+def _frame(picture: Path, prober: Prober) -> InputFile:
+    """A frame that is whole; it is looked at while the system still holds what was read for its hash."""
+    file = prober(picture)
+    check_whole(file)
+    return file
+
+
 def _maps(order: SequenceOrder, names: tuple[str, ...]) -> tuple[Path, ...]:
     """Each frame's own map, called like it."""
     if order.maps is None:
@@ -222,19 +242,18 @@ def _maps(order: SequenceOrder, names: tuple[str, ...]) -> tuple[Path, ...]:
     return tuple(known[name] for name in names)
 
 
-def _check_video(order: SequenceOrder, found: FoundSequence) -> None:
-    """Whether a video can be written that is wanted."""
-    target = found.video_wanted(order)
+def _check_video(order: SequenceOrder) -> None:
+    """Whether a video can be written that is wanted, as far as that is known without its frames."""
+    target = order.video_wanted
     if target is None:
         return
     from pst_core.sequences.video import load_av
     from pst_core.sequences.video_writing import check_sound, check_video_name
 
     check_video_name(target)
+    check_nameable(target)
     load_av()
-    if found.video is not None:
-        check_sound(found.video.path, target)
     if target.exists() and target.samefile(order.source):
         raise SequenceError(f"{show(target)} is the source and would be lost: give --video another name.")
-    if target.is_dir():
-        raise SequenceError(f"{show(target)} is a folder: give --video the name of a file.")
+    if not is_folder(order.source):
+        check_sound(order.source, target)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from flows import layout
@@ -10,6 +11,7 @@ from flows.orders.sequence_order import FoundSequence, SequenceOrder
 from flows.results.conflicts import Wanted, choose
 from flows.results.finished import find_made
 from flows.results.frames import FrameResult
+from flows.results.sequence_video import find_video_standing
 from flows.results.standing import LEFT, Standing, stand
 from flows.results.table import failures_of
 from flows.runtime.failures import explain_failure
@@ -35,11 +37,14 @@ class SequenceStanding:
         How many there are; None as long as no run has looked for them. Keys are then those of a single shot.
     keys, frames : tuple of Standing
         Of the key frames as pairs, and of every frame; a frame is one step.
+    video : Standing or None
+        Of the video of the results, which is one step; None where there is to be none.
     """
 
     cuts: int | None
     keys: tuple[Standing, ...]
     frames: tuple[Standing, ...]
+    video: Standing | None
 
 
 @dataclass(frozen=True)
@@ -50,15 +55,25 @@ class _Key:
     look: Reference | None
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """Where a frame stands, and its result, if there is one that stays."""
+
+    standing: Standing
+    picture: Path | None
+
+
 def find_sequence_standing(order: SequenceOrder, found: FoundSequence) -> SequenceStanding:
     """Look at each key frame of a sequence, and at each frame."""
     cuts = _known_cuts(found.footage)
     spans = plan_spans(found.footage.count, cuts or [], order.sequence.key_every)
     keys = _keys(order, found, keys_of(spans))
     frames = _Frames(order, found, keys)
+    looked_at = [each for span in spans for each in frames.of_span(span)]
     return SequenceStanding(
         cuts=None if cuts is None else len(cuts), keys=tuple(key.standing for key in keys.values()),
-        frames=tuple(standing for span in spans for standing in frames.of_span(span)),
+        frames=tuple(frame.standing for frame in looked_at),
+        video=find_video_standing(order, found, [frame.picture for frame in looked_at]),
     )  # fmt: skip
 
 
@@ -99,34 +114,38 @@ class _Frames:
         self.failures = failures_of(order.out)
         self.contents = found.footage.contents
 
-    def of_span(self, span: Span) -> Iterator[Standing]:
+    def of_span(self, span: Span) -> Iterator[_Frame]:
         """Where each frame of a span stands."""
         return (self._of_frame(place, span) for place in range(span.first, span.stop))
 
-    def _of_frame(self, place: int, span: Span) -> Standing:
-        name = self.found.names[place]
+    def _of_frame(self, place: int, span: Span) -> _Frame:
+        name, picture = self.found.names[place], None
         try:
-            state, why = self._looked_at(place, span)
+            state, why, picture = self._looked_at(place, span)
         except PstError as error:
             state, why = "failed", explain_failure(error)[0]
         if state == "new" and name in self.failures:
             why = f"failed before: {self.failures[name]}"
         folder = str(self.order.place(name).picture.parent)
-        return Standing(
+        standing = Standing(
             name=name, state=state, folder=folder, steps=1, steps_kept=int(state == "done"), why=why
         )
+        return _Frame(standing, picture)
 
-    def _looked_at(self, place: int, span: Span) -> tuple[Literal["done", "new", "left", "failed"], str]:
-        """State of a frame, and why; raises `PstError` where its result cannot be written."""
+    def _looked_at(
+        self, place: int, span: Span
+    ) -> tuple[Literal["done", "new", "left", "failed"], str, Path | None]:
+        """State of a frame, why, and its result; raises `PstError` where that cannot be written."""
         before, after = self.keys[span.before], self.keys[span.after]
         for key in (before, after):
             if key.standing.state == "failed":
-                return "failed", f"the key frame {key.standing.name} beside it cannot be done"
+                return "failed", f"the key frame {key.standing.name} beside it cannot be done", None
         if before.look is None or after.look is None:
             wanted = Wanted(self.order.place(self.found.names[place]), _NO_KEY, self.order.on_conflict)
-            return ("new", "") if choose(wanted) is not None else ("left", LEFT)
+            return ("new", "", None) if choose(wanted) is not None else ("left", LEFT, wanted.place.picture)
         looks, distance = (before.look, after.look), span.distance(place)
         there = FrameResult.of(self.order, self.found, place, self.contents[place], looks, distance).found()
         if there is None:
-            return "new", ""
-        return ("done", "") if there[0] == "cached" else ("left", LEFT)
+            return "new", "", None
+        state, picture = there
+        return ("done", "", picture) if state == "cached" else ("left", LEFT, picture)

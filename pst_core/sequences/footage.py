@@ -1,6 +1,6 @@
 """The frames of a sequence, wherever they lie: pictures in a folder, or those of a video."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import SEEK_END
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import SequenceError
 from pst_core.images.input_files import InputFile
+from pst_core.images.png import SIGNATURE, is_whole
 from pst_core.printing import printable
 from pst_core.steady import open_steadily
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 Decoding = Callable[[], "Photograph"]
 """Decodes a frame when it is called, in whatever thread."""
-_ENDS = {b"\x89PNG": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
-"""How files begin that say where they end, and how they end then."""
+_JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+"""How a JPEG begins, and how it ends."""
 
 
 class Footage(Protocol):
@@ -101,23 +102,27 @@ def check_sizes(files: Sequence[InputFile], place: Path) -> None:
             )
 
 
-def check_ends(files: Iterable[InputFile]) -> None:
-    """Refuse frames that are cut short; of most formats the last bytes tell, and no pixel is decoded.
+def check_whole(file: InputFile) -> None:
+    """Refuse a frame that is cut short or damaged, as far as its file says so: no pixel is decoded.
+
+    A PNG has checksums, a JPEG an end; of one whose middle is damaged the rest can be decoded, as ever. Of
+    other formats only decoding tells.
 
     Raises
     ------
     ImageError
-        One lacks its end, and cannot be decoded without it.
+        It is not whole, and cannot be decoded as it is.
     """
-    for file in files:
-        if _lacks_end(file.path):
-            file.photograph()  # some pictures can be decoded all the same; of others this says what is wrong
+    if _seems_damaged(file.path):
+        file.photograph()  # some pictures can be decoded all the same; of others this says what is wrong
 
 
-def _lacks_end(path: Path) -> bool:
-    """Whether a file of a format that says where it ends stops without saying so."""
+def _seems_damaged(path: Path) -> bool:
     with open_steadily(path) as file:
-        head = file.read(4)
-        end = next((end for begin, end in _ENDS.items() if head.startswith(begin)), b"")
-        file.seek(-len(end), SEEK_END)
-        return bool(end) and file.read() != end
+        head = file.read(len(SIGNATURE))
+        if head == SIGNATURE:
+            return not is_whole(head + file.read())
+        if head.startswith(_JPEG):
+            file.seek(-len(_JPEG_END), SEEK_END)
+            return file.read() != _JPEG_END
+        return False

@@ -8,6 +8,7 @@ from pst_core.images.input_files import InputFile
 from pst_core.images.profiles import Samples
 from pst_core.images.reading import Photograph, SemanticMap
 from pst_core.images.writing import as_chunks, encode_levels, to_levels
+from pst_core.printing import sentence
 from pst_core.sequences.carrying import Key
 from pst_core.sequences.footage import Decoding
 from pst_core.sequences.grain import part_grain, with_grain
@@ -25,7 +26,7 @@ class Restyled(NamedTuple):
     described : bytes
         What the frame says about itself, see `pst_core.images.writing.embed`.
     notes : tuple of str
-        What of that does not go along.
+        What is odd about its file, and what of what it says about itself does not go along.
     """
 
     picture: bytes
@@ -46,7 +47,8 @@ def restyle(
     depth = frame.bit_depth if settings.bit_depth == "auto" else settings.bit_depth
     known = None if semantic is None else semantic.semantic_map()
     levels = levels_under(keys, distance, frame, known, 16 if depth == 16 else 8)
-    return Restyled(encode_levels(levels, quick=True), as_chunks(carried), lost)
+    notes = *map(sentence, frame.notes), *lost
+    return Restyled(encode_levels(levels, quick=True), as_chunks(carried), notes)
 
 
 def levels_under(

@@ -16,7 +16,7 @@ from flows.orders.sequence_order import SequenceOrder, find_sequence
 from flows.results.frames import FrameResult
 from flows.results.sequence_standing import find_sequence_standing
 from flows.sequence import stylize_sequence
-from pst_core.errors import SequenceError
+from pst_core.errors import OutputError, SequenceError
 from pst_core.images.embedding import read_recipe
 from pst_core.images.reading import read_photograph
 from pst_core.images.writing import write_image
@@ -143,6 +143,21 @@ def test_a_frame_that_is_in_the_way_is_that_frames_failure(frames, style, tmp_pa
     assert "not this program's" in summary.failed[0].error
 
 
+def test_a_frame_of_which_a_part_may_be_wrong_says_so(frames, style, tmp_path):
+    """A JPEG with a hole in its middle can be decoded, and what is in the hole is made up."""
+    whole = np.moveaxis(read_photograph(frames / "f_10.png").pixels, 0, -1)
+    (frames / "f_10.png").unlink()
+    path = frames / "f_10.jpg"
+    Image.fromarray(np.rint(whole * 255).astype(np.uint8)).save(path, quality=98)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(400) + data[len(data) // 2 + 400 :])
+    summary = run(frames, style, tmp_path / "out")[1]
+    assert states(summary) == ["done"] * 4
+    told = [any(note.startswith("Damaged JPEG data, a part of") for note in each.notes)
+            for each in summary.outcomes]  # fmt: skip
+    assert told == [False, True, False, False]
+
+
 def test_frames_beside_a_key_that_failed_say_so(frames, style, tmp_path, monkeypatch):
     for number in (4, 5):
         save_frame(frames, number, scene=1)
@@ -201,6 +216,18 @@ def test_frames_become_a_video_that_is_asked_for_and_one_of_others_stays(frames,
         stylize_sequence(
             frames, style, tmp_path / "out", video=target, settings=FAST["settings"], sequence=settings
         )
+
+
+@pytest.mark.parametrize("policy", ["changed", "fail"])
+def test_a_file_of_somebodys_in_the_videos_place_is_told_before_any_work(
+    frames, style, tmp_path, computed, policy
+):
+    film = tmp_path / "film.mkv"
+    film.write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match=r"film\.mkv holds a result"):
+        stylize_sequence(frames, style, tmp_path / "out", video=film, on_conflict=policy, **FAST)
+    assert not computed and not (tmp_path / "out" / "keys").exists()
+    assert not (tmp_path / "out" / "sequence.json").exists()
 
 
 def test_how_far_the_cuts_and_the_video_are_is_told(frames, style, tmp_path, monkeypatch):
@@ -296,6 +323,7 @@ def test_where_a_sequence_stands_is_told_before_while_and_after_it_runs(
         "Cuts are looked for when it runs; both sides of each are key frames, too.",
     ]
     assert not Path("out").exists() and not pst_home.exists()
+    assert "There is no folder out yet" in told(["status", "out"], capsys, status=1)[None][0]["message"]
     run(Path("frames"), Path("style.png"), Path("out"))
     after = told(["status", "out"], capsys)
     assert stand(after["Key frames"]) == dict.fromkeys(["f_09", "f_12", "f_13", "f_14"], "done")
@@ -352,6 +380,60 @@ def test_where_a_video_stands_is_told_without_taking_its_frames(style, tmp_path,
     assert not Path("out").exists()
     run(Path("clip.mp4"), Path("style.png"), Path("out"))
     assert set(stand(told(["status", "out"], capsys)["Frames"]).values()) == {"done"}
+
+
+def test_whether_its_video_is_made_of_the_frames_as_they_stand_is_told(frames, style, tmp_path, capsys):
+    line = ["run", "--sequence", str(frames), "--style", str(style), "--out", str(tmp_path / "out")]
+    film = tmp_path / "film.mkv"
+
+    def video(arguments=("status", str(tmp_path / "out")), status=0):
+        told_of = told(arguments, capsys, status)["Video"]
+        assert told_of[1]["pairs"] == 1 and told_of[1]["seconds_estimated"] is None
+        assert (told_of[0]["name"], told_of[0]["folder"]) == ("film.mkv", str(tmp_path))
+        return told_of[0]["state"], told_of[0]["why"]
+
+    assert video([*line, "--video", str(film), "--dry-run"]) == (
+        "new", "missing: the next run makes it",
+    )  # fmt: skip
+    run(frames, style, tmp_path / "out", video=film)
+    assert video() == ("done", "")
+    picture = tmp_path / "out" / "frames" / "f_11.png"
+    whole = picture.read_bytes()
+    picture.unlink()
+    assert video() == ("new", "out of date: not all frames are there that it is to be made of")
+    picture.write_bytes(whole)
+    assert video() == ("done", "")
+    run(frames, style, tmp_path / "out", video=film, sequence=SequenceSettings(key_every=4, rate=12))
+    save_order(tmp_path / "out", video=film, rate=24)
+    assert video() == ("new", "out of date: its frames, its rate or its sound changed since it was made")
+    save_order(tmp_path / "out", video=film, rate=24, on_conflict="skip")
+    assert video() == ("left", "another result is there (--on-conflict skip)")
+    film.write_bytes(b"somebody's")
+    save_order(tmp_path / "out", video=film, rate=24)
+    state, why = video(status=3)
+    assert state == "failed" and "film.mkv holds a result that is not this program's" in why
+
+
+def save_order(out, video, rate, on_conflict="changed"):
+    """Have the order that lies in a folder ask for another video."""
+    order = SequenceOrder.load(out)
+    sequence = order.sequence.model_copy(update={"rate": rate})
+    order.model_copy(update={"video": video, "sequence": sequence, "on_conflict": on_conflict}).save()
+
+
+def test_the_text_says_how_the_video_stands(style, tmp_path, monkeypatch, capsys):
+    from flows.cli.app import run as pst
+
+    monkeypatch.chdir(tmp_path)
+    save_with_sound(tmp_path / "clip.mp4", 4)
+    run(Path("clip.mp4"), Path("style.png"), Path("out"))
+    assert pst(["status", "out"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["sequence.mp4", "done", "1", "of", "1"] in rows and ["1", "video:", "1", "done."] in rows
+    Path("out/sequence.mp4").unlink()
+    assert pst(["status", "out"]) == 0
+    told = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "sequence.mp4 new 0 of 1 missing: the next run makes it" in told
 
 
 COMPLETE = ["--sequence", "frames", "--style", "style.png", "--out", "o"]

@@ -106,6 +106,8 @@ def test_a_dry_run_lists_and_touches_nothing(batch, capfd, pst_home):
     out = capfd.readouterr().out
     assert "p0" in out and "0 of 14" in out and "2 pairs: 2 new." in out
     assert not Path("out").exists() and not pst_home.exists()
+    assert run(["status", "out"]) == 1
+    assert "There is no folder out yet (a dry run only tells): begin with" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
@@ -117,8 +119,8 @@ def test_a_dry_run_lists_and_touches_nothing(batch, capfd, pst_home):
     (["run", "in", "--out", "out", "--sise", "9"], "--sise"),
     (["run", "in", "--out", "out", "--pairing", "triplets"], "triplets"),
     (["run", "in", "--out", "file"], "file"),
-    (["resume", "empty"], "empty holds no batch"),
-    (["status", "empty"], "empty holds no batch"),
+    (["resume", "empty"], "In empty nothing was made yet"),
+    (["status", "empty"], "In empty nothing was made yet"),
     (["store", "verify", "--subset", "x"], "--subset cannot be 'x'"),
 ])  # fmt: skip
 def test_wrong_use_gets_one_sentence(batch, capfd, arguments, sentence):

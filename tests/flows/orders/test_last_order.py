@@ -25,6 +25,10 @@ def test_the_order_that_was_last_run_into_a_folder_is_the_one(tmp_path, kinds):
     assert load_last_order(out) == orders[kinds[-1]]
 
 
-def test_a_folder_without_an_order_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="holds no batch"):
-        load_last_order(tmp_path)
+@pytest.mark.parametrize(("name", "sentence"), [
+    ("", r"In .* nothing was made yet \(a dry run only tells\): begin with pst run FOLDER --out "),
+    ("new", r"There is no folder .*new yet \(.*\): begin with .* --sequence FRAMES --style FILE --out "),
+])  # fmt: skip
+def test_of_a_folder_without_an_order_it_is_told_how_to_begin(tmp_path, name, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        load_last_order(tmp_path / name)

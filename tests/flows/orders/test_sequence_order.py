@@ -1,5 +1,9 @@
+from contextlib import nullcontext
+from shutil import copy, copytree
+
 import numpy as np
 import pytest
+from other_users import ANNA, acting_as, shared_folder
 from PIL import Image
 from videos import save_video, save_with_sound
 
@@ -8,7 +12,7 @@ from flows.orders.apply_order import ApplyOrder, check_photographs
 from flows.orders.batch_order import load_batch_order
 from flows.orders.sequence_order import SequenceOrder, check_sequence, load_sequence_order
 from flows.pairs.pair import PairingError
-from pst_core.errors import ConfigError, ImageError, PstError, SequenceError
+from pst_core.errors import ConfigError, ImageError, OutputError, PstError, SequenceError
 from pst_core.sequences.video import Coding, Tags
 
 
@@ -24,14 +28,14 @@ def order(tmp_path):
 def test_frames_are_those_in_the_folder_itself_in_the_order_of_their_numbers(order):
     found = check_sequence(order)
     assert found.names == ("8", "9", "10") and [path.stem for path in found.pictures] == ["8", "9", "10"]
-    assert found.video_wanted(order) is None
+    assert order.video_wanted is None
 
 
 def test_frames_of_a_video_are_called_by_their_numbers(order, tmp_path):
     clip = save_video(tmp_path / "clip.mkv", 3)
-    found = check_sequence(order.model_copy(update={"source": clip}))
-    assert found.names == ("000001", "000002", "000003")
-    assert found.video_wanted(order) == tmp_path / "out" / layout.VIDEO
+    of_video = order.model_copy(update={"source": clip})
+    assert check_sequence(of_video).names == ("000001", "000002", "000003")
+    assert of_video.video_wanted == tmp_path / "out" / layout.VIDEO
 
 
 def test_what_a_video_lacks_is_told_before_any_work(order, tmp_path, monkeypatch):
@@ -70,11 +74,41 @@ def test_an_order_comes_back_and_is_no_batch(order, tmp_path):
         load_batch_order(tmp_path / "out")
 
 
-@pytest.mark.parametrize("place", ["a folder.mp4", "style.png/film.mp4"])
-def test_where_no_video_can_lie_is_told_before_any_work(order, tmp_path, place):
-    (tmp_path / "a folder.mp4").mkdir()
-    with pytest.raises(PstError, match=place.split("/")[0]):
-        check_sequence(order.model_copy(update={"video": tmp_path / place}))
+@pytest.mark.parametrize(("place", "sentence"), [
+    ("film.avi", r"film\.avi is not called like a video that is written: end its name with \.mp4, "),
+    ("film", "end its name with"),
+    ("a folder.mp4", r"a folder\.mp4 could not be written: a folder of that name is in the way; choose"),
+    ("style.png/film.mp4", r"style\.png could not be written: a file stands in the place of a folder;"),
+    ("style.png/new/film.mp4", r"style\.png could not be written: a file stands in the place of a folder;"),
+    (f"{300 * 'f'}.mp4", "could not be written: the name is too long; choose a shorter one"),
+    ("a\0b.mp4", "is not a name a file can have; choose another one"),
+    ("nobody's/film.mp4", "nobody's could not be written: it belongs to .*; change the permissions"),
+    ("nobody's/new/film.mp4", "nobody's could not be written: it belongs to .*; change the permissions or"),
+])  # fmt: skip
+def test_where_no_video_can_lie_is_told_before_any_frame_is_read(order, place, sentence):
+    with shared_folder() as folder:
+        (folder / "a folder.mp4").mkdir()
+        (folder / "nobody's").mkdir(mode=0o555)
+        copytree(order.source, folder / "frames")
+        copy(order.style, folder / "style.png")
+        (folder / "frames" / "9.png").write_bytes(b"")  # told as soon as it is read
+        given = {"source": folder / "frames", "style": folder / "style.png", "out": folder / "out"}
+        asked = order.model_copy(update=given | {"video": folder / place})
+        user = acting_as(ANNA, 0o002) if "nobody" in place else nullcontext()
+        with user, pytest.raises(PstError, match=sentence):
+            check_sequence(asked)
+        assert not (folder / "out").exists() and not (folder / "nobody's" / "new").exists()
+
+
+def test_a_results_folder_that_cannot_be_written_is_told_before_any_frame_is_read(order, tmp_path):
+    (tmp_path / "frames" / "9.png").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"style\.png could not be written: a file stands in the place"):
+        check_sequence(order.model_copy(update={"out": tmp_path / "style.png" / "out"}))
+
+
+def test_folders_that_are_missing_are_made_for_a_video(order, tmp_path):
+    check_sequence(order.model_copy(update={"video": tmp_path / "new" / "films" / "film.mp4"}))
+    assert (tmp_path / "new" / "films").is_dir()
 
 
 def test_a_single_frame_is_not_taken_for_a_video(order, tmp_path):
@@ -95,6 +129,31 @@ def test_a_frame_that_is_cut_short_is_named_before_any_work(order, tmp_path, kin
     with pytest.raises(ImageError, match=r"frames/9\.png .*(cut short|damaged)"):
         check_sequence(order)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("damage", [
+    lambda data, middle: data[:middle] + bytes(64) + data[middle + 64 :],
+    lambda data, middle: data[:middle] + data[middle + 64 :],
+    lambda data, middle: data[:middle] + data[-12:],
+])  # fmt: skip
+def test_a_frame_that_is_damaged_in_its_middle_is_named_before_any_work(order, tmp_path, damage):
+    path = tmp_path / "frames" / "9.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 40, 3), np.uint8)).save(path)
+    data = path.read_bytes()
+    path.write_bytes(damage(data, len(data) // 2))
+    with pytest.raises(ImageError, match=r"frames/9\.png is .*(damaged|cut short)"):
+        check_sequence(order)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_frame_whose_pixels_are_sound_is_a_frame(order, tmp_path):
+    """What a picture can be shown without may have a wrong checksum, and more may come behind its end."""
+    path = tmp_path / "frames" / "9.png"
+    Image.new("RGB", (40, 40)).save(path, dpi=(72, 72))
+    data = path.read_bytes()
+    place = data.index(b"pHYs")
+    path.write_bytes(data[: place + 13] + bytes(4) + data[place + 17 :] + b"more")
+    assert check_sequence(order).names == ("8", "9", "10")
 
 
 def test_a_frame_that_lacks_nothing_but_its_end_marker_is_a_frame(order, tmp_path):
