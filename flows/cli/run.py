@@ -154,12 +154,15 @@ def make_order(
 
 
 def lasting_settings(chosen: Chosen) -> dict[str, Any]:
-    """What was asked for, with the weights' file as seen from anywhere: an order may be resumed elsewhere."""
+    """What was asked for, with files as seen from anywhere: an order may be carried out elsewhere."""
     from pst_core.network.identity import UNTRAINED
 
     settings = {name: getattr(chosen.config, name) for name in chosen.given}
     if settings.get("weights") not in (None, UNTRAINED):
         settings["weights"] = str(Path(settings["weights"]).expanduser().absolute())
+    for name in ("segmentation_model", "segmentation_merges", "onnx_classes"):  # a model may be the hub's
+        if settings.get(name) and (path := Path(settings[name]).expanduser()).exists():
+            settings[name] = str(path.absolute())
     return settings
 
 
