@@ -101,6 +101,7 @@ def run(
     from flows.cli.status import list_sequence, list_standings
     from flows.orders.picture_names import LIKE_PAIRS
 
+    helpers = Helpers(workers, pool)
     of_sequence = SequenceOptions(maps, style_map, video, key_every, rate)
     if sequence is not None:
         refuse_beside_sequence(
@@ -118,7 +119,7 @@ def run(
         )
         if dry_run:
             return list_sequence(frames, as_json=as_json)
-        return carry_out_sequence(frames, quiet=quiet, as_json=as_json, helpers=Helpers(workers, pool))
+        return carry_out_sequence(frames, quiet=quiet, as_json=as_json, helpers=helpers)
     of_sequence.refuse()
     order = make_order(
         source, out, resolve(options), pairing=pairing, style=style, on_conflict=on_conflict,
@@ -127,7 +128,7 @@ def run(
     )  # fmt: skip
     if dry_run:
         return list_standings(order, as_json=as_json)
-    return carry_out(order, quiet=quiet, as_json=as_json, helpers=Helpers(workers, pool))
+    return carry_out(order, quiet=quiet, as_json=as_json, helpers=helpers)
 
 
 def make_order(

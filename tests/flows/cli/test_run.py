@@ -53,6 +53,12 @@ def test_a_batch_tells_how_its_pairs_ended(batch, capfd):
     )
 
 
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_workers_that_there_cannot_be_are_told_also_when_nothing_is_done(batch, dry, capfd):
+    assert run([*batch, "--workers", "0", *dry]) == 1
+    assert "There cannot be 0 workers" in capfd.readouterr().err
+
+
 def test_an_order_names_files_as_seen_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("vgg", "merges"):
