@@ -28,18 +28,20 @@ class Helpers:
     Raises
     ------
     ConfigError
-        Both are given.
+        Both are given, or less than one worker.
     """
 
     workers: "Number | None" = None
     pool: str | None = None
 
     def __post_init__(self) -> None:
-        """See that only one of them is given."""
+        """See that only one of them is given, and that there can be so many."""
         if self.workers is not None and self.pool is not None:
             raise ConfigError(
                 "--workers hires workers for this run, --pool takes those of a service: use one of them."
             )
+        if self.workers is not None:
+            check_number(self.workers)
 
     def refuse(self, what: str) -> None:
         """Say that something is done in one process.
@@ -53,17 +55,15 @@ class Helpers:
             raise ConfigError(f"{what} is done in one process: leave out --workers and --pool.")
 
     def check(self) -> None:
-        """See that there can be any, before a server is looked for, or started.
+        """See that there is a service to ask, before a server is looked for, or started.
 
         Raises
         ------
         ConfigError
-            There cannot.
+            None is named.
         """
         from prefect.settings import PREFECT_API_URL
 
-        if self.workers is not None:
-            check_number(self.workers)
         if self.pool is not None and not (PREFECT_API_URL.value() or "").strip():
             raise ConfigError(
                 "Which service --pool hands pairs out at is not said: set PREFECT_API_URL, such as "

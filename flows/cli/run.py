@@ -101,6 +101,7 @@ def run(
     from flows.cli.status import list_sequence, list_standings
     from flows.orders.picture_names import LIKE_PAIRS
 
+    helpers = Helpers(workers, pool)
     of_sequence = SequenceOptions(maps, style_map, video, key_every, rate)
     if sequence is not None:
         refuse_beside_sequence(
@@ -118,7 +119,7 @@ def run(
         )
         if dry_run:
             return list_sequence(frames, as_json=as_json)
-        return carry_out_sequence(frames, quiet=quiet, as_json=as_json, helpers=Helpers(workers, pool))
+        return carry_out_sequence(frames, quiet=quiet, as_json=as_json, helpers=helpers)
     of_sequence.refuse()
     order = make_order(
         source, out, resolve(options), pairing=pairing, style=style, on_conflict=on_conflict,
@@ -127,7 +128,7 @@ def run(
     )  # fmt: skip
     if dry_run:
         return list_standings(order, as_json=as_json)
-    return carry_out(order, quiet=quiet, as_json=as_json, helpers=Helpers(workers, pool))
+    return carry_out(order, quiet=quiet, as_json=as_json, helpers=helpers)
 
 
 def make_order(
@@ -154,12 +155,15 @@ def make_order(
 
 
 def lasting_settings(chosen: Chosen) -> dict[str, Any]:
-    """What was asked for, with the weights' file as seen from anywhere: an order may be resumed elsewhere."""
+    """What was asked for, with files as seen from anywhere: an order may be carried out elsewhere."""
     from pst_core.network.identity import UNTRAINED
 
     settings = {name: getattr(chosen.config, name) for name in chosen.given}
     if settings.get("weights") not in (None, UNTRAINED):
         settings["weights"] = str(Path(settings["weights"]).expanduser().absolute())
+    for name in ("segmentation_model", "segmentation_merges", "onnx_classes"):  # a model may be the hub's
+        if settings.get(name) and (path := Path(settings[name]).expanduser()).exists():
+            settings[name] = str(path.absolute())
     return settings
 
 

@@ -6,13 +6,14 @@ our own no note is needed: it ended with its run, so whatever it left is dead.
 
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from flows.runtime.notes import Note, dead_runs, forget, held_note, is_old
-from flows.runtime.trouble import server_error_in
+from flows.runtime.trouble import is_server_loss, server_error_in
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -23,6 +24,7 @@ MESSAGE = "Its process was killed."
 _LIVE = ("RUNNING", "PENDING", "CANCELLING", "PAUSED")
 _STARTING = ("Submitting", "InfrastructurePending")  # until then a run's labels name the worker before
 _PAGE = 200  # runs that the server tells of at once
+_AWAY_SECONDS = 1.0
 
 _is_noted: ContextVar[bool] = ContextVar("is_noted", default=False)
 
@@ -74,6 +76,8 @@ def tell_of_dead_runs(url: str, *, all_of_them: bool) -> None:
 def end_what_was_starting(pool: str, worker: str) -> None:
     """Mark runs as crashed whose processes a worker was starting when it died, for they died with it.
 
+    A server that is away is waited for: it died with the worker, perhaps, and nobody takes a run from it.
+
     Parameters
     ----------
     pool
@@ -96,11 +100,12 @@ def end_what_was_starting(pool: str, worker: str) -> None:
             if run.state_name in _STARTING and run.labels.get("prefect.worker.name") == worker:
                 _mark(client, run, "The worker that was starting it was killed.")
 
-    _if_the_server_can(tell)
+    while (trouble := _if_the_server_can(tell)) is not None and is_server_loss(trouble):
+        time.sleep(_AWAY_SECONDS)
 
 
-def _if_the_server_can(tell: "Callable[[SyncPrefectClient], None]") -> None:
-    """Tell the server something; what it cannot take now is left for the next time."""
+def _if_the_server_can(tell: "Callable[[SyncPrefectClient], None]") -> Exception | None:
+    """Tell the server something; what it cannot take now, and why is returned, is left for the next time."""
     from prefect.client.orchestration import get_client
 
     try:
@@ -109,6 +114,8 @@ def _if_the_server_can(tell: "Callable[[SyncPrefectClient], None]") -> None:
     except Exception as error:
         if server_error_in(error) is None:
             raise
+        return error
+    return None
 
 
 def _settle(client: "SyncPrefectClient", note: Note, url: str) -> None:

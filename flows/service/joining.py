@@ -14,7 +14,7 @@ from flows.service.identity import Identity, identity_here, read_identity
 from flows.service.place import ServiceError, find_keeper
 from flows.service.working import ENDING, tell, working
 from flows.workers.pools import BATCHES, PAIRS, find_pool, how_to_resume
-from flows.workers.posts import Number, find_posts
+from flows.workers.posts import Number, check_name, find_posts
 from pst_core.network.identity import ENVIRONMENT
 from pst_core.store import pst_home
 from pst_core.store.mounts import check_locks_reach_everybody
@@ -49,6 +49,8 @@ def join(workers: Number, pool: str | None, name: str | None) -> None:
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
+    if name is not None:
+        check_name(name)
     posts = find_posts(workers)
     url = (PREFECT_API_URL.value() or "").strip()
     if not url:

@@ -15,6 +15,7 @@ Number = int | Literal["auto"]
 """How many workers; auto means as many as keep the visible GPUs busy, without a GPU one."""
 MEMORY = 8 << 30  # bytes of a GPU's that a worker has to itself
 CORES = 2  # of the machine's to each worker on a GPU: a pair takes one, the server and the batch the others
+LONGEST_NAME = 50
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _COUNT = "from pst_core.machine import count_gpus; print(count_gpus())"
 _MEMORY = "from pst_core.machine import memory_of_gpus; print(*memory_of_gpus())"
@@ -72,6 +73,21 @@ def check_number(number: Number) -> None:
     """
     if number != "auto" and number < 1:
         raise ConfigError(f"There cannot be {number} workers: name 1 or more, or auto.")
+
+
+def check_name(name: str) -> None:
+    """See that workers can be called so: it is part of a file's name, and Prefect takes not every one.
+
+    Raises
+    ------
+    ConfigError
+        They cannot.
+    """
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable() or set(name) & {"/", "%"}:
+        raise ConfigError(
+            f"Workers cannot be called {name[:LONGEST_NAME]!r}: name 1 to {LONGEST_NAME} characters with neither "
+            "/ nor % among them."
+        )
 
 
 def host_name() -> str:

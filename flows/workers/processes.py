@@ -25,6 +25,10 @@ from flows.workers.posts import Post
 from flows.workers.worker import MODULE as WORKER
 from pst_core.cores import inherited_environment
 from pst_core.errors import StoreError
+from pst_core.network.finder import DEEPLAB_ENVIRONMENT, MODEL_ENVIRONMENT
+from pst_core.network.identity import ENVIRONMENT as WEIGHTS
+from pst_core.quality.models import ENVIRONMENT as QUALITY_MODELS
+from pst_core.store import pst_home
 from pst_core.store.locks import flock_file, unlock_file
 
 STOP_SECONDS = 40.0
@@ -36,6 +40,7 @@ REFUSAL_SECONDS = 60.0
 """How long a worker rests whose machine lacks something."""
 LONGEST_PAUSE = 60.0
 _PREFIX, _LOCK = "workers-", "lock"
+_FILES = (WEIGHTS, DEEPLAB_ENVIRONMENT, MODEL_ENVIRONMENT, QUALITY_MODELS)
 REFUSAL = "PST_WORKER_REFUSAL"
 """Names the file in which a run says what this machine lacks for it."""
 _PREFECT = {
@@ -176,13 +181,21 @@ class WorkerProcesses:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         ours = {"PATH": path, REFUSAL: str(self._refusal_file(post))}
         given = {name: os.environ.get(name, value) for name, value in _PREFECT.items()}
-        return {**inherited_environment(), **given, **self._settings, **post.environment, **ours}
+        inherited = {**inherited_environment(), **_files_seen_from_anywhere()}
+        return {**inherited, **given, **self._settings, **post.environment, **ours}
 
     def _refusal_file(self, post: Post) -> Path:
         return self._folder / f"{post.name}.refusal"
 
     def _log(self, post: Post) -> Path:
         return self._folder / f"{post.name}.log"
+
+
+def _files_seen_from_anywhere() -> dict[str, str]:
+    """The variables that name files: workers stand in a folder of their own."""
+    given = {name: Path(value) for name in _FILES if (value := os.environ.get(name))}
+    found = {name: str(path.absolute()) for name, path in given.items() if path.exists()}
+    return {**found, "PST_HOME": str(pst_home())}
 
 
 @contextlib.contextmanager

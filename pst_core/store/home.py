@@ -16,7 +16,7 @@ def pst_home() -> Path:
         No home folder is known to the system, and none was named.
     """
     try:
-        return Path(os.environ.get("PST_HOME") or "~/.pst").expanduser()
+        return Path(os.environ.get("PST_HOME") or "~/.pst").expanduser().absolute()
     except RuntimeError as error:
         raise StoreError("your home folder cannot be found: set PST_HOME to a folder to use.") from error
 

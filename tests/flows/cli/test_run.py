@@ -17,6 +17,8 @@ from trials.kill_batch import kill_batch
 from trials.power_cut import cut_batch
 
 from flows.cli.app import run
+from flows.cli.options import Chosen
+from flows.cli.run import lasting_settings
 from flows.orders import planning
 from flows.runtime.cancellation import RunCancelled
 from flows.runtime.server import prefect_server
@@ -49,6 +51,25 @@ def test_a_batch_tells_how_its_pairs_ended(batch, capfd):
         found[-1] == {"event": "summary", "pairs": 2, "seconds_estimated": 0.0, "done": 2}
         or found[-1]["done"] == 2
     )
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_workers_that_there_cannot_be_are_told_also_when_nothing_is_done(batch, dry, capfd):
+    assert run([*batch, "--workers", "0", *dry]) == 1
+    assert "There cannot be 0 workers" in capfd.readouterr().err
+
+
+def test_an_order_names_files_as_seen_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("vgg", "merges"):
+        Path(name).touch()
+    given = {
+        "weights": "vgg", "segmentation_merges": "merges", "segmentation_model": "somebody/of-the-hub",
+        "onnx_classes": None, "seed": 7,
+    }  # fmt: skip
+    chosen = Chosen(preset="default", given=given, config=Config.make("default", **given))
+    files = {"weights": str(tmp_path / "vgg"), "segmentation_merges": str(tmp_path / "merges")}
+    assert lasting_settings(chosen) == given | files
 
 
 def test_json_lines_tell_everything(batch, capfd):

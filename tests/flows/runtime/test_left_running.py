@@ -3,6 +3,7 @@
 import os
 import uuid
 
+import httpx
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
@@ -12,6 +13,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelling, Crashed, InfrastructurePending, Pending, Running, Scheduled, Submitting
 
+from flows.runtime import left_running
 from flows.runtime.left_running import end_what_was_starting, noted_as_running, tell_of_dead_runs
 from flows.runtime.notes import Note, is_running
 
@@ -193,6 +195,32 @@ def test_what_a_worker_was_starting_when_it_died_crashed_and_nothing_else(deploy
     assert [state_of(run_id) for run_id in others] == [
         "PENDING", "SCHEDULED", "RUNNING", "PENDING", "PENDING",
     ]  # fmt: skip
+
+
+def test_a_server_that_is_away_as_a_worker_begins_is_waited_for(deployed, monkeypatch):
+    run_id = deployed("a-pool", "one", Submitting())
+    asked = []
+
+    def connect(**options):
+        asked.append(options)
+        if len(asked) < 3:
+            raise httpx.ConnectError("refused")
+        return get_client(**options)
+
+    monkeypatch.setattr("prefect.client.orchestration.get_client", connect)
+    monkeypatch.setattr(left_running, "_AWAY_SECONDS", 0.0)
+    end_what_was_starting("a-pool", "one")
+    assert state_of(run_id) == "CRASHED"
+
+
+def test_a_server_that_lets_nobody_in_is_not_waited_for(monkeypatch):
+    refused = httpx.Response(401, request=httpx.Request("POST", "http://127.0.0.1/api"))
+
+    def connect(**options):
+        raise httpx.HTTPStatusError("refused", request=refused.request, response=refused)
+
+    monkeypatch.setattr("prefect.client.orchestration.get_client", connect)
+    end_what_was_starting("a-pool", "one")
 
 
 def test_a_living_run_is_left_alone_and_takes_its_note_along(running):

@@ -4,11 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 from prefect import __version__
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.service.database import SQLITE_NAME
 from flows.service.identity import VARIABLE, Identity, identity_here
-from flows.service.joining import SQLITE_FOR_SEVERAL, check_alike, check_fitness, check_version
+from flows.service.joining import SQLITE_FOR_SEVERAL, check_alike, check_fitness, check_version, join
 from flows.service.place import ServiceError, keeping_the_store
+from pst_core.errors import ConfigError
 
 THERE = Identity(store="a" * 32, code="c" * 64, prefect=__version__, weights="d" * 64, database="PostgreSQL")
 
@@ -34,6 +36,18 @@ def test_an_older_prefect_is_told():
     check_version(".".join([*__version__.split(".")[:2], "999"]))
     with pytest.raises(ServiceError, match=r"2\.20\.1"):
         check_version("2.20.1")
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "../a", "50%", "a\nb", "a" * 51])
+def test_a_name_that_workers_cannot_have_is_told_before_anybody_is_asked(name):
+    with pytest.raises(ConfigError, match="Workers cannot be called"):
+        join(1, None, name)
+
+
+def test_a_name_that_workers_can_have_is_let_pass(monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with temporary_settings({PREFECT_API_URL: ""}), pytest.raises(ServiceError, match="Which service"):
+        join(1, None, "Küche 7")
 
 
 class PlayedServer:

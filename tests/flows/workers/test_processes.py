@@ -71,6 +71,22 @@ def test_each_post_has_its_worker_until_the_block_ends(played, tmp_path):
     assert not list(server_home().glob("workers-*")), "nothing is left of what ended soundly"
 
 
+def test_files_that_are_named_from_where_the_run_was_started_are_found_by_its_workers(
+    played, tmp_path, monkeypatch
+):
+    (tmp_path / "here" / "vgg").touch()
+    named = {"PST_HOME": "home", "PST_VGG19_WEIGHTS": "vgg", "PST_SEMANTIC_MODEL": "somebody/of-the-hub"}
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    played(f"for name in {list(named)}: print(os.environ[name], file=open(os.environ['STARTS'] + name, 'w'))")
+    last = tmp_path / "startsPST_SEMANTIC_MODEL"
+    with WorkerProcesses("pool", POSTS[:1]):
+        wait_for(lambda: last.exists() and last.read_text())
+    seen = {name: (tmp_path / f"starts{name}").read_text().strip() for name in named}
+    here = tmp_path / "here"
+    assert seen == named | {"PST_HOME": f"{here / 'home'}", "PST_VGG19_WEIGHTS": f"{here / 'vgg'}"}
+
+
 def test_a_worker_that_ends_is_started_again_and_told_of(played, tmp_path):
     played()
     told = []

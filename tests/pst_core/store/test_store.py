@@ -195,6 +195,9 @@ def test_home(monkeypatch, tmp_path):
     for unset in ("", None):
         monkeypatch.setenv("PST_HOME", "") if unset == "" else monkeypatch.delenv("PST_HOME")
         assert pst_home() == tmp_path / ".pst"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PST_HOME", "mine")
+    assert pst_home() == tmp_path / "mine"
 
 
 def test_one_store_per_folder(tmp_path):
