@@ -3,6 +3,7 @@
 The clustering is k-means, and starts from the colours that form areas, not from those along borders.
 """
 
+from functools import partial, reduce
 from itertools import product
 
 import numpy as np
@@ -12,7 +13,7 @@ from pst_core.errors import MapError
 from pst_core.regions.codes import COLOR_RADIUS, Codes, Labelled, Points, name_of
 from pst_core.regions.labels import MAX_REGIONS, Labels, given_to_nearest
 from pst_core.regions.outlines import without_outlines
-from pst_core.regions.tables import Flags, Integers, Places
+from pst_core.regions.tables import Flags, Integers, Places, in_each
 
 MOST_ROUNDS = 50  # of k-means: a few are enough
 MOST_DOUBTFUL = 0.2  # of a map's pixels: of more, a list takes more memory than the map
@@ -35,7 +36,7 @@ def cluster_codes(codes: Codes, regions: int | None, min_share: float, names: tu
     """
     palette, counts = codes.points, codes.counts.sum(axis=0)
     maps = codes.content, codes.style
-    flat = [in_areas(places, palette.astype(np.uint8)) for places in maps]
+    flat = in_each(partial(in_areas, palette=palette.astype(np.uint8)), maps)
     votes = counts - sum(  # of all but those along borders, which are few
         np.bincount(places[~inside], minlength=len(palette))
         for places, inside in zip(maps, flat, strict=True)
@@ -47,9 +48,7 @@ def cluster_codes(codes: Codes, regions: int | None, min_share: float, names: tu
             f"distinct colours: ask for {len(modes)} or fewer."
         )
     labels, centers = k_means(palette, counts, modes)
-    content, style = (
-        _absorb_borders(labels[places], inside) for places, inside in zip(maps, flat, strict=True)
-    )
+    content, style = in_each(lambda places, inside: _absorb_borders(labels[places], inside), maps, flat)
     colors = np.zeros((len(centers), 4), np.int64)
     colors[:, : centers.shape[1]] = np.round(centers)
     colors[:, 3] = colors[:, 3] > 127
@@ -71,11 +70,15 @@ def in_areas(places: Places, palette: Channels) -> Flags:
     """
     import cv2
 
-    around, flat = np.ones((3, 3), np.uint8), np.ones(places.shape, np.bool_)
-    for channel in palette.T:
-        # The highest less the lowest. Channel by channel: pixels of three bytes take ten times as long.
-        flat &= cv2.morphologyEx(channel[places], cv2.MORPH_GRADIENT, around) <= COLOR_RADIUS
-    return flat
+    around = np.ones((3, 3), np.uint8)
+
+    def is_flat(channel: Channels) -> Flags:
+        # Channel by channel: pixels of three bytes take ten times as long.
+        highest_less_lowest = cv2.morphologyEx(channel[places], cv2.MORPH_GRADIENT, around)
+        flat: Flags = highest_less_lowest <= COLOR_RADIUS
+        return flat
+
+    return reduce(np.bitwise_and, in_each(is_flat, palette.T))
 
 
 def _modes(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pst_core.images.reading import SemanticMap
 from pst_core.regions.labels import Labels
-from pst_core.regions.tables import Flags, Integers, Places, Table, tabulate
+from pst_core.regions.tables import Flags, Integers, Places, Table, in_each, tabulate
 
 Points = NDArray[np.float64]  # colours, shape (K, C)
 
@@ -85,7 +85,7 @@ class Labelled(NamedTuple):
 
 def read_together(content: SemanticMap, style: SemanticMap) -> Codes:
     """Read both maps in the one way in which they have their codes in common."""
-    tables, notes = [tabulate(content), tabulate(style)], []
+    tables, notes = in_each(tabulate, (content, style)), []
     tables = _at_one_depth(tables)
     for step in (_by_numbers, _with_holes, _as_masks, _rounded_alike):
         tables, said = step(tables)
@@ -97,7 +97,7 @@ def read_together(content: SemanticMap, style: SemanticMap) -> Codes:
     for side, (table, place) in enumerate(zip(tables, places, strict=True)):
         np.add.at(counts[side], place, table.counts)
         areas[place[table.areas]] = True
-    here, there = (p.astype(np.int32)[table.places] for p, table in zip(places, tables, strict=True))
+    here, there = in_each(lambda place, table: place.astype(np.int32)[table.places], places, tables)
     exact = tables[0].is_exact, tables[1].is_exact
     return Codes(here, there, colors, counts, areas, exact, tuple(notes))
 

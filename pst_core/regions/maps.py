@@ -6,6 +6,7 @@ k-means (`cluster_codes`).
 """
 
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -28,7 +29,7 @@ from pst_core.regions.labels import (
     match_regions,
     shares,
 )
-from pst_core.regions.tables import Integers
+from pst_core.regions.tables import Integers, in_each
 
 SEEN_COLOR, SEEN_GRAY = 20.0, 40.0  # Euclidean, on 0..255: what the eye tells apart in a picture of regions
 
@@ -202,10 +203,12 @@ def _shown(colors: Integers) -> NDArray[np.uint8]:
 def _in_order_of_size(found: Labelled) -> Regions:
     """Number regions by their size, so that another palette gives the same numbers."""
     count = len(found.called)
-    size = shares(found.content, count) + shares(found.style, count)
+    here, there = in_each(partial(shares, count=count), (found.content, found.style))
+    size = here + there
     order = np.argsort(-size, kind="stable")
     order = order[size[order] > 0]
     rank = np.full(count + 1, NOWHERE, np.int16)  # the last place is the one that NOWHERE finds
     rank[order] = np.arange(len(order))
     names = tuple(found.called[each] for each in order)
-    return Regions(rank[found.content], rank[found.style], _shown(found.codes[order]), names=names)
+    content, style = in_each(rank.__getitem__, (found.content, found.style))
+    return Regions(content, style, _shown(found.codes[order]), names=names)

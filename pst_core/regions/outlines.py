@@ -5,11 +5,13 @@ an outline is not its colour: it is thin, and nearly wherever two other regions 
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pst_core.regions.labels import Labels, given_to_nearest
+from pst_core.regions.tables import in_each
 
 WIDTH = 0.012  # of the long side: PASCAL VOC's borders have 5 of 500 pixels
 LEAST_WIDTH = 3  # pixels
@@ -36,8 +38,8 @@ def without_outlines(
     notes : tuple of str
         Which labels were lines.
     """
-    content, here = _without(content, len(called), min_share)
-    style, there = _without(style, len(called), min_share)
+    find = partial(_without, count=len(called), min_share=min_share)
+    (content, here), (style, there) = in_each(find, (content, style))
     lines = ", ".join(called[label] for label in sorted({*here, *there}))
     note = f"Lines between regions are no region, and went to those on either side: {lines}."
     return content, style, (note,) if lines else ()

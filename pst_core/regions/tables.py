@@ -1,6 +1,8 @@
 """One semantic map as a table of its values: how often each comes, and where."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from pst_core.images.reading import SemanticMap
 Integers = NDArray[np.int64]
 Places = NDArray[np.int32]
 Flags = NDArray[np.bool_]
+Found = TypeVar("Found")
 
 
 class Table(NamedTuple):
@@ -58,6 +61,20 @@ class Table(NamedTuple):
     def grays(self) -> set[int]:
         """Gray levels that form areas."""
         return set(self.codes[self.areas, 0].tolist())
+
+
+def in_each(find: Callable[..., Found], *parts: Iterable[Any]) -> list[Found]:
+    """What a function finds in each map, in threads of their own: NumPy and OpenCV let one another run.
+
+    Parameters
+    ----------
+    find
+        Called as by `map`.
+    parts
+        Its arguments, one of each for each map.
+    """
+    with ThreadPoolExecutor() as side_by_side:
+        return list(side_by_side.map(find, *parts))
 
 
 def tabulate(semantic: SemanticMap) -> Table:
