@@ -85,8 +85,8 @@ def check_name(name: str) -> None:
     """
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable() or set(name) & {"/", "%"}:
         raise ConfigError(
-            f"Workers cannot be called {name[:LONGEST_NAME]!r}: name 1 to {LONGEST_NAME} characters with neither "
-            "/ nor % among them."
+            f"Workers cannot be called {name[:LONGEST_NAME]!r}: name 1 to {LONGEST_NAME} characters with "
+            "neither / nor % among them."
         )
 
 
