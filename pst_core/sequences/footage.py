@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 from pst_core.errors import SequenceError
 from pst_core.images.input_files import InputFile
-from pst_core.images.png import SIGNATURE, is_whole
 from pst_core.printing import printable
 from pst_core.steady import open_steadily
 
@@ -118,6 +117,8 @@ def check_whole(file: InputFile) -> None:
 
 
 def _seems_damaged(path: Path) -> bool:
+    from pst_core.images.png import SIGNATURE, is_whole  # and NumPy, which help does without
+
     with open_steadily(path) as file:
         head = file.read(len(SIGNATURE))
         if head == SIGNATURE:
