@@ -51,6 +51,9 @@ def look(
         One JSON object per line on stdout: event look, or error.
     """
     from flows.cli.again import load_recipe
+    from flows.runtime.settings import import_prefect
+
+    import_prefect()
     from flows.results.looks import files_of, names_of_files
 
     given = {"content": content, "style": style, "content_map": content_map, "style_map": style_map}

@@ -107,11 +107,11 @@ def carry_out_sequence(
     from flows.cli.running import ended, run_anywhere
     from flows.display.batch import choose_watcher, print_summary
     from flows.orders.sequence_order import check_sequence
-    from flows.results.sequence_video import check_video_place
     from flows.runtime.settings import import_prefect
 
     import_prefect()
     helpers.check()
+    from flows.results.sequence_video import check_video_place
     from flows.sequence import run_sequence
 
     found = check_sequence(order)  # known before a server is even started

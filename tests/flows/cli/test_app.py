@@ -1,6 +1,7 @@
 """The program as a whole: its help, what it loads, and how it ends."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -94,6 +95,39 @@ def test_the_programs_own_help_loads_no_command_and_no_settings():
     loaded = loaded_by(["--help"])
     assert {name for name in loaded if name.startswith("flows.cli.")} == {"flows.cli.app", "flows.cli.groups"}
     assert not loaded & {"pydantic", "pst_core.settings.config"}
+
+
+IMPORTERS = """
+import sys, traceback
+
+class Listening:
+    def find_spec(self, name, *_):
+        if name == "prefect":
+            callers = {frame.name for frame in traceback.extract_stack()}
+            print("imported", "as it should" if "import_prefect" in callers else "past our settings")
+
+sys.meta_path.insert(0, Listening())
+from flows.cli.app import run
+run(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("command", [
+    "run gone --out out", "run gone --out out --dry-run", "run --sequence gone --style gone.png --out out",
+    "run --sequence gone --style gone.png --out out --dry-run", "apply gone.cube gone --out out",
+    "look gone.png gone.png -o look.cube", "evaluate gone --out out", "ablate gone --out out", "worker",
+])  # fmt: skip
+def test_what_needs_prefect_gets_it_with_our_settings(command):
+    """Imported otherwise, Prefect reads what lies in the current folder, and prints its log."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": ""}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", IMPORTERS, *command.split()], env=environment, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    assert [line for line in done.stdout.splitlines() if line.startswith("imported")] in (
+        ["imported as it should"], [],
+    )  # fmt: skip
+    assert "gone" in done.stderr or command == "worker"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
